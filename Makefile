@@ -1,0 +1,49 @@
+# `make demo` and `make test` start from a bare Debian or Raspberry Pi OS: tools/bootstrap.sh
+# does their set-up, once. Arguments go on in ARGS:  make test ARGS="tests/door -x"
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+ARGS ?=
+BIN := .venv/bin
+
+.PHONY: help demo test lint models clip bench bench-compare test-tflite-runtime clean \
+	setup-demo setup-test
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup-demo ## the whole system on this computer: camera, door and broker are simulated
+	@$(BIN)/lockd demo $(ARGS)
+
+test: lint ## lint, then every test (ARGS="tests/door -x" for some)
+	$(BIN)/pytest -q $(ARGS)
+
+lint: setup-test ## ruff and mypy, without changing anything
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict lockd enroll
+
+models: ## build the .tflite files again from the published weights (long)
+	models/build/run.sh $(ARGS)
+
+clip: setup-demo ## build demo/porch.mp4 again (needs ffmpeg)
+	$(BIN)/python demo/make_clip.py $(ARGS)
+
+bench: setup-demo ## how fast this computer is at it
+	@$(BIN)/lockd bench $(ARGS)
+
+bench-compare: ## compare with other face recognition projects (long, in its own environments)
+	bench/compare/run.sh $(ARGS)
+
+test-tflite-runtime: ## the vision tests on the older TFLite runtime (Python 3.11)
+	tools/test-tflite-runtime.sh $(ARGS)
+
+clean: ## remove everything that can be made again, the environments too
+	rm -rf .venv .venv-tflite build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup-demo:
+	@tools/bootstrap.sh demo
+
+setup-test:
+	@tools/bootstrap.sh test
