@@ -45,8 +45,6 @@ ASIDE_S = 1.0
 
 Image = NDArray[np.uint8]
 Layer = NDArray[np.float32]
-
-
 Polygon = tuple[tuple[int, int], ...]
 
 
@@ -73,6 +71,24 @@ class Cutout:
     def mask(self) -> Path:
         """How much of each of its pixels is the person, 0 to 255."""
         return HERE / "visitors" / f"{self.name}-mask.png"
+
+
+def read(picture: Path, mode: int = cv2.IMREAD_COLOR) -> Image:
+    """Reads a picture that has to be there."""
+    pixels = cv2.imread(str(picture), mode)
+    if pixels is None:
+        raise FileNotFoundError(f"{picture}: not there, or not a picture")
+    return np.asarray(pixels, np.uint8)
+
+
+def bgr(*channels: float) -> Layer:
+    """A colour, to calculate with."""
+    return np.array(channels, np.float32)
+
+
+def soften(layer: Layer, sigma: float) -> Layer:
+    """Blurs by `sigma` pixels."""
+    return np.asarray(cv2.GaussianBlur(layer, (0, 0), sigma), np.float32)
 
 
 def load_cutouts() -> dict[str, Cutout]:
@@ -116,7 +132,7 @@ DURATION_S = 29.5
 
 def cut_out(cutout: Cutout) -> Image:
     """Finds the person with GrabCut and returns a feathered mask, uint8 (H, W)."""
-    image = cv2.imread(str(cutout.photograph))
+    image = read(cutout.photograph)
     label = np.full(image.shape[:2], cv2.GC_BGD, np.uint8)
     for polygons, meaning in (
         (cutout.maybe_person, cv2.GC_PR_FGD),
@@ -126,8 +142,9 @@ def cut_out(cutout: Cutout) -> Image:
         for polygon in polygons:
             cv2.fillPoly(label, [np.array(polygon, np.int32)], meaning)
     cv2.setRNGSeed(1)
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(image, label, None, *models, 6, cv2.GC_INIT_WITH_MASK)
+    inside, outside = np.zeros((1, 65)), np.zeros((1, 65))
+    unused = (0, 0, 1, 1)
+    cv2.grabCut(image, label, unused, inside, outside, 6, cv2.GC_INIT_WITH_MASK)
     person = _largest_blob(np.isin(label, (cv2.GC_FGD, cv2.GC_PR_FGD)))
     background = ~person
     count, blobs, stats, _ = cv2.connectedComponentsWithStats(background.astype(np.uint8))
@@ -147,8 +164,8 @@ def _largest_blob(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def load_person(cutout: Cutout) -> Layer:
     """The photograph with its mask as alpha: float32 (H, W, 4), colours BGR 0..255, alpha 0..1."""
-    colour = cv2.imread(str(cutout.photograph)).astype(np.float32)
-    alpha = cv2.imread(str(cutout.mask), cv2.IMREAD_GRAYSCALE).astype(np.float32) / 255
+    colour = read(cutout.photograph).astype(np.float32)
+    alpha = read(cutout.mask, cv2.IMREAD_GRAYSCALE).astype(np.float32) / 255
     return np.dstack([colour, alpha]).astype(np.float32)
 
 
@@ -173,13 +190,13 @@ def mottled(
 ) -> Layer:
     """A BGR colour with clouds of `scale` pixels in it, float32 (H, W, 3)."""
     clouds = 1 + strength * smooth_noise(rng, shape, scale)
-    return np.asarray(np.float32(colour) * clouds[..., None], np.float32)
+    return np.asarray(bgr(*colour) * clouds[..., None], np.float32)
 
 
 def draw_garden(rng: np.random.Generator) -> Layer:
     """What is seen through the doorway: sky, trees, a hedge, lawn and a path. Out of focus."""
     rows = np.linspace(0, 1, HEIGHT, dtype=np.float32)[:, None, None]
-    picture = (1 - rows) * np.float32([226, 208, 186]) + rows * np.float32([232, 226, 218])
+    picture: Layer = (1 - rows) * bgr(226, 208, 186) + rows * bgr(232, 226, 218)
     picture = np.repeat(picture, WIDTH, axis=1)
     xs = np.arange(WIDTH)
     for base, colour, rough in (
@@ -190,43 +207,42 @@ def draw_garden(rng: np.random.Generator) -> Layer:
         skyline = base + rough * smooth_noise(rng, (1, WIDTH), 34)[0]
         covered = np.arange(HEIGHT)[:, None] > skyline[None, :]
         leaves = 1 + 0.16 * smooth_noise(rng, (HEIGHT, WIDTH), 7)[..., None]
-        picture[covered] = (np.float32(colour) * leaves)[covered]
+        picture[covered] = (bgr(*colour) * leaves)[covered]
     lawn = np.arange(HEIGHT)[:, None].repeat(WIDTH, 1) > 268
-    grass = (
-        np.float32([70, 128, 104]) * (1 + 0.10 * smooth_noise(rng, (HEIGHT, WIDTH), 5))[..., None]
-    )
+    grass = bgr(70, 128, 104) * (1 + 0.10 * smooth_noise(rng, (HEIGHT, WIDTH), 5))[..., None]
     picture[lawn] = grass[lawn]
     # The path runs to a vanishing point at eye level.
     centre, vanish = 319, EYE_LEVEL_Y + 30
     spread = np.clip((np.arange(HEIGHT)[:, None] - vanish) * 0.5, 0, None)
     path = lawn & (np.abs(xs[None, :] - centre) < spread)
-    stone = (
-        np.float32([176, 186, 192]) * (1 + 0.05 * smooth_noise(rng, (HEIGHT, WIDTH), 9))[..., None]
-    )
+    stone = bgr(176, 186, 192) * (1 + 0.05 * smooth_noise(rng, (HEIGHT, WIDTH), 9))[..., None]
     picture[path] = stone[path]
-    return np.asarray(cv2.GaussianBlur(picture, (0, 0), 2.2), np.float32)
+    return soften(picture, 2.2)
 
 
-def draw_wall(rng: np.random.Generator) -> Layer:
-    """The brick wall with frame, lamp and bell: float32 (H, W, 4), alpha 0 in the doorway."""
+def draw_bricks(rng: np.random.Generator) -> Layer:
+    """A brick wall, float32 (H, W, 3)."""
     up = 2  # drawn twice as large, so that mortar lines come out soft
     height, width = HEIGHT * up, WIDTH * up
-    wall = np.empty((height, width, 3), np.float32)
+    brick_h, brick_w, mortar = 30, 92, 3
+    wall: Layer = np.empty((height, width, 3), np.float32)
     wall[:] = (150, 160, 168)
-    brick_h, brick_w, mortar = 30 * up // 2, 92 * up // 2, 3
     for row, top in enumerate(range(0, height, brick_h)):
         for left in range(-(row % 2) * brick_w // 2, width, brick_w):
-            tint = np.float32([84, 104, 152]) * (1 + 0.09 * rng.normal()) + rng.normal(0, 4, 3)
+            tint = bgr(84, 104, 152) * (1 + 0.09 * rng.normal()) + rng.normal(0, 4, 3)
             y1, x0, x1 = top + brick_h - mortar, max(left, 0), left + brick_w - mortar
             wall[top:y1, x0:x1] = tint
     wall *= 1 + 0.05 * smooth_noise(rng, (height, width), 4)[..., None]
     wall *= 1 + 0.05 * smooth_noise(rng, (height, width), 160)[..., None]
-    wall = cv2.resize(
-        cv2.GaussianBlur(wall, (0, 0), 1.5), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA
-    )
+    halved = cv2.resize(soften(wall, 1.5), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    return np.asarray(halved, np.float32)
 
+
+def draw_wall(rng: np.random.Generator) -> Layer:
+    """The wall with frame, lamp and bell: float32 (H, W, 4), alpha 0 in the doorway."""
+    wall = draw_bricks(rng)
     left, top, right, bottom = DOORWAY
-    frame, timber = 20, np.float32([196, 206, 212])
+    frame, timber = 20, bgr(196, 206, 212)
     for x0, y0, x1, y1 in (
         (left - frame, top - frame, right + frame, top),
         (left - frame, top - frame, left, bottom),
@@ -240,7 +256,7 @@ def draw_wall(rng: np.random.Generator) -> Layer:
     _draw_bell(fittings, (516, 262))
     wall = fittings.astype(np.float32)
 
-    alpha = np.ones((HEIGHT, WIDTH), np.float32)
+    alpha: Layer = np.ones((HEIGHT, WIDTH), np.float32)
     alpha[top:bottom, left:right] = 0
     # The reveal: the wall's thickness, seen inside the opening, darker on the lamp's far side.
     for offset in range(7):
@@ -249,10 +265,10 @@ def draw_wall(rng: np.random.Generator) -> Layer:
         wall[top + offset, left:right] = timber * 0.58
         alpha[top:bottom, left + offset] = alpha[top:bottom, right - 1 - offset] = 1
         alpha[top + offset, left:right] = 1
-    alpha = cv2.GaussianBlur(alpha, (0, 0), 0.8)
+    alpha = soften(alpha, 0.8)
     ys, xs = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
     glow = np.exp(-((xs - 553) ** 2 + (ys - 130) ** 2) / (2 * 125.0**2))
-    wall *= (0.70 + 0.55 * glow)[..., None] * np.float32([0.94, 1.0, 1.05])
+    wall *= (0.70 + 0.55 * glow)[..., None] * bgr(0.94, 1.0, 1.05)
     return np.dstack([np.clip(wall, 0, 255), alpha]).astype(np.float32)
 
 
@@ -292,12 +308,12 @@ def draw_planter(rng: np.random.Generator) -> Layer:
         cv2.ellipse(picture, (x, y), size, angle, 0, 360, colour, -1, cv2.LINE_AA)
         cv2.ellipse(alpha, (x, y), size, angle, 0, 360, 1.0, -1, cv2.LINE_AA)
     alpha[388:] = 1
-    board = np.float32([70, 92, 120]) * np.linspace(1.1, 0.7, HEIGHT - 436)[:, None, None]
+    board = bgr(70, 92, 120) * np.linspace(1.1, 0.7, HEIGHT - 436)[:, None, None]
     grain = 1 + 0.06 * smooth_noise(rng, (HEIGHT - 436, WIDTH), 5)[..., None]
     picture[436:] = board * grain
     picture[436:440] *= 1.25
     layer = np.dstack([picture * 0.9, alpha]).astype(np.float32)
-    return np.asarray(cv2.GaussianBlur(layer, (0, 0), 2.4), np.float32)
+    return soften(layer, 2.4)
 
 
 def blend(below: Layer, above: Layer) -> Layer:
@@ -344,21 +360,23 @@ def place(person: Layer, cutout: Cutout, visit: Visit, now_s: float) -> Layer:
     x, y, face_px, roll = pose(visit, now_s)
     scale = face_px / cutout.face_px
     if scale < 1:  # average first: a plain warp would alias
-        person = cv2.resize(person, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        small = cv2.resize(person, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        person = np.asarray(small, np.float32)
         centre, scale = tuple(scale * c for c in cutout.face_centre), 1.0
     else:
         centre = cutout.face_centre
     turn = cv2.getRotationMatrix2D((centre[0], centre[1]), roll, scale)
-    turn[:, 2] += x - centre[0], y - centre[1]
+    turn[:, 2] += np.array([x - centre[0], y - centre[1]])
     premultiplied = person.copy()
     premultiplied[..., :3] *= premultiplied[..., 3:]
-    placed = cv2.warpAffine(premultiplied, turn, (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC)
+    warped = cv2.warpAffine(premultiplied, turn, (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC)
+    placed = np.asarray(warped, np.float32)
     placed[..., :3] /= np.maximum(placed[..., 3:], 1e-3)
     placed[..., 3] = np.clip(placed[..., 3], 0, 1)
     ys, xs = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
     lamp = 0.90 + 0.14 * np.clip((xs - x) / (3 * face_px) + 0.5, 0, 1)
     below = 1 - 0.22 * np.clip((ys - y) / (3.2 * face_px), 0, 1)
-    placed[..., :3] *= (lamp * below)[..., None] * np.float32([0.95, 0.99, 1.02])
+    placed[..., :3] *= (lamp * below)[..., None] * bgr(0.95, 0.99, 1.02)
     return np.asarray(np.clip(placed, 0, 255), np.float32)
 
 
