@@ -1,0 +1,151 @@
+"""The command `lockd-enroll`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
+from rich.table import Table
+
+from lockd import __version__
+from lockd.adapters.store import Store, clean_name
+from lockd.config import Settings, find, load
+from lockd.console import EXIT_CODES, config_option, err, reported
+from lockd.errors import ImageError
+
+if TYPE_CHECKING:
+    from enroll.people import Outcome
+
+
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lockd-enroll")
+def main() -> None:
+    """Say who may open the door. A running service sees each change at its next frame."""
+
+
+@main.command()
+@click.argument("name")
+@click.argument(
+    "photos", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
+)
+@config_option
+@reported
+def add(name: str, photos: tuple[Path, ...], config_file: Path | None) -> None:
+    """Enrol NAME from photographs, or give NAME more of them.
+
+    Each photograph must show exactly one usable face. Those that do not are refused
+    with the reason; the others are enrolled.
+    """
+    from enroll.people import Enroller  # noqa: PLC0415
+
+    name = clean_name(name)
+    with _opened(config_file) as (settings, store), _progress("enrolling", len(photos)) as step:
+        outcome = Enroller(settings, store).add(name, photos, step)
+    _report([outcome])
+
+
+@main.command()
+@click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@config_option
+@reported
+def folder(directory: Path, config_file: Path | None) -> None:
+    """Enrol everybody in a folder with one sub-folder of photographs per person.
+
+    A person is named after the sub-folder, with spaces for underscores.
+    """
+    from enroll.people import Enroller  # noqa: PLC0415
+    from lockd.photographs import people_folders, shown_name  # noqa: PLC0415
+
+    people = people_folders(directory)
+    total = sum(len(photos) for _, photos in people)
+    outcomes: list[Outcome] = []
+    try:
+        with _opened(config_file) as (settings, store), _progress("enrolling", total) as step:
+            enroller = Enroller(settings, store)
+            for name, photos in people:
+                outcomes.append(enroller.add(shown_name(name), photos, step))
+    finally:
+        _report(outcomes)
+
+
+@main.command("list")
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@reported
+def list_(config_file: Path | None, as_json: bool) -> None:
+    """Show who is enrolled."""
+    with _opened(config_file) as (_, store):
+        people = store.people()
+    if as_json:
+        rows = [
+            {
+                "id": one.person.id,
+                "name": one.person.name,
+                "templates": one.templates,
+                "created_utc": one.created_utc,
+            }
+            for one in people
+        ]
+        click.echo(json.dumps(rows, ensure_ascii=False))
+        return
+    if not people:
+        click.echo("Nobody is enrolled, so everyone is a stranger.")
+        return
+    table = Table("Name", "Templates", "Enrolled (UTC)")
+    for one in people:
+        table.add_row(escape(one.person.name), str(one.templates), one.created_utc)
+    Console().print(table)
+
+
+@main.command()
+@click.argument("name")
+@config_option
+@reported
+def remove(name: str, config_file: Path | None) -> None:
+    """Forget NAME and their templates."""
+    with _opened(config_file) as (_, store):
+        person = store.remove(name)
+    click.echo(f"Removed {person.name}.")
+
+
+@contextmanager
+def _opened(config_file: Path | None) -> Iterator[tuple[Settings, Store]]:
+    settings = load(find(config_file))
+    store = Store.open(settings.store.path())
+    try:
+        yield settings, store
+    finally:
+        store.close()
+
+
+@contextmanager
+def _progress(what: str, total: int) -> Iterator[Callable[[], None]]:
+    with Progress(console=err, transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)
+
+
+def _report(outcomes: list[Outcome]) -> None:
+    """Say what was enrolled and what was refused; fail if anything was."""
+    for outcome in outcomes:
+        for error in outcome.refused:
+            err.print(f"[yellow]refused:[/] {escape(str(error))}")
+    enrolled = [outcome for outcome in outcomes if outcome.accepted]
+    accepted = sum(outcome.accepted for outcome in outcomes)
+    refused = sum(len(outcome.refused) for outcome in outcomes)
+    for outcome in enrolled[:20]:
+        click.echo(f"{outcome.name}: {outcome.accepted} enrolled, {len(outcome.refused)} refused")
+    if len(outcomes) > 1:
+        click.echo(
+            f"{len(enrolled)} of {len(outcomes)} people enrolled from {accepted} photographs, "
+            f"{refused} refused"
+        )
+    if refused:
+        raise SystemExit(ImageError.exit_code)

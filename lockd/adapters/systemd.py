@@ -1,0 +1,52 @@
+"""Readiness, watchdog and status for the service manager, by sd_notify(3)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+
+log = logging.getLogger(__name__)
+
+
+class Notifier:
+    """Tells systemd how the service is; without systemd it does nothing."""
+
+    def __init__(self) -> None:
+        self._address = os.environ.get("NOTIFY_SOCKET", "")
+        self._socket: socket.socket | None = None
+        if self._address:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+            self._socket.setblocking(False)
+
+    def ready(self) -> None:
+        """The service is up."""
+        self._send("READY=1")
+
+    def alive(self) -> None:
+        """Feed the watchdog."""
+        self._send("WATCHDOG=1")
+
+    def stopping(self) -> None:
+        """The service is on its way down."""
+        self._send("STOPPING=1")
+
+    def status(self, text: str) -> None:
+        """Set the line that ``systemctl status`` shows."""
+        self._send("STATUS=" + text.replace("\n", " "))
+
+    def close(self) -> None:
+        """Close the socket."""
+        if self._socket is not None:
+            self._socket.close()
+
+    def _send(self, message: str) -> None:
+        if self._socket is None:
+            return
+        address = self._address
+        if address.startswith("@"):  # the abstract namespace
+            address = "\0" + address[1:]
+        try:
+            self._socket.sendto(message.encode(), address)
+        except OSError as error:
+            log.warning("systemd cannot be told %s: %s", message, error)

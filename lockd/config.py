@@ -1,0 +1,335 @@
+"""YAML to frozen, validated settings.
+
+Every mistake is reported at once, each with its path, what was found and what would
+be right. A key that lockd does not know is a mistake: a setting is never ignored in
+silence. ``config/lockd.yaml`` shows every key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lockd.door.machine import DoorRules
+from lockd.errors import ConfigError
+from lockd.identity.evidence import Agreement
+from lockd.paths import shipped, user_state_dir
+from lockd.vision.quality import Limits
+
+ENVIRONMENT = "LOCKD_CONFIG"
+SYSTEM_FILE = Path("/etc/lockd/lockd.yaml")
+
+Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
+Slug = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+_T = TypeVar("_T")
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class DoorSettings(_Settings):
+    """The door itself."""
+
+    id: Slug = "door"
+    """In MQTT topics and events."""
+    name: Annotated[str, Field(min_length=1, max_length=64)] = "Door"
+    open_s: Annotated[float, Field(ge=0.5, le=60, allow_inf_nan=False)] = 5.0
+
+    def rules(self) -> DoorRules:
+        """Return what the state machine needs."""
+        return DoorRules(open_s=self.open_s)
+
+
+class CameraSettings(_Settings):
+    """Where the pictures come from."""
+
+    source: str | Annotated[int, Field(ge=0, le=63)] = 0
+    """A V4L2 device (number or path), an rtsp or http URL, a video file or a folder."""
+    width: Annotated[int, Field(ge=160, le=4096)] = 640
+    height: Annotated[int, Field(ge=120, le=4096)] = 480
+    fps: Annotated[float, Field(ge=1, le=120)] = 15.0
+    open_timeout_s: Seconds = 5.0
+    read_timeout_s: Seconds = 5.0
+    retry_first_s: Seconds = 1.0
+    retry_longest_s: Seconds = 30.0
+
+
+class RecognitionSettings(_Settings):
+    """How sure lockd must be."""
+
+    runtime: Literal["auto", "ai-edge-litert", "tflite-runtime"] = "auto"
+    threads: Annotated[int, Field(ge=1, le=16)] = Field(
+        default_factory=lambda: min(4, os.cpu_count() or 1)
+    )
+    models: Path | None = None
+    """Folder of the networks; those that come with lockd if it is not set."""
+    search_face_px: Annotated[int, Field(ge=20, le=1000)] = 60
+    accept: Annotated[float, Field(ge=0.3, le=1, allow_inf_nan=False)] = 0.7
+    margin: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.05
+    faces_per_frame: Annotated[int, Field(ge=1, le=32)] = 4
+    visit_gap_s: Seconds = 2.0
+    agree_frames: Annotated[int, Field(ge=1, le=50)] = 3
+    window_frames: Annotated[int, Field(ge=1, le=50)] = 5
+    window_s: Seconds = 3.0
+    stranger_frames: Annotated[int, Field(ge=1, le=200)] = 8
+    stranger_after_s: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 1.5
+    least_visit_s: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 1.0
+    rejudge_s: Seconds = 0.5
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RecognitionSettings:
+        if self.agree_frames > self.window_frames:
+            raise ValueError(
+                f"agree_frames ({self.agree_frames}) can never be reached among "
+                f"window_frames ({self.window_frames}); raise window_frames"
+            )
+        return self
+
+    def folder(self) -> Path:
+        """Return the folder of the networks."""
+        return self.models or shipped("models")
+
+    def agreement(self) -> Agreement:
+        """Return how much evidence a verdict takes."""
+        names = Agreement.__dataclass_fields__
+        return Agreement(**{name: getattr(self, name) for name in names})
+
+
+class QualitySettings(_Settings):
+    """Which faces are good enough to be judged."""
+
+    min_face_px: Annotated[int, Field(ge=20, le=2000)] = 80
+    min_luma: Annotated[float, Field(ge=0, le=255)] = 40.0
+    max_luma: Annotated[float, Field(ge=0, le=255)] = 225.0
+    min_sharpness: Annotated[float, Field(ge=0, le=10)] = 0.1
+    max_yaw: Annotated[float, Field(ge=0, le=5)] = 0.45
+    min_pitch: Annotated[float, Field(ge=-1, le=1)] = 0.25
+    max_pitch: Annotated[float, Field(ge=0, le=2)] = 0.8
+    min_inside: Annotated[float, Field(ge=0, le=1)] = 0.85
+
+    @model_validator(mode="after")
+    def _consistent(self) -> QualitySettings:
+        for low, high in (("min_luma", "max_luma"), ("min_pitch", "max_pitch")):
+            if getattr(self, low) >= getattr(self, high):
+                raise ValueError(
+                    f"no face lies between {low} ({getattr(self, low)}) and "
+                    f"{high} ({getattr(self, high)}); {low} must be the smaller"
+                )
+        return self
+
+    def limits(self) -> Limits:
+        """Return what a face must reach."""
+        return Limits(**self.model_dump())
+
+
+class RelaySettings(_Settings):
+    """The relay that releases the strike."""
+
+    factory: Literal["lgpio", "rpigpio", "mock"] = "lgpio"
+    pin: Annotated[int, Field(ge=0, le=53)] = 17
+    active_high: bool = True
+
+
+class StoreSettings(_Settings):
+    """Where people and events are kept."""
+
+    folder: Path | None = None
+
+    def path(self) -> Path:
+        """Return the database file.
+
+        The folder set, or the service's state directory if systemd made one, or
+        where the user's data belongs.
+        """
+        by_systemd = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+        folder = self.folder or (Path(by_systemd) if by_systemd else user_state_dir())
+        return folder / "lockd.db"
+
+
+class TlsSettings(_Settings):
+    """How the broker proves itself."""
+
+    ca_file: Path | None = None
+    """The authority to trust; the system's if it is not set."""
+
+
+class MqttSettings(_Settings):
+    """Where events are published."""
+
+    host: Annotated[str, Field(min_length=1)] | None = None
+    """Without a host nothing is published."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 1883
+    client_id: Slug | None = None
+    username: str | None = None
+    password_file: Path | None = None
+    tls: TlsSettings | None = None
+    base_topic: Annotated[str, Field(pattern=r"^[^+#/\x00]+(/[^+#/\x00]+)*$", max_length=128)] = (
+        "lockd"
+    )
+    keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30
+    similarity: Literal["never", "granted", "always"] = "granted"
+    """Whose similarities are published; those of refused faces help an attacker."""
+    outbox_events: Annotated[int, Field(ge=10, le=1_000_000)] = 10_000
+    """Events kept while the broker is away; beyond this the oldest are dropped."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> MqttSettings:
+        if self.password_file is not None and self.username is None:
+            raise ValueError("password_file without username; set username too")
+        return self
+
+
+class Settings(_Settings):
+    """Everything that can be set."""
+
+    door: DoorSettings = DoorSettings()
+    camera: CameraSettings = CameraSettings()
+    recognition: RecognitionSettings = RecognitionSettings()
+    quality: QualitySettings = QualitySettings()
+    relay: RelaySettings = RelaySettings()
+    store: StoreSettings = StoreSettings()
+    mqtt: MqttSettings = MqttSettings()
+    log: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def find(given: Path | None) -> Path | None:
+    """Return the configuration file to read, or None for the defaults.
+
+    The one given, else the one that ``$LOCKD_CONFIG`` names, else
+    ``/etc/lockd/lockd.yaml`` if this machine has it.
+    """
+    if given is not None:
+        return given
+    if os.environ.get(ENVIRONMENT):
+        return Path(os.environ[ENVIRONMENT])
+    try:
+        return SYSTEM_FILE if SYSTEM_FILE.exists() else None
+    except PermissionError as error:
+        raise ConfigError(
+            f"{SYSTEM_FILE}: {error.strerror}; run the command as root or as the user lockd, "
+            "or name another file with --config"
+        ) from error
+
+
+def load(path: Path | None) -> Settings:
+    """Read a configuration file.
+
+    Relative paths in it are taken from the file's own folder.
+
+    Args:
+        path: the YAML file, or None for the defaults.
+
+    Raises:
+        ConfigError: listing every mistake.
+    """
+    if path is None:
+        return Settings()
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"{path}: cannot be read: {reason}") from error
+    settings = parse(text, str(path))
+    return _from_folder(settings, path.resolve().parent)
+
+
+def parse(text: str, name: str = "configuration") -> Settings:
+    """Validate a configuration's text.
+
+    Args:
+        text: YAML.
+        name: of the file, for the error message.
+
+    Raises:
+        ConfigError: listing every mistake.
+    """
+    try:
+        content = yaml.load(text, Loader=_StrictLoader)  # noqa: S506  # a SafeLoader
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{name}: not YAML: {error}") from error
+    if content is None:
+        content = {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{name}: expected sections such as `door:`, found {content!r}")
+    # A section with nothing in it is an empty section.
+    content = {key: {} if value is None else value for key, value in content.items()}
+    try:
+        return Settings.model_validate(content)
+    except ValidationError as error:
+        lines = _explain_all([dict(one) for one in error.errors()])
+        listed = "\n".join(f"  {line}" for line in lines)
+        mistakes = "1 mistake" if len(lines) == 1 else f"{len(lines)} mistakes"
+        raise ConfigError(f"{name}: {mistakes}\n{listed}") from None
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """A SafeLoader that refuses a key written twice instead of taking the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, str) and key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is there twice", key_node.start_mark
+                )
+            if isinstance(key, str):
+                seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _explain_all(errors: list[dict[str, Any]]) -> list[str]:
+    """One line for each mistake: the path, what is wrong, and the way out."""
+    lines: list[str] = []
+    wrong: dict[str, tuple[Any, list[str]]] = {}
+    for error in errors:
+        path = [str(part) for part in error["loc"]]
+        message = error["msg"].removeprefix("Value error, ")
+        if error["type"] == "extra_forbidden":
+            close = difflib.get_close_matches(path[-1], _section(path[:-1])[1], n=1)
+            hint = f"did you mean {close[0]}?" if close else "lockd knows no such setting"
+            lines.append(f"{'.'.join(path)}: unknown key; {hint}")
+        elif error["type"] == "value_error":
+            lines.append(f"{'.'.join(path)}: {message}")
+        else:
+            # A value that may be of several types is one mistake with several ways out.
+            where = ".".join(_section(path)[0])
+            wrong.setdefault(where, (error["input"], []))[1].append(message)
+    for where, (found, messages) in wrong.items():
+        lines.append(f"{where}: {found!r} is wrong: {', or '.join(messages)}")
+    return lines
+
+
+def _section(path: list[str]) -> tuple[list[str], list[str]]:
+    """The part of a path that a file would show, and the keys of the section there."""
+    section: type[BaseModel] | None = Settings
+    shown: list[str] = []
+    for name in path:
+        if section is None or name not in section.model_fields:
+            break
+        shown.append(name)
+        annotation = section.model_fields[name].annotation
+        kinds = [annotation, *getattr(annotation, "__args__", ())]
+        sections = [k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)]
+        section = sections[0] if sections else None
+    return shown, list(section.model_fields) if section else []
+
+
+def _from_folder(value: _T, folder: Path) -> _T:
+    """Settings whose relative paths are taken from a folder."""
+    if not isinstance(value, BaseModel):
+        return value
+    changed: dict[str, Any] = {}
+    for name in type(value).model_fields:
+        inner = getattr(value, name)
+        if isinstance(inner, Path):
+            changed[name] = folder / inner.expanduser()
+        elif isinstance(inner, BaseModel):
+            changed[name] = _from_folder(inner, folder)
+    return value.model_copy(update=changed)

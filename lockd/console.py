@@ -1,0 +1,78 @@
+"""What every command shares: error reports, exit codes, logging and the --config option."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from lockd.errors import LockdError
+
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+"""Progress and problems; standard output is for results."""
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+config_option = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="Configuration file [default: $LOCKD_CONFIG, /etc/lockd/lockd.yaml if there, or none].",
+)
+
+EXIT_CODES = """\b
+Exit codes:
+  0  done                         6  camera, video or folder of pictures
+  1  anything else                7  relay pin
+  2  wrong usage                  8  photograph refused or unreadable
+  3  configuration                9  person's name
+  4  networks or TFLite runtime  10  MQTT settings
+  5  store
+"""
+
+
+def reported(command: _Command) -> _Command:
+    """Make a command end with a message and the error's exit code instead of a traceback."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except LockdError as error:
+            err.print(f"[bold red]error:[/] {escape(str(error))}")
+            sys.exit(error.exit_code)
+        except BrokenPipeError:
+            # The reader of our output has gone; Python would complain once more at exit.
+            sys.stdout = open("/dev/null", "w")  # noqa: SIM115
+            sys.exit(0)
+
+    return wrapper  # type: ignore[return-value]
+
+
+def log_to_stderr(level: str) -> None:
+    """Send the log to standard error, with syslog priorities if systemd reads it."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_PriorityFormatter("%(name)s: %(message)s"))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # paho tells of every packet.
+    logging.getLogger("lockd.adapters.bus").setLevel(max(logging.INFO, logging.root.level))
+
+
+class _PriorityFormatter(logging.Formatter):
+    """Prefixes sd-daemon(3) priorities, by which journalctl colours and filters."""
+
+    _LEVELS = ((50, "<2>"), (40, "<3>"), (30, "<4>"), (20, "<6>"), (0, "<7>"))
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        if sys.stderr.isatty():
+            return text
+        prefix = next(mark for level, mark in self._LEVELS if record.levelno >= level)
+        return "\n".join(prefix + line for line in text.splitlines())

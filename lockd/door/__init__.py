@@ -1,0 +1,1 @@
+"""Who and when to what the lock does. Pure."""

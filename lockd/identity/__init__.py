@@ -1,0 +1,1 @@
+"""Vectors to who it is. Pure."""

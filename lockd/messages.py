@@ -1,0 +1,125 @@
+"""Events, and what they look like to those who subscribe.
+
+    <base>/<door>/events            every event, QoS 1, not retained
+    <base>/<door>/alerts/stranger   strangers again, for those who want only these
+    <base>/<door>/state             what is, retained
+    <base>/<door>/availability      online / offline, retained, the latter also as last will
+
+Payloads are JSON objects in UTF-8 except availability, which is a bare word.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+SCHEMA = 1
+ONLINE, OFFLINE = b"online", b"offline"
+
+
+class EventType(StrEnum):
+    """What can happen."""
+
+    SERVICE_STARTED = "service_started"
+    SERVICE_STOPPED = "service_stopped"
+    ACCESS_GRANTED = "access_granted"
+    STRANGER = "stranger"
+    UNIDENTIFIED = "unidentified"
+    CAMERA_PROBLEM = "camera_problem"
+    CAMERA_RECOVERED = "camera_recovered"
+    GALLERY_CHANGED = "gallery_changed"
+    STORE_PROBLEM = "store_problem"
+    STORE_RECOVERED = "store_recovered"
+    RELAY_FAULT = "relay_fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened at the door.
+
+    Attributes:
+        type: what.
+        t: when, seconds of the service's clock: since its start, or into a recording.
+        door: the door's id.
+        person: name of who it was, where somebody was recognised.
+        person_id: that person's stable id.
+        visit: number of the visit, the same for all events of one.
+        similarity: -1..1, or None.
+        reason: why, for problems and unidentified visits.
+        id: unique; the same event always bears the same.
+        utc: wall-clock time, for records only.
+    """
+
+    type: EventType
+    t: float
+    door: str
+    person: str | None = None
+    person_id: str | None = None
+    visit: int | None = None
+    similarity: float | None = None
+    reason: str | None = None
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    utc: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the event as it is written, without what it does not have."""
+        similarity = self.similarity
+        if similarity is not None:
+            similarity = round(similarity, 4) if math.isfinite(similarity) else None
+        values = {
+            "schema": SCHEMA,
+            "id": self.id,
+            "utc": self.utc.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "door": self.door,
+            "type": self.type.value,
+            "t": round(self.t, 3),
+            "person": self.person,
+            "person_id": self.person_id,
+            "visit": self.visit,
+            "similarity": similarity,
+            "reason": self.reason,
+        }
+        return {key: value for key, value in values.items() if value is not None}
+
+
+class Topics:
+    """The topics of one door."""
+
+    def __init__(self, base: str, door: str) -> None:
+        self.events = f"{base}/{door}/events"
+        self.alert_stranger = f"{base}/{door}/alerts/stranger"
+        self.state = f"{base}/{door}/state"
+        self.availability = f"{base}/{door}/availability"
+
+    def of(self, event_type: str) -> list[str]:
+        """Return where an event of this type is published."""
+        if event_type == EventType.STRANGER:
+            return [self.events, self.alert_stranger]
+        return [self.events]
+
+
+def public(event: Event, similarity: str) -> dict[str, Any]:
+    """Return what subscribers may see of an event.
+
+    Args:
+        event: the event.
+        similarity: ``never``, ``granted`` (only of people let in) or ``always``. How
+            near a refused face came tells an attacker whether a forgery improves.
+    """
+    values = event.as_dict()
+    allowed = similarity == "always" or (
+        similarity == "granted" and event.type is EventType.ACCESS_GRANTED
+    )
+    if not allowed:
+        values.pop("similarity", None)
+    return values
+
+
+def encode(values: dict[str, Any]) -> bytes:
+    """Return a JSON payload, compact, UTF-8, names unescaped."""
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,119 @@
+"""The nouns that travel between the parts: frozen, with shapes and units.
+
+Coordinates are pixels of the image a value came from, x to the right, y down,
+with (0, 0) the outer corner of the first pixel. Times are seconds of one
+monotonic clock. Similarities rise with likeness and lie in -1..1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image: TypeAlias = NDArray[np.uint8]
+"""uint8 (height, width, 3), BGR as OpenCV has it."""
+
+Floats: TypeAlias = NDArray[np.float32]
+
+Embedding: TypeAlias = NDArray[np.float32]
+"""float32 (size,), L2 norm 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture of the camera.
+
+    Attributes:
+        image: uint8 (height, width, 3), BGR.
+        t: when it was taken, monotonic seconds.
+        seq: rises by at least one with every frame of a source.
+    """
+
+    image: Image
+    t: float
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An axis-parallel rectangle; it may reach beyond its image."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    @property
+    def width(self) -> float:
+        """Width in pixels."""
+        return self.x1 - self.x0
+
+    @property
+    def height(self) -> float:
+        """Height in pixels."""
+        return self.y1 - self.y0
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """(x, y) of the middle."""
+        return (self.x0 + self.x1) / 2, (self.y0 + self.y1) / 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """A face that the detector found.
+
+    Attributes:
+        box: where, in pixels of the image searched.
+        landmarks: float32 (5, 2), pixels of the same image: the eye on the
+            image's left, the eye on its right, nose, left and right mouth corner.
+        confidence: of the detector's last stage, 0..1.
+    """
+
+    box: Box
+    landmarks: Floats
+    confidence: float
+
+
+class Unfit(StrEnum):
+    """Why a face is not judged."""
+
+    TOO_SMALL = "too_small"
+    TOO_DARK = "too_dark"
+    TOO_BRIGHT = "too_bright"
+    BLURRED = "blurred"
+    TURNED_AWAY = "turned_away"
+    CUT_OFF = "cut_off"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody enrolled: a stable id and the name shown to people."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What the gallery says of one probe.
+
+    Attributes:
+        person: who it is, or None for a stranger.
+        similarity: to the nearest person, cosine -1..1; NaN with an empty gallery.
+        nearest: the nearest person even where refused; for logs and calibration
+            only, never a name to act on.
+        runner_up: similarity to the second-nearest person; NaN if there is none.
+        ambiguous: whether the nearest person was near enough and refused only for
+            the second-nearest being almost as near.
+    """
+
+    person: Person | None
+    similarity: float
+    nearest: Person | None
+    runner_up: float
+    ambiguous: bool = False

@@ -1,0 +1,142 @@
+"""Boxes and pixels: intersection, non-maximum suppression, and cutting patches.
+
+Continuous coordinates throughout: pixel i covers i..i+1, so its centre is i + 0.5.
+Arrays of boxes are float32 (n, 4) as x0, y0, x1, y1.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lockd.types import Box, Floats, Image
+
+_SMALLEST_OCTAVE_PX = 16
+
+
+def iou(first: Box, second: Box) -> float:
+    """Return intersection over union, 0..1."""
+    width = min(first.x1, second.x1) - max(first.x0, second.x0)
+    height = min(first.y1, second.y1) - max(first.y0, second.y0)
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = width * height
+    return shared / (first.width * first.height + second.width * second.height - shared)
+
+
+def squared(boxes: Floats) -> Floats:
+    """Return the squares around the boxes' centres with each box's longer side."""
+    centre = (boxes[:, :2] + boxes[:, 2:4]) / 2
+    half = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])[:, None] / 2
+    return np.concatenate([centre - half, centre + half], axis=1)
+
+
+def square(box: Box) -> Box:
+    """Return the square around the box's centre with its longer side."""
+    x, y = box.centre
+    half = max(box.width, box.height) / 2
+    return Box(x - half, y - half, x + half, y + half)
+
+
+def suppress(boxes: Floats, confidences: Floats, limit: float) -> NDArray[np.int64]:
+    """Greedy non-maximum suppression on intersection over union.
+
+    Args:
+        boxes: float32 (n, 4).
+        confidences: float32 (n,), finite.
+        limit: a box that overlaps a better one by more than this falls, 0..1.
+
+    Returns:
+        Indices of the boxes kept, best first.
+    """
+    if not len(boxes):
+        return np.empty(0, np.int64)
+    rectangles = boxes.astype(np.float64)
+    rectangles[:, 2:] -= rectangles[:, :2]
+    # OpenCV drops what is not above a threshold of at least 0; here all take part.
+    above = confidences - confidences.min() + 1.0
+    kept = cv2.dnn.NMSBoxes(rectangles, above, 0.0, limit)  # type: ignore[arg-type]
+    return np.asarray(kept, np.int64).reshape(-1)
+
+
+def suppress_nested(boxes: Floats, confidences: Floats, limit: float) -> NDArray[np.int64]:
+    """Like `suppress`, by intersection over the *smaller* box.
+
+    It also removes a box that lies inside a better one, such as a mouth taken for
+    a small face. Meant for the few boxes of the last stage.
+    """
+    order = np.argsort(-confidences, kind="stable")
+    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    kept: list[int] = []
+    while order.size:
+        best, rest = int(order[0]), order[1:]
+        kept.append(best)
+        near = np.maximum(boxes[best, :2], boxes[rest, :2])
+        far = np.minimum(boxes[best, 2:], boxes[rest, 2:])
+        shared = np.prod(np.maximum(far - near, 0), axis=1)
+        order = rest[shared <= limit * np.minimum(area[best], area[rest])]
+    return np.asarray(kept, np.int64)
+
+
+class Octaves:
+    """An image and its halvings, for cutting small patches cheaply and without aliasing.
+
+    A patch is read from the octave in which it is shrunk by less than two, so that
+    bilinear interpolation sees every pixel. Octaves are made when first needed.
+    """
+
+    def __init__(self, image: Image) -> None:
+        self._octaves = [image]
+
+    @property
+    def image(self) -> Image:
+        """The image at full size."""
+        return self._octaves[0]
+
+    def resized(self, width: int, height: int) -> Image:
+        """Return the whole image at another size, uint8 (height, width, 3)."""
+        source, _ = self._octave(self.image.shape[1] / width)
+        return cv2.resize(source, (width, height), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
+
+    def cut(self, box: Box, size: int, *, replicate: bool = False) -> Image:
+        """Cut a box and resize it to a square.
+
+        Args:
+            box: in pixels of the image; it may reach beyond it. The result is
+                undistorted only if the box is square.
+            size: side of the result in pixels.
+            replicate: beyond the border, repeat the outermost pixels (else black).
+
+        Returns:
+            uint8 (size, size, 3).
+        """
+        source, scale = self._octave(max(box.width, box.height) / size)
+        step_x, step_y = box.width * scale / size, box.height * scale / size
+        to_source = np.array(
+            [
+                [step_x, 0, box.x0 * scale + step_x / 2 - 0.5],
+                [0, step_y, box.y0 * scale + step_y / 2 - 0.5],
+            ]
+        )
+        return cv2.warpAffine(  # type: ignore[return-value]
+            source,
+            to_source,
+            (size, size),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE if replicate else cv2.BORDER_CONSTANT,
+        )
+
+    def _octave(self, shrink: float) -> tuple[Image, float]:
+        """Return the octave to read from for a wanted reduction, and its scale."""
+        wanted = max(0, int(np.floor(np.log2(max(shrink, 1.0)) + 1e-6)))
+        while len(self._octaves) <= wanted:
+            last = self._octaves[-1]
+            if min(last.shape[:2]) < 2 * _SMALLEST_OCTAVE_PX:
+                break
+            # An odd last row or column is dropped so that the scale is 1/2 exactly.
+            even = last[: last.shape[0] // 2 * 2, : last.shape[1] // 2 * 2]
+            half = cv2.resize(even, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+            self._octaves.append(half)  # type: ignore[arg-type]
+        level = min(wanted, len(self._octaves) - 1)
+        return self._octaves[level], 0.5**level

@@ -1,0 +1,199 @@
+"""The manifest, its files, and the only place that imports a TFLite runtime.
+
+``models/manifest.json`` lists each network's file and SHA-256. A file that is not
+the one listed is refused before a runtime sees it: an altered network could name
+anybody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lockd.errors import ModelError
+from lockd.types import Floats
+
+SCHEMA = 1
+RUNTIMES = {
+    "ai-edge-litert": "ai_edge_litert.interpreter",
+    "tflite-runtime": "tflite_runtime.interpreter",
+}
+"""Runtime packages by name, the preferred one first, and the module of each."""
+
+
+class Network:
+    """One TFLite network whose input shape is fixed when it is built.
+
+    Resizing at every call costs more than the call for small networks, so a
+    network that is wanted at several shapes is built once for each.
+    """
+
+    def __init__(
+        self,
+        runtime: Any,
+        path: Path,
+        shape: Sequence[int] | None = None,
+        *,
+        threads: int = 1,
+    ) -> None:
+        try:
+            with _muted():
+                self._interpreter = runtime.Interpreter(model_path=str(path), num_threads=threads)
+                given = self._interpreter.get_input_details()[0]
+                self._input: int = given["index"]
+                if shape is not None and list(given["shape"]) != list(shape):
+                    self._interpreter.resize_tensor_input(self._input, list(shape))
+                self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError, SystemError) as error:
+            raise ModelError(f"{path}: the TFLite runtime refuses it: {error}") from error
+        self._output: int = self._interpreter.get_output_details()[0]["index"]
+        self.input_shape: tuple[int, ...] = tuple(
+            int(side) for side in self._interpreter.get_input_details()[0]["shape"]
+        )
+
+    def __call__(self, pixels: Floats) -> Floats:
+        """Run the network.
+
+        Args:
+            pixels: float32 of `input_shape`; what range is the manifest's to say.
+
+        Returns:
+            The first output, float32, a copy.
+        """
+        self._interpreter.set_tensor(self._input, pixels)
+        self._interpreter.invoke()
+        output: Floats = self._interpreter.get_tensor(self._output)
+        return output
+
+
+@contextmanager
+def _muted() -> Iterator[None]:
+    """Keep the runtime's greeting, printed by native code, off standard error."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+@dataclass(frozen=True)
+class Models:
+    """A checked folder of networks and the runtime that runs them.
+
+    Attributes:
+        folder: where the files lie.
+        manifest: the parsed ``manifest.json``.
+        runtime_name: one of `RUNTIMES`.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    runtime_name: str
+    _runtime: Any
+
+    @classmethod
+    def load(cls, folder: Path, runtime: str = "auto") -> Models:
+        """Read the manifest and check every file against it.
+
+        Args:
+            folder: holds ``manifest.json`` and the ``.tflite`` files.
+            runtime: a name of `RUNTIMES`, or ``auto`` for the first installed one.
+
+        Raises:
+            ModelError: if the manifest or a file is missing or altered, or no such
+                runtime is installed.
+        """
+        manifest = _read_manifest(folder / "manifest.json")
+        for name, network in manifest["networks"].items():
+            _check_file(name, folder / network["file"], network["sha256"])
+        runtime_name, module = _import_runtime(runtime)
+        return cls(folder, manifest, runtime_name, module)
+
+    def network(
+        self, name: str, shape: Sequence[int] | None = None, *, threads: int = 1
+    ) -> Network:
+        """Build a network.
+
+        Args:
+            name: its key in the manifest.
+            shape: (batch, height, width, channels), or None for the file's own.
+            threads: that the runtime may use for it.
+        """
+        return Network(
+            self._runtime,
+            self.folder / self.manifest["networks"][name]["file"],
+            shape,
+            threads=threads,
+        )
+
+    def sha256(self, name: str) -> str:
+        """Return the hash of a network's file, in hexadecimal."""
+        return str(self.manifest["networks"][name]["sha256"])
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    mend = "install lockd again, or rebuild the networks with `make models`"
+    try:
+        manifest = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}; {mend}") from error
+    except ValueError as error:
+        raise ModelError(f"{path}: not JSON ({error}); {mend}") from error
+    found = manifest.get("schema") if isinstance(manifest, dict) else None
+    if found != SCHEMA:
+        raise ModelError(f"{path}: schema {found!r}, this lockd reads schema {SCHEMA}; {mend}")
+    missing = {"networks", "detector", "embedder"} - manifest.keys()
+    if missing:
+        raise ModelError(f"{path}: lacks {', '.join(sorted(missing))}; {mend}")
+    return dict(manifest)
+
+
+def _check_file(name: str, path: Path, wanted: str) -> None:
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(
+            f"{path}: {error.strerror}; the network {name} is missing: "
+            "install lockd again, or run `git checkout models`"
+        ) from error
+    if found != wanted:
+        raise ModelError(
+            f"{path}: its SHA-256 is {found}, the manifest says {wanted}; "
+            "the file was altered or cut short: install lockd again, or run `git checkout models`"
+        )
+
+
+def _import_runtime(wanted: str) -> tuple[str, Any]:
+    names = list(RUNTIMES) if wanted == "auto" else [wanted]
+    unknown = [name for name in names if name not in RUNTIMES]
+    if unknown:
+        raise ModelError(f"runtime {unknown[0]!r} is unknown; use auto, {', '.join(RUNTIMES)}")
+    reasons = []
+    for name in names:
+        try:
+            return name, importlib.import_module(RUNTIMES[name])
+        except ImportError as error:
+            reasons.append(f"{name}: {error}")
+    raise ModelError(
+        f"no TFLite runtime can be imported ({'; '.join(reasons)}); run `pip install {names[0]}`"
+    )
+
+
+def as_input(image: np.ndarray[Any, Any]) -> Floats:
+    """Return uint8 (H, W, 3) pixels as float32 (1, H, W, 3), values unchanged."""
+    return image.astype(np.float32)[None]

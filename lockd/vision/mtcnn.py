@@ -1,0 +1,172 @@
+"""Find faces: the P-Net / R-Net / O-Net cascade.
+
+Zhang, Zhang, Li and Qiao, "Joint Face Detection and Alignment using Multi-task
+Cascaded Convolutional Networks", IEEE Signal Processing Letters 23 (2016).
+
+P-Net slides over an image pyramid and proposes boxes, R-Net refuses most of them,
+O-Net refuses more and finds five landmarks. Every network here takes raw 0..255
+BGR pixels and answers with one tensor: a face logit (the logit of "face" less that
+of "no face"), four offsets of the box's corners in units of its sides and, from
+O-Net, five (x, y) landmarks in units of the box.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from lockd.types import Box, Face, Floats, Image
+from lockd.vision.geometry import Octaves, squared, suppress, suppress_nested
+from lockd.vision.models import Models, Network, as_input
+
+_CELL_PX = 12  # P-Net's window
+_STRIDE_PX = 2  # and how far apart its windows lie
+_FACTOR = 0.709  # between two levels of the pyramid: half the area
+_KEPT_SHAPES = 64  # P-Net interpreters kept for other image sizes
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Least confidence, 0..1, that a box needs to leave each stage."""
+
+    pnet: float = 0.6
+    rnet: float = 0.7
+    onet: float = 0.8
+
+
+class Detector:
+    """MTCNN with the networks of a `Models` folder. Not for use by two threads at once."""
+
+    def __init__(
+        self,
+        models: Models,
+        *,
+        min_face_px: int = 60,
+        threads: int = 1,
+        thresholds: Thresholds | None = None,
+    ) -> None:
+        """Build the networks.
+
+        Args:
+            models: the checked networks.
+            min_face_px: side of the smallest face looked for; the time grows with
+                its inverse square.
+            threads: for the runtime; the networks are small, one is usually best.
+            thresholds: of the three stages.
+        """
+        self.min_face_px = min_face_px
+        self._models = models
+        self._threads = threads
+        self._thresholds = thresholds or Thresholds()
+        names = models.manifest["detector"]
+        self._pnet_name: str = names["pnet"]
+        self._pnets: dict[tuple[int, int], Network] = {}
+        self._rnet = models.network(names["rnet"], threads=threads)
+        self._onet = models.network(names["onet"], threads=threads)
+
+    def detect(self, image: Image) -> list[Face]:
+        """Find the faces in an image.
+
+        Args:
+            image: uint8 (height, width, 3), BGR.
+
+        Returns:
+            Faces in pixels of the image, the largest first.
+        """
+        return self.detect_in(Octaves(image))
+
+    def detect_in(self, octaves: Octaves) -> list[Face]:
+        """Like `detect`, for a caller that goes on to cut patches from the same image."""
+        boxes = self._propose(octaves)
+        boxes = self._refine(octaves, boxes)
+        faces = self._judge(octaves, boxes)
+        return sorted(faces, key=lambda face: -face.box.width * face.box.height)
+
+    def _propose(self, octaves: Octaves) -> Floats:
+        """P-Net over the pyramid: square boxes, float32 (n, 4)."""
+        height, width = octaves.image.shape[:2]
+        limit = _logit(self._thresholds.pnet)
+        found: list[Floats] = []
+        scale = _CELL_PX / self.min_face_px
+        while min(height, width) * scale >= _CELL_PX:
+            level = octaves.resized(math.ceil(width * scale), math.ceil(height * scale))
+            candidates = _candidates(self._pnet(level)(as_input(level))[0], limit)
+            # By the level's true size, which was rounded up.
+            stretch = np.array([width / level.shape[1], height / level.shape[0]], np.float32)
+            candidates[:, :4] *= np.tile(stretch, 2)
+            found.append(candidates[suppress(candidates[:, :4], candidates[:, 4], 0.5)])
+            scale *= _FACTOR
+        if not found:
+            return np.empty((0, 4), np.float32)
+        everything = np.concatenate(found)
+        everything = everything[suppress(everything[:, :4], everything[:, 4], 0.7)]
+        return squared(_moved(everything[:, :4], everything[:, 5:9]))
+
+    def _refine(self, octaves: Octaves, boxes: Floats) -> Floats:
+        """R-Net: the boxes that still look like faces, squared, float32 (n, 4)."""
+        answers = _answers(self._rnet, octaves, boxes, 5)
+        likely = answers[:, 0] >= _logit(self._thresholds.rnet)
+        boxes, answers = boxes[likely], answers[likely]
+        kept = suppress(boxes, answers[:, 0], 0.7)
+        return squared(_moved(boxes[kept], answers[kept, 1:5]))
+
+    def _judge(self, octaves: Octaves, boxes: Floats) -> list[Face]:
+        """O-Net: the faces, with landmarks."""
+        answers = _answers(self._onet, octaves, boxes, 15)
+        likely = answers[:, 0] >= _logit(self._thresholds.onet)
+        boxes, answers = boxes[likely], answers[likely]
+        sides = boxes[:, 2:] - boxes[:, :2]
+        landmarks = boxes[:, None, :2] + answers[:, 5:].reshape(-1, 5, 2) * sides[:, None]
+        final = _moved(boxes, answers[:, 1:5])
+        return [
+            Face(
+                box=Box(*(float(value) for value in final[index])),
+                landmarks=landmarks[index],
+                confidence=1.0 / (1.0 + math.exp(-float(answers[index, 0]))),
+            )
+            for index in suppress_nested(final, answers[:, 0], 0.7)
+        ]
+
+    def _pnet(self, level: Image) -> Network:
+        """Return P-Net for a level's shape, built once for each."""
+        shape = level.shape[0], level.shape[1]
+        network = self._pnets.pop(shape, None)
+        if network is None:
+            network = self._models.network(self._pnet_name, (1, *shape, 3), threads=self._threads)
+            if len(self._pnets) >= _KEPT_SHAPES:
+                self._pnets.pop(next(iter(self._pnets)))
+        self._pnets[shape] = network  # the most recently used is the last
+        return network
+
+
+def _logit(probability: float) -> float:
+    return math.log(probability / (1.0 - probability))
+
+
+def _candidates(answer: Floats, limit: float) -> Floats:
+    """P-Net's windows above a logit: float32 (n, 9) of box, logit and offsets."""
+    rows, columns = np.nonzero(answer[..., 0] >= limit)
+    corner = np.stack([columns, rows], axis=1).astype(np.float32) * _STRIDE_PX
+    return np.concatenate([corner, corner + _CELL_PX, answer[rows, columns]], axis=1)
+
+
+def _moved(boxes: Floats, offsets: Floats) -> Floats:
+    """Boxes with their corners moved by offsets in units of their sides."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    return boxes + offsets * np.tile(sides, 2)
+
+
+def _answers(network: Network, octaves: Octaves, boxes: Floats, channels: int) -> Floats:
+    """Run a network on the patch of each box: float32 (n, channels).
+
+    One patch at a time: a batch of another size would need another interpreter,
+    and was not faster.
+    """
+    answers = np.empty((len(boxes), channels), np.float32)
+    size = network.input_shape[1]
+    for index, box in enumerate(boxes):
+        patch = octaves.cut(Box(*(float(value) for value in box)), size)
+        answers[index] = network(as_input(patch)).reshape(-1)
+    return answers

@@ -1,0 +1,79 @@
+"""Decode photographs and draw on them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from lockd.errors import ImageError
+from lockd.types import Face, Image
+
+_GREEN, _RED, _WHITE, _BLACK = (80, 200, 60), (60, 60, 230), (255, 255, 255), (0, 0, 0)
+
+
+def decode(content: bytes, name: str) -> Image:
+    """Decode a JPEG, PNG or other photograph, upright by its EXIF orientation.
+
+    Args:
+        content: the file's bytes.
+        name: for the error message.
+
+    Returns:
+        uint8 (height, width, 3), BGR; transparency dropped.
+
+    Raises:
+        ImageError: if OpenCV cannot read it.
+    """
+    try:
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise ImageError(f"{name}: cannot be decoded ({error.err or error})") from error
+    if image is None:
+        raise ImageError(
+            f"{name}: not a photograph that OpenCV can read; use a JPEG, PNG or WebP file"
+        )
+    return image.astype(np.uint8, copy=False)
+
+
+def annotate(image: Image, labels: list[tuple[Face, str, bool]]) -> Image:
+    """Return a copy with boxes, landmarks and captions.
+
+    Args:
+        image: uint8 (height, width, 3), BGR.
+        labels: (face, caption, known) of each face; known ones are green. Captions
+            are drawn in ASCII, other characters as "?".
+    """
+    drawn = image.copy()
+    unit = max(1, round(min(image.shape[:2]) / 320))
+    for face, caption, known in labels:
+        colour = _GREEN if known else _RED
+        x0, y0 = round(face.box.x0), round(face.box.y0)
+        corner = round(face.box.x1), round(face.box.y1)
+        cv2.rectangle(drawn, (x0, y0), corner, colour, unit, cv2.LINE_AA)
+        for x, y in face.landmarks:
+            cv2.circle(drawn, (round(float(x)), round(float(y))), 2 * unit, _WHITE, -1, cv2.LINE_AA)
+            cv2.circle(drawn, (round(float(x)), round(float(y))), 2 * unit, _BLACK, 1, cv2.LINE_AA)
+        _caption(drawn, caption, x0, y0, colour, unit)
+    return drawn
+
+
+def _caption(
+    drawn: Image, caption: str, x: int, y: int, colour: tuple[int, int, int], unit: int
+) -> None:
+    text = caption.encode("ascii", "replace").decode()
+    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.5 * unit
+    (width, height), _ = cv2.getTextSize(text, font, scale, unit)
+    # Above the box, or inside it where the image ends; never off the side.
+    bottom = y - 3 * unit if y - height - 6 * unit >= 0 else y + height + 6 * unit
+    left = max(0, min(x, drawn.shape[1] - width - 4 * unit))
+    top_left = (left, bottom - height - 3 * unit)
+    cv2.rectangle(drawn, top_left, (left + width + 4 * unit, bottom + 3 * unit), colour, -1)
+    cv2.putText(drawn, text, (left + 2 * unit, bottom), font, scale, _WHITE, unit, cv2.LINE_AA)
+
+
+def encode_jpeg(image: Image, quality: int = 90) -> bytes:
+    """Return the image as JPEG."""
+    done, buffer = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise ImageError(f"an image of shape {image.shape} cannot be encoded as JPEG")
+    return buffer.tobytes()
