@@ -22,6 +22,7 @@ from lockd.paths import shipped, user_state_dir
 from lockd.vision.quality import Limits
 
 ENVIRONMENT = "LOCKD_CONFIG"
+STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
 SYSTEM_FILE = Path("/etc/lockd/lockd.yaml")
 
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
@@ -236,7 +237,22 @@ def load(path: Path | None) -> Settings:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"{path}: cannot be read: {reason}") from error
     settings = parse(text, str(path))
-    return _from_folder(settings, path.resolve().parent)
+    folder = path.resolve().parent
+    settings = _from_folder(settings, folder)
+    source = settings.camera.source
+    if is_path(source):
+        camera = settings.camera.model_copy(update={"source": str(folder / str(source))})
+        settings = settings.model_copy(update={"camera": camera})
+    return settings
+
+
+def is_path(source: str | int) -> bool:
+    """Return whether a camera source names a file or folder, not a device or stream."""
+    return (
+        isinstance(source, str)
+        and not source.isdecimal()
+        and not source.startswith((*STREAM_SCHEMES, "/dev/"))
+    )
 
 
 def parse(text: str, name: str = "configuration") -> Settings:

@@ -121,6 +121,8 @@ class Service:
         bus: where events are published, if anywhere.
         on_event: called with every event, after the door was served.
         on_look: called with every frame and what it showed.
+        on_relay: called with the time and True or False when the relay was switched,
+            maybe by the strike's guard; must neither block nor raise.
     """
 
     def __init__(
@@ -136,6 +138,7 @@ class Service:
         bus: Bus | None = None,
         on_event: Callable[[Event], None] = lambda event: None,
         on_look: Callable[[Frame, Look], None] = lambda frame, look: None,
+        on_relay: Callable[[float, bool], None] = lambda t, on: None,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -146,6 +149,7 @@ class Service:
         self._bus = bus
         self._on_event = on_event
         self._on_look = on_look
+        self._on_relay = on_relay
         size = vision.embedder.size
         self._watcher = Watcher(settings, vision, gallery or Gallery((), size))
         self._door = DoorMachine(settings.door.rules())
@@ -157,6 +161,10 @@ class Service:
         self._stop = threading.Event()
         self.tally = Tally()
         strike.changed = self._relay_changed
+
+    def now(self) -> float:
+        """Return the time on the service's clock: that of its events."""
+        return self._clock.now()
 
     def stop(self) -> None:
         """Ask `run` to end; may be called from a signal handler."""
@@ -318,8 +326,10 @@ class Service:
             else:
                 log.warning("mqtt: %s; trying again", notice.problem)
         state = self._current_state()
+        if connected:
+            self._bus.announce()
         if connected or state != self._state:
-            self._bus.announce(encode(state))
+            self._bus.show(encode(state))
         self._state = state
 
     def _current_state(self) -> dict[str, Any]:
@@ -333,7 +343,9 @@ class Service:
 
     def _relay_changed(self, on: bool) -> None:
         """Note that the relay was switched; the strike's guard may call this too."""
-        self.tally.relay.append((self._clock.now(), on))
+        t = self._clock.now()
+        self.tally.relay.append((t, on))
+        self._on_relay(t, on)
 
     def _finish_recording(self) -> None:
         """End the visits of a recording, and let the door lock when it is due."""
@@ -362,6 +374,7 @@ def open_service(
     gallery: Callable[[Vision], Gallery] | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
     on_look: Callable[[Frame, Look], None] = lambda frame, look: None,
+    on_relay: Callable[[float, bool], None] = lambda t, on: None,
 ) -> Service:
     """Open every part that the settings name, the strike last so that it closes first.
 
@@ -372,6 +385,7 @@ def open_service(
         gallery: makes the people, instead of a store.
         on_event: see `Service`.
         on_look: see `Service`.
+        on_relay: see `Service`.
 
     Raises:
         LockdError: whichever part fails first.
@@ -417,6 +431,7 @@ def open_service(
         bus=bus,
         on_event=on_event,
         on_look=on_look,
+        on_relay=on_relay,
     )
 
 

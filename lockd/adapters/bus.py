@@ -104,10 +104,13 @@ class Bus:
                 seqs.append(seq)
         return seqs
 
-    def announce(self, state: bytes) -> None:
-        """Publish that the door is online, and its state, both retained."""
+    def announce(self) -> None:
+        """Publish that the door is online, retained; wanted after every connect."""
+        self._client.publish(self._topics.availability, ONLINE, qos=1, retain=True)
+
+    def show(self, state: bytes) -> None:
+        """Publish the door's state, retained, if there is a broker."""
         if self.connected:
-            self._client.publish(self._topics.availability, ONLINE, qos=1, retain=True)
             self._client.publish(self._topics.state, state, qos=1, retain=True)
 
     def close(self) -> None:

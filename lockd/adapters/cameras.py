@@ -18,7 +18,7 @@ from typing import Protocol
 import cv2
 
 from lockd.clock import Clock
-from lockd.config import CameraSettings
+from lockd.config import STREAM_SCHEMES, CameraSettings, is_path
 from lockd.errors import CameraError, LockdError
 from lockd.types import Frame, Image
 from lockd.vision.pictures import decode
@@ -27,8 +27,6 @@ log = logging.getLogger(__name__)
 
 PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """Suffixes, in lower case, of the files that a folder is searched for."""
-
-_URL_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
 
 
 class Source(Protocol):
@@ -98,8 +96,8 @@ def open_source(settings: CameraSettings) -> Source:
     source = settings.source
     if isinstance(source, str) and source.isdecimal():
         source = int(source)
-    if isinstance(source, str) and not source.startswith((*_URL_SCHEMES, "/dev/")):
-        path = Path(source).expanduser()
+    if is_path(source):
+        path = Path(str(source)).expanduser()
         if path.is_dir():
             return FolderSource(path, settings.fps)
         if not path.exists():
@@ -194,7 +192,7 @@ class CaptureSource:
 
 def _open_capture(source: str | int, settings: CameraSettings) -> CaptureSource:
     """Open a V4L2 device or a stream through OpenCV."""
-    if isinstance(source, str) and source.startswith(_URL_SCHEMES):
+    if isinstance(source, str) and source.startswith(STREAM_SCHEMES):
         capture = cv2.VideoCapture(
             source,
             cv2.CAP_FFMPEG,
