@@ -1,0 +1,79 @@
+"""Command line of the model build; `run.sh` sets up its environment and calls it."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from .photos import ROOT
+from .rebuild import check, rebuild, write
+from .verify import verify
+
+MODELS = ROOT / "models"
+CACHE = ROOT / ".venv-models" / "cache"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options. Without any: --check."""
+    options = argparse.ArgumentParser(prog="models/build/run.sh", description=__doc__)
+    task = options.add_mutually_exclusive_group()
+    task.add_argument("--check", action="store_true", help="rebuild and compare (the default)")
+    task.add_argument("--write", action="store_true", help="rebuild and replace the files")
+    task.add_argument("--references", action="store_true", help="store answers for the tests")
+    task.add_argument("--parity", action="store_true", help="compare with the original networks")
+    task.add_argument("--study", action="store_true", help="compare precisions; needs --photos")
+    options.add_argument("--photos", type=Path, help="a folder of photographs, one per person")
+    options.add_argument("--pairs", type=Path, help="pairs of them: first,second,same")
+    options.add_argument("--cache", type=Path, default=CACHE, help="where downloads are kept")
+    return options
+
+
+def rebuild_and(options: argparse.Namespace) -> list[str]:
+    """Verify, rebuild, then write or check. What is wrong comes back as lines."""
+    problems = verify(options.cache)
+    files = rebuild(options.cache)
+    if not options.write:
+        return problems + check(MODELS, files)
+    if not problems:
+        write(MODELS, files)
+        print(f"wrote {len(files)} networks and their manifest to {MODELS}")
+    return problems
+
+
+def compare(options: argparse.Namespace) -> None:
+    """--parity and --study: both need the door's own code and report only."""
+    from lockd.vision.models import Models  # noqa: PLC0415  the build itself must not need lockd
+
+    from .parity import parity  # noqa: PLC0415
+    from .study import study  # noqa: PLC0415
+
+    if options.parity:
+        parity(options.cache, Models.load(MODELS), options.photos, options.pairs)
+    else:
+        study(options.cache, options.photos)
+
+
+def main() -> int:
+    """Do what the options say; the exit status is 1 if something does not agree."""
+    command = parser()
+    options = command.parse_args()
+    logging.getLogger("absl").setLevel(logging.ERROR)  # the converter warns of what we rely on
+    options.cache.mkdir(parents=True, exist_ok=True)
+    if options.study and options.photos is None:
+        command.error("--study needs --photos DIR")
+    problems: list[str] = []
+    if options.references:
+        from .references import store  # noqa: PLC0415
+
+        store(options.cache)
+    elif options.parity or options.study:
+        compare(options)
+    else:
+        problems = rebuild_and(options)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""The manifest: what the runtime must know about each file, and the hash it must have."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .networks import DETECTOR, EMBEDDER, Network
+
+SCHEMA = 1
+
+
+def entry(network: Network, data: bytes) -> dict[str, Any]:
+    """One network's part of the manifest."""
+    output: dict[str, Any] = {"shape": network.output_shape}
+    if network.channels is not None:
+        output["channels"] = network.channels
+    return {
+        "file": network.file,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "bytes": len(data),
+        "input": {
+            "shape": network.input_shape,
+            "dtype": "float32",
+            "range": network.input_range,
+            "colour": "BGR",
+        },
+        "output": output,
+        "quantization": network.quantization,
+        "licence": network.package.licence,
+        "source": {
+            "registry": "PyPI",
+            "package": network.package.name,
+            "version": network.package.version,
+            "sha256": network.package.sha256,
+            "member": [network.member],
+        },
+    }
+
+
+def manifest(networks: Iterable[Network], files: Mapping[str, bytes]) -> str:
+    """The text of `manifest.json` for these networks and their files, by network name."""
+    content = {
+        "schema": SCHEMA,
+        "networks": {network.name: entry(network, files[network.name]) for network in networks},
+        "detector": DETECTOR,
+        "embedder": EMBEDDER,
+    }
+    return json.dumps(content, indent=2) + "\n"

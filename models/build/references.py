@@ -1,0 +1,95 @@
+"""Stores what the original networks answer, for tests that run without TensorFlow.
+
+Two files: the faces PyPI `mtcnn` finds in the committed photographs, and the
+embeddings the float FaceNet gives for stated squares of them. A test cuts the
+same square, resizes it the same way and compares.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from . import original
+from .graphs import Array
+from .inputs import standardised
+from .networks import by_name
+from .photos import ROOT, Pixels, portraits, read
+
+FOLDER = ROOT / "tests" / "data" / "reference"
+FACE_PX = 160
+
+
+def store(cache: Path) -> None:
+    """Write both files."""
+    detector = original.Detector()
+    faces = {path: detector.detect(read(path)) for path in portraits()}
+    network = by_name("facenet")
+    facenet = original.facenet(network.package.read(cache, network.member))
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    write(
+        FOLDER / "detections.json",
+        about=f"faces found by PyPI mtcnn 1.0.0 at min_face_size {original.MIN_FACE_SIZE}; "
+        "boxes are x0, y0, x1, y1 and may reach beyond the photograph; landmarks are x, y of "
+        "image-left eye, image-right eye, nose, image-left and image-right mouth corner",
+        photographs={path: detections(rows) for path, rows in faces.items()},
+    )
+    write(
+        FOLDER / "embeddings.json",
+        about="the float FaceNet's embedding, L2-normalised, of image[y0:y1, x0:x1] resized to "
+        f"{FACE_PX}x{FACE_PX} with cv2.INTER_AREA and standardised: "
+        "(x - mean) / max(std, 1/sqrt(n))",
+        photographs={
+            path: embedding(facenet, read(path), rows[0])
+            for path, rows in faces.items()
+            if len(rows)
+        },
+    )
+
+
+def detections(rows: Array) -> list[dict[str, Any]]:
+    """Faces in a form that reads well in a test."""
+    return [
+        {
+            "box": rounded(row[:4], 2),
+            "confidence": round(float(row[4]), 4),
+            "landmarks": [rounded(point, 2) for point in row[5:].reshape(5, 2)],
+        }
+        for row in rows
+    ]
+
+
+def embedding(facenet: Any, image: Pixels, face: Array) -> dict[str, Any]:
+    """The square around the best face that fits into the photograph, and its embedding."""
+    x0, y0, x1, y1 = square_inside(image, face)
+    crop = cv2.resize(image[y0:y1, x0:x1], (FACE_PX, FACE_PX), interpolation=cv2.INTER_AREA)
+    pixels = standardised(np.asarray(crop, np.float32)[np.newaxis])
+    vector = original.embed(facenet, pixels)[0].astype(np.float64)
+    return {"box": [x0, y0, x1, y1], "embedding": rounded(vector / np.linalg.norm(vector), 6)}
+
+
+def square_inside(image: Pixels, face: Array) -> tuple[int, int, int, int]:
+    """A square of whole pixels with the box's longer side, moved until it lies in the image."""
+    height, width = image.shape[:2]
+    side = min(round(float((face[2:4] - face[:2]).max())), height, width)
+    x0, y0 = (round(float(value)) for value in (face[:2] + face[2:4] - side) / 2)
+    x0, y0 = min(max(x0, 0), width - side), min(max(y0, 0), height - side)
+    return x0, y0, x0 + side, y0 + side
+
+
+def rounded(values: Any, digits: int) -> list[float]:
+    """Plain numbers for JSON."""
+    return [round(float(value), digits) for value in values]
+
+
+def write(path: Path, about: str, photographs: dict[Path, Any]) -> None:
+    """One JSON file, a photograph to a line."""
+    lines = [
+        f"    {json.dumps(photo.relative_to(ROOT).as_posix())}: {json.dumps(answer)}"
+        for photo, answer in photographs.items()
+    ]
+    body = ",\n".join(lines)
+    path.write_text(f'{{\n  "about": {json.dumps(about)},\n  "photographs": {{\n{body}\n  }}\n}}\n')
+    print(f"{path.relative_to(ROOT)}: {len(photographs)} photographs")
