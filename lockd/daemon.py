@@ -12,6 +12,7 @@ door waits for neither the disk nor the network.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 from collections import deque
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 _LONGEST_WAIT_S = 0.25
 _BACKLOG = 1000
 _STORE_PATIENCE_S = 0.2
+_STORE_PAUSE_S = 2.0
 
 
 @dataclass(slots=True)
@@ -74,6 +76,7 @@ class Outbox:
         self._bus = bus
         self._backlog: deque[tuple[list[str], bytes]] = deque(maxlen=_BACKLOG)
         self._sent_up_to = 0
+        self._pause_until = -math.inf
         self._delivered: list[int] = []
         self.problem: str | None = None
 
@@ -82,11 +85,15 @@ class Outbox:
         if self._bus is not None:
             payload = encode(public(event, self._mqtt.similarity))
             self._backlog.append((self._topics.of(event.type), payload))
-            self.pump()
+            self.pump(event.t)
 
-    def pump(self) -> None:
-        """Move what can be moved."""
-        if self._bus is None or self._store is None:
+    def pump(self, now: float) -> None:
+        """Move what can be moved.
+
+        A store that fails is left alone for a while: waiting for its lock at every
+        frame would slow the looking down.
+        """
+        if self._bus is None or self._store is None or now < self._pause_until:
             return
         try:
             while self._backlog:
@@ -103,6 +110,7 @@ class Outbox:
                 self._sent_up_to = message.seq
         except StoreError as error:
             self.problem = str(error)
+            self._pause_until = now + _STORE_PAUSE_S
         else:
             self.problem = None
 
@@ -315,7 +323,7 @@ class Service:
 
     def _serve_bus(self) -> None:
         """Move events on, and keep the retained state true."""
-        self._outbox.pump()
+        self._outbox.pump(self._clock.now())
         if self._bus is None:
             return
         connected = False

@@ -72,11 +72,11 @@ class DoorMachine:
         commands = self.tick(now)
         if self.next_deadline is None:
             self._opened = now
-        deadline = min(now + self._rules.open_s, self._opened + self._rules.longest_s)
-        if self.next_deadline is not None and deadline <= self.next_deadline:
+        seconds = min(self._rules.open_s, self._opened + self._rules.longest_s - now)
+        if self.next_deadline is not None and now + seconds <= self.next_deadline:
             return commands
-        self.next_deadline = deadline
-        return [*commands, Release(deadline - now)]
+        self.next_deadline = now + seconds
+        return [*commands, Release(seconds)]
 
     def tick(self, now: float) -> list[Command]:
         """Time has passed."""

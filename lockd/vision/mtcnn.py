@@ -149,7 +149,8 @@ def _candidates(answer: Floats, limit: float) -> Floats:
     """P-Net's windows above a logit: float32 (n, 9) of box, logit and offsets."""
     rows, columns = np.nonzero(answer[..., 0] >= limit)
     corner = np.stack([columns, rows], axis=1).astype(np.float32) * _STRIDE_PX
-    return np.concatenate([corner, corner + _CELL_PX, answer[rows, columns]], axis=1)
+    found = np.concatenate([corner, corner + _CELL_PX, answer[rows, columns]], axis=1)
+    return found[np.isfinite(found).all(axis=1)]
 
 
 def _moved(boxes: Floats, offsets: Floats) -> Floats:
@@ -161,6 +162,8 @@ def _moved(boxes: Floats, offsets: Floats) -> Floats:
 def _answers(network: Network, octaves: Octaves, boxes: Floats, channels: int) -> Floats:
     """Run a network on the patch of each box: float32 (n, channels).
 
+    An answer with anything not finite in it is no face: its logit is NaN.
+
     One patch at a time: a batch of another size would need another interpreter,
     and was not faster.
     """
@@ -169,4 +172,5 @@ def _answers(network: Network, octaves: Octaves, boxes: Floats, channels: int) -
     for index, box in enumerate(boxes):
         patch = octaves.cut(Box(*(float(value) for value in box)), size)
         answers[index] = network(as_input(patch)).reshape(-1)
+    answers[~np.isfinite(answers).all(axis=1), 0] = np.nan
     return answers

@@ -24,6 +24,8 @@ def decode(content: bytes, name: str) -> Image:
     Raises:
         ImageError: if OpenCV cannot read it.
     """
+    if not content:
+        raise ImageError(f"{name}: the file is empty; use a JPEG, PNG or WebP file")
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:

@@ -1,0 +1,297 @@
+"""People, templates and waiting messages on disk."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+import unicodedata
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lockd.adapters.store import MAX_NAME, Store, clean_name
+from lockd.errors import PersonError, StoreError
+from lockd.types import Embedding
+from tests.fakes import unit
+
+MODEL = "fingerprint"
+SIZE = 8
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "lockd.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    store = Store.open(path, timeout_s=0.05)
+    yield store
+    store.close()
+
+
+def names(store: Store) -> list[str]:
+    return [one.person.name for one in store.people()]
+
+
+def everything(path: Path) -> bytes:
+    """All bytes of a store, its journal too."""
+    return b"".join(file.read_bytes() for file in path.parent.iterdir())
+
+
+def test_a_new_store_is_private_to_its_owner(store: Store, path: Path) -> None:
+    for file in path.parent.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_people_and_templates_come_back_as_they_were(store: Store, path: Path) -> None:
+    person = store.add("Ada", MODEL, [unit(1, 2), unit(3)])
+    store.close()
+    again = Store.open(path)
+    templates, refused = again.templates(MODEL, SIZE)
+    assert refused == 0
+    assert {template.person for template in templates} == {person}
+    assert np.array_equal(templates[0].embedding, unit(1, 2))
+    assert [(one.person.name, one.templates) for one in again.people()] == [("Ada", 2)]
+    again.close()
+
+
+def test_adding_again_gives_the_same_person_more_templates(store: Store) -> None:
+    first = store.add("Zoë", MODEL, [unit(1)])
+    second = store.add("ZOË ", MODEL, [unit(2, 1)])
+    decomposed = store.add(unicodedata.normalize("NFD", "Zoë"), MODEL, [unit(0, 1)])
+    assert first == second == decomposed
+    assert [(one.person.name, one.templates) for one in store.people()] == [("Zoë", 3)]
+
+
+def test_people_are_listed_by_name_whatever_their_case(store: Store) -> None:
+    for name in ("bob", "Ada", "Cleo"):
+        store.add(name, MODEL, [unit(1)])
+    assert names(store) == ["Ada", "bob", "Cleo"]
+
+
+def test_removing_somebody_leaves_nothing_of_them_in_the_files(store: Store, path: Path) -> None:
+    store.add("Somebody Unforgettable", MODEL, [unit(1, 2, 3)])
+    store.add("Ada", MODEL, [unit(1)])
+    blob = unit(1, 2, 3).astype("<f4").tobytes()
+    assert blob in everything(path)
+    assert store.remove("somebody unforgettable").name == "Somebody Unforgettable"
+    assert names(store) == ["Ada"]
+    assert blob not in everything(path)
+    assert b"Unforgettable" not in everything(path)
+
+
+def test_removing_nobody_is_an_error(store: Store) -> None:
+    with pytest.raises(PersonError, match="'Ada': nobody of that name"):
+        store.remove("Ada")
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("", "empty"),
+        (" \t", "empty"),
+        ("a" * (MAX_NAME + 1), "65 characters"),
+        ("Ada\nLovelace", "cannot be part"),
+        ("Ada\x1b[31m", "cannot be part"),
+        ("Ada\u202egnp", "cannot be part"),
+        ("Ada\udcff", "cannot be part"),
+    ],
+)
+def test_a_name_that_would_forge_a_log_or_is_none_is_refused(
+    store: Store, name: str, wrong: str
+) -> None:
+    with pytest.raises(PersonError, match=wrong):
+        store.add(name, MODEL, [unit(1)])
+    assert store.people() == []
+
+
+@pytest.mark.parametrize("name", ["Ada", "Zoë", "李小龍", "О'Нил", "نور", "👩‍🚒".replace("\u200d", "")])
+def test_names_of_the_world_are_kept(store: Store, name: str) -> None:
+    store.add(name, MODEL, [unit(1)])
+    assert names(store) == [clean_name(name)]
+
+
+@pytest.mark.parametrize(
+    "bad", [np.zeros(SIZE), np.full(SIZE, np.nan), np.full(SIZE, 2.0), np.full(SIZE, np.inf)]
+)
+def test_what_is_no_unit_vector_is_never_enrolled(store: Store, bad: Embedding) -> None:
+    with pytest.raises(ValueError, match="unit vector"), np.errstate(invalid="ignore"):
+        store.add("Ada", MODEL, [unit(1), bad.astype(np.float32)])
+    assert store.people() == []
+
+
+def test_templates_of_other_networks_or_of_the_wrong_size_are_counted_and_left_out(
+    store: Store,
+) -> None:
+    store.add("Ada", MODEL, [unit(1)])
+    store.add("Bob", "another", [unit(2)])
+    store.add("Cleo", MODEL, [unit(3, size=16)])
+    templates, refused = store.templates(MODEL, SIZE)
+    assert [template.person.name for template in templates] == ["Ada"]
+    assert refused == 2
+
+
+def test_a_damaged_template_is_left_out(store: Store, path: Path) -> None:
+    store.add("Ada", MODEL, [unit(1)])
+    with sqlite3.connect(path) as raw:
+        raw.execute("UPDATE templates SET embedding = zeroblob(32)")
+    raw.close()
+    assert store.templates(MODEL, SIZE) == ([], 1)
+
+
+def test_a_change_by_another_process_is_noticed_once(store: Store, path: Path) -> None:
+    assert store.gallery_changed()
+    assert not store.gallery_changed()
+    other = Store.open(path)
+    other.add("Ada", MODEL, [unit(1)])
+    assert store.gallery_changed()
+    assert not store.gallery_changed()
+    other.remove("Ada")
+    assert store.gallery_changed()
+    other.close()
+
+
+def test_waiting_messages_are_no_change_of_the_gallery(store: Store, path: Path) -> None:
+    store.gallery_changed()
+    other = Store.open(path)
+    other.post(["topic"], b"payload", keep=10)
+    assert not store.gallery_changed()
+    other.close()
+
+
+def test_messages_wait_in_order_until_they_are_delivered(store: Store) -> None:
+    store.post(["a", "b"], b"one", keep=10)
+    store.post(["a"], b"two", keep=10)
+    waiting = store.waiting(0, 10)
+    assert [(one.topic, one.payload) for one in waiting] == [
+        ("a", b"one"),
+        ("b", b"one"),
+        ("a", b"two"),
+    ]
+    assert [one.payload for one in store.waiting(waiting[1].seq, 10)] == [b"two"]
+    assert len(store.waiting(0, 2)) == 2
+    store.delivered([waiting[0].seq, waiting[2].seq])
+    assert [one.topic for one in store.waiting(0, 10)] == ["b"]
+
+
+def test_too_many_waiting_messages_drop_the_oldest_and_are_counted(store: Store) -> None:
+    for number in range(15):
+        store.post(["topic"], str(number).encode(), keep=10)
+    assert [one.payload for one in store.waiting(0, 99)] == [
+        str(number).encode() for number in range(5, 15)
+    ]
+    assert store.dropped() == 5
+
+
+def test_a_number_is_never_given_twice(store: Store) -> None:
+    store.post(["topic"], b"", keep=10)
+    (first,) = store.waiting(0, 10)
+    store.delivered([first.seq])
+    store.post(["topic"], b"", keep=10)
+    assert store.waiting(0, 10)[0].seq > first.seq
+
+
+def damaged_in_the_middle(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[4096:8192] = b"\xa5" * 4096
+    path.write_bytes(content)
+
+
+def not_a_database(path: Path) -> None:
+    path.write_bytes(b"not a database at all" * 500)
+
+
+def somebody_elses(path: Path) -> None:
+    path.unlink()
+    with sqlite3.connect(path) as raw:
+        raw.execute("CREATE TABLE holidays (day TEXT)")
+    raw.close()
+
+
+def from_the_future(path: Path) -> None:
+    with sqlite3.connect(path) as raw:
+        raw.execute("PRAGMA user_version = 99")
+    raw.close()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (damaged_in_the_middle, "damaged and was left as it is"),
+        (not_a_database, "damaged and was left as it is"),
+        (somebody_elses, "not lockd's"),
+        (from_the_future, "schema version 99"),
+    ],
+)
+def test_a_store_that_cannot_be_trusted_is_refused_and_left_as_it_was(
+    path: Path, spoil: Callable[[Path], None], said: str
+) -> None:
+    first = Store.open(path)
+    first.add("Ada", MODEL, [unit(1)])
+    first.close()
+    spoil(path)
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=said) as error:
+        Store.open(path)
+    assert str(path) in str(error.value)
+    assert path.read_bytes() == before
+
+
+def test_a_store_that_another_program_is_writing_to_is_an_error_and_nothing_is_written(
+    store: Store, path: Path
+) -> None:
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="another program is writing"):
+        store.add("Ada", MODEL, [unit(1)])
+    other.execute("ROLLBACK")
+    other.close()
+    assert store.people() == []
+    store.add("Ada", MODEL, [unit(1)])
+
+
+def test_a_failed_enrolment_leaves_no_half_of_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "_count", fail)
+    with pytest.raises(KeyboardInterrupt):
+        store.add("Ada", MODEL, [unit(1)])
+    assert store.people() == []
+
+
+def test_a_store_that_may_only_be_read_can_be_read(store: Store, path: Path) -> None:
+    store.add("Ada", MODEL, [unit(1)])
+    store.close()
+    before = {file.name for file in path.parent.iterdir()}
+    reader = Store.open_read_only(path)
+    assert names(reader) == ["Ada"]
+    assert reader.gallery_changed()
+    with pytest.raises(StoreError, match="read-only"):
+        reader.add("Bob", MODEL, [unit(2)])
+    reader.close()
+    assert before <= {file.name for file in path.parent.iterdir()}
+
+
+def test_a_missing_store_is_not_made_by_reading(tmp_path: Path) -> None:
+    with pytest.raises(StoreError):
+        Store.open_read_only(tmp_path / "none.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="file"):
+        Store.open(tmp_path / "file" / "lockd.db")
+
+
+def test_a_path_with_odd_characters_works(tmp_path: Path) -> None:
+    path = tmp_path / "what? 100% #1" / "lockd.db"
+    Store.open(path).close()
+    assert path.exists()

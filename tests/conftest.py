@@ -1,0 +1,174 @@
+"""What many tests share: the real networks, real photographs and a real broker."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from lockd.config import Settings
+from lockd.identity.gallery import Gallery
+from lockd.photographs import gallery_of_folder
+from lockd.watcher import Vision
+
+ROOT = Path(__file__).resolve().parent.parent
+PHOTOS = ROOT / "tests" / "data" / "photos"
+SCENES = ROOT / "tests" / "data" / "scenes"
+PEOPLE = ROOT / "demo" / "people"
+CLIP = ROOT / "demo" / "porch.mp4"
+
+
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the state of whoever runs it."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg"))
+    for name in ("LOCKD_CONFIG", "STATE_DIRECTORY", "NOTIFY_SOCKET"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def settings() -> Settings:
+    return Settings()
+
+
+@pytest.fixture(scope="session")
+def vision(settings: Settings) -> Vision:
+    return Vision(settings)
+
+
+@pytest.fixture(scope="session")
+def demo_gallery(vision: Vision, settings: Settings) -> Gallery:
+    """Barack Obama and Joe Biden, from the photographs of the demo."""
+
+    def refused(error: Exception) -> None:
+        raise AssertionError(error)
+
+    return gallery_of_folder(PEOPLE, vision, settings.quality.limits(), refused)
+
+
+def eventually(what: Callable[[], Any], timeout_s: float = 20.0) -> Any:
+    """Return the first true answer of a question asked again and again."""
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        answer = what()
+        if answer:
+            return answer
+        time.sleep(0.01)
+    raise AssertionError(f"did not happen within {timeout_s:g} s: {what}")
+
+
+@dataclass
+class Mosquitto:
+    """A real broker on a loopback port, which can be stopped and started again."""
+
+    folder: Path
+    port: int
+    password: str | None = None
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def start(self) -> None:
+        config = self.folder / "mosquitto.conf"
+        lines = [f"listener {self.port} 127.0.0.1", f"allow_anonymous {self._anonymous}"]
+        if self.password is not None:
+            passwords = self.folder / "passwords"
+            passwords.write_text(f"door:{self.password}\n")
+            passwords.chmod(0o600)
+            subprocess.run(["mosquitto_passwd", "-U", str(passwords)], check=True)
+            lines.append(f"password_file {passwords}")
+        if self._is_root:
+            lines.append("user root")
+        config.write_text("\n".join(lines) + "\n")
+        self._process = subprocess.Popen(
+            [self.program(), "-c", str(config)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        eventually(self._listens)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    @staticmethod
+    def program() -> str:
+        # Debian keeps it where not every user's PATH leads.
+        found = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+        if found is None:
+            pytest.fail("mosquitto is not installed; `make test` installs it")
+        return found
+
+    @property
+    def _anonymous(self) -> str:
+        return "true" if self.password is None else "false"
+
+    @property
+    def _is_root(self) -> bool:
+        import os
+
+        return os.geteuid() == 0
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker, running."""
+    broker = Mosquitto(tmp_path, free_port())
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@dataclass
+class Subscriber:
+    """Everything published on a broker: (topic, payload, retained)."""
+
+    heard: list[tuple[str, bytes, bool]] = field(default_factory=list)
+
+    def of(self, topic: str) -> list[bytes]:
+        return [payload for one, payload, _ in self.heard if one == topic]
+
+
+@pytest.fixture
+def subscribe() -> Iterator[Callable[[int], Subscriber]]:
+    """Makes subscribers, by the broker's port."""
+    clients: list[mqtt.Client] = []
+
+    def make(port: int) -> Subscriber:
+        subscriber = Subscriber()
+        subscribed: list[bool] = []
+        client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        client.on_message = lambda _c, _d, message: subscriber.heard.append(
+            (message.topic, message.payload, message.retain)
+        )
+        client.on_subscribe = lambda *_: subscribed.append(True)
+        client.connect("127.0.0.1", port)
+        client.subscribe("#", qos=1)
+        client.loop_start()
+        clients.append(client)
+        eventually(lambda: subscribed)
+        return subscriber
+
+    yield make
+    for client in clients:
+        client.disconnect()
+        client.loop_stop()

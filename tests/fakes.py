@@ -1,0 +1,119 @@
+"""Stand-ins that behave, for what no test machine has."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+import numpy as np
+
+from lockd.types import Box, Embedding, Face, Frame, Image, Match, Person
+from lockd.vision.geometry import Octaves
+
+ADA = Person("1", "Ada Lovelace")
+GRACE = Person("2", "Grace Hopper")
+
+
+class RecordingOutput:
+    """A relay that writes down its levels, and may be told to fail."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.off_failures = 0
+        self.on_fails = False
+        self.switched_off = threading.Event()
+
+    def on(self) -> None:
+        if self.on_fails:
+            raise OSError("no such line")
+        self.log.append("on")
+
+    def off(self) -> None:
+        if self.off_failures:
+            self.off_failures -= 1
+            self.log.append("off failed")
+            raise OSError("no such line")
+        self.log.append("off")
+        self.switched_off.set()
+
+    def close(self) -> None:
+        self.log.append("close")
+
+
+class ScriptedCamera:
+    """Gives frames at the times written down for it; None is a wait that gave nothing."""
+
+    def __init__(self, frames: Iterable[Frame | None]) -> None:
+        self._frames = list(frames)
+        self.problem: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        return not self._frames
+
+    def next(self, timeout_s: float) -> Frame | None:
+        return self._frames.pop(0) if self._frames else None
+
+    def close(self) -> None:
+        self._frames = []
+
+
+def blank(width: int = 64, height: int = 48) -> Image:
+    return np.zeros((height, width, 3), np.uint8)
+
+
+def unit(*values: float, size: int = 8) -> Embedding:
+    """The unit vector in the direction of the values, the rest zeros."""
+    vector = np.zeros(size, np.float32)
+    vector[: len(values)] = values
+    return vector / np.float32(np.linalg.norm(vector))
+
+
+def face_at(x: float, y: float, side: float = 100.0) -> Face:
+    """A frontal face whose box's upper left corner is at (x, y)."""
+    fractions = [(0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.78), (0.65, 0.78)]
+    landmarks = np.array([(x + fx * side, y + fy * side) for fx, fy in fractions], np.float32)
+    return Face(Box(x, y, x + side, y + side), landmarks, 0.99)
+
+
+def match(person: Person | None, similarity: float = 0.9, *, ambiguous: bool = False) -> Match:
+    return Match(person, similarity, person, 0.0, ambiguous)
+
+
+class ScriptedVision:
+    """Networks that see what a frame's first pixel says: a number of people, side by side.
+
+    `scene(...)` makes the frames' pictures: each person is a unit vector, their face 100
+    pixels wide. Everything else in the picture is noise, bright and sharp enough to judge.
+    """
+
+    def __init__(self) -> None:
+        self._scenes: list[list[Embedding]] = []
+        self.detector = self
+        self.embedder = self
+        self.size = 8
+        self.fingerprint = "scripted"
+
+    def scene(self, *people: Embedding) -> Image:
+        """A picture with these people in it."""
+        self._scenes.append(list(people))
+        image = np.random.default_rng(1).integers(60, 200, (240, 640, 3), np.uint8)
+        image[0, 0] = len(self._scenes)
+        return image
+
+    def detect_in(self, octaves: Octaves) -> list[Face]:
+        people = self._scenes[int(octaves.image[0, 0, 0]) - 1]
+        return [face_at(50.0 + 200 * index, 60) for index in range(len(people))]
+
+    def embed(self, octaves: Octaves, face: Face) -> Embedding:
+        people = self._scenes[int(octaves.image[0, 0, 0]) - 1]
+        return people[round((face.box.x0 - 50) / 200)]
+
+
+def film(*shots: tuple[Image, float], fps: float = 10.0) -> list[Frame]:
+    """Frames of pictures, each shown for so many seconds."""
+    frames: list[Frame] = []
+    for image, seconds in shots:
+        for _ in range(round(seconds * fps)):
+            frames.append(Frame(image, len(frames) / fps, len(frames) + 1))
+    return frames

@@ -1,0 +1,363 @@
+"""The service with scripted networks: what it does with what it sees."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lockd.adapters.bus import Bus
+from lockd.adapters.store import Store
+from lockd.adapters.strike import Strike
+from lockd.clock import RecordedClock
+from lockd.config import Settings
+from lockd.daemon import Service
+from lockd.errors import CameraError
+from lockd.identity.gallery import Gallery, Template
+from lockd.messages import Event, EventType, Topics
+from lockd.types import Frame
+from tests.conftest import Mosquitto, Subscriber, eventually
+from tests.fakes import ADA, GRACE, RecordingOutput, ScriptedCamera, ScriptedVision, film, unit
+
+ADA_FACE, GRACE_FACE, NOBODY = unit(1), unit(0, 1), unit(0, 0, 1)
+PEOPLE = Gallery([Template(ADA, ADA_FACE), Template(GRACE, GRACE_FACE)], 8)
+
+
+class Stage:
+    """A service over scripted frames, with everything it did."""
+
+    def __init__(self) -> None:
+        self.vision = ScriptedVision()
+        self.output = RecordingOutput()
+        self.strike = Strike(self.output)
+        self.camera = ScriptedCamera([])
+        self.events: list[Event] = []
+        self.clock = RecordedClock()
+
+    def service(self, frames: list[Frame | None], **parts: Any) -> Service:
+        self.camera = ScriptedCamera(frames)
+        parts.setdefault("gallery", None if "store" in parts else PEOPLE)
+        return Service(
+            parts.pop("settings", Settings()),
+            clock=self.clock,
+            camera=self.camera,
+            vision=self.vision,  # type: ignore[arg-type]
+            strike=self.strike,
+            on_event=self.events.append,
+            **parts,
+        )
+
+    def run(self, frames: list[Frame | None], **parts: Any) -> Service:
+        service = self.service(frames, **parts)
+        service.run()
+        return service
+
+    def told(self, *kinds: EventType) -> list[tuple[str, str | None]]:
+        wanted = kinds or (EventType.ACCESS_GRANTED, EventType.STRANGER, EventType.UNIDENTIFIED)
+        return [(event.type.value, event.person) for event in self.events if event.type in wanted]
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    stage = Stage()
+    yield stage
+    stage.strike.close()
+
+
+def test_somebody_enrolled_opens_the_door_for_five_seconds(stage: Stage) -> None:
+    porch, ada = stage.vision.scene(), stage.vision.scene(ADA_FACE)
+    service = stage.run(film((porch, 1), (ada, 2), (porch, 8)))
+    assert stage.told() == [("access_granted", "Ada Lovelace")]
+    assert service.tally.relay == [(pytest.approx(1.2), True), (pytest.approx(6.2), False)]
+    assert stage.output.log[:2] == ["on", "off"]
+
+
+def test_a_stranger_opens_nothing_and_is_announced_once(stage: Stage) -> None:
+    porch, somebody = stage.vision.scene(), stage.vision.scene(NOBODY)
+    service = stage.run(film((porch, 1), (somebody, 20), (porch, 3)))
+    assert stage.told() == [("stranger", None)]
+    assert service.tally.relay == []
+    assert "on" not in stage.output.log
+
+
+def test_two_people_side_by_side_are_a_visit_each(stage: Stage) -> None:
+    both = stage.vision.scene(ADA_FACE, NOBODY)
+    stage.run(film((both, 3)))
+    assert stage.told() == [("access_granted", "Ada Lovelace"), ("stranger", None)]
+    assert len({event.visit for event in stage.events if event.visit}) == 2
+
+
+def test_two_colleagues_together_are_both_greeted_and_the_door_opens_once(stage: Stage) -> None:
+    both = stage.vision.scene(ADA_FACE, GRACE_FACE)
+    service = stage.run(film((both, 3)))
+    assert sorted(stage.told()) == [
+        ("access_granted", "Ada Lovelace"),
+        ("access_granted", "Grace Hopper"),
+    ]
+    assert [on for _, on in service.tally.relay] == [True, False]
+
+
+def test_somebody_who_comes_back_is_let_in_again(stage: Stage) -> None:
+    porch, ada = stage.vision.scene(), stage.vision.scene(ADA_FACE)
+    service = stage.run(film((ada, 1), (porch, 10), (ada, 1), (porch, 1)))
+    assert len(stage.told()) == 2
+    assert [on for _, on in service.tally.relay] == [True, False, True, False]
+
+
+def test_with_nobody_enrolled_everyone_is_a_stranger(stage: Stage) -> None:
+    ada = stage.vision.scene(ADA_FACE)
+    stage.run(film((ada, 3)), gallery=Gallery([], 8))
+    assert stage.told() == [("stranger", None)]
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_networks_that_answer_nonsense_open_nothing(stage: Stage, value: float) -> None:
+    broken = stage.vision.scene(np.full(8, value, np.float32))
+    service = stage.run(film((broken, 20)))
+    assert service.tally.relay == []
+
+
+def test_the_door_locks_at_its_deadline_even_if_no_frame_comes(stage: Stage) -> None:
+    ada = stage.vision.scene(ADA_FACE)
+    frames: list[Frame | None] = [*film((ada, 1))]
+    service = stage.service([*frames, None, None])
+    stage.camera.problem = None
+    for _ in frames:
+        service.step()
+    assert stage.strike.is_on
+    stage.clock.advance(5.5)  # the picture froze
+    service.step()
+    assert not stage.strike.is_on
+    assert service.tally.relay[-1] == (pytest.approx(5.5), False)
+
+
+def test_a_recording_that_ends_while_the_door_is_open_lets_it_lock_in_time(stage: Stage) -> None:
+    ada = stage.vision.scene(ADA_FACE)
+    service = stage.run(film((ada, 1)))
+    assert service.tally.relay == [(pytest.approx(0.2), True), (pytest.approx(5.2), False)]
+
+
+def test_being_stopped_locks_at_once(stage: Stage) -> None:
+    ada = stage.vision.scene(ADA_FACE)
+    service = stage.service(film((ada, 60)))
+    done = service._on_look
+    service._on_look = lambda frame, look: (  # type: ignore[func-returns-value]
+        done(frame, look),
+        service.stop() if stage.strike.is_on else None,
+    )[0]
+    service.run()
+    assert stage.output.log == ["on", "off"]
+    assert service.tally.relay[-1][0] < 1
+
+
+def test_an_error_in_the_middle_locks_and_says_goodbye(stage: Stage) -> None:
+    ada = stage.vision.scene(ADA_FACE)
+
+    def fail(frame: Frame, look: object) -> None:
+        if stage.strike.is_on:
+            raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        stage.run(film((ada, 60)), on_look=fail)
+    assert not stage.strike.is_on
+    assert stage.told(EventType.SERVICE_STOPPED)
+
+
+def test_a_relay_that_fails_is_reported_and_the_service_goes_on(stage: Stage) -> None:
+    stage.output.on_fails = True
+    ada, porch = stage.vision.scene(ADA_FACE), stage.vision.scene()
+    stage.run(film((ada, 1), (porch, 1)))
+    faults = [event for event in stage.events if event.type is EventType.RELAY_FAULT]
+    assert len(faults) == 1
+    assert "cannot be switched on" in str(faults[0].reason)
+    assert "on" not in stage.output.log
+
+
+def test_a_camera_problem_and_its_end_are_reported_once_each(stage: Stage) -> None:
+    porch = stage.vision.scene()
+    service = stage.service([*film((porch, 2))])
+    for problem in (None, "no picture", "no picture", None, None, "gone"):
+        stage.camera.problem = problem
+        service.step()
+    assert stage.told(EventType.CAMERA_PROBLEM, EventType.CAMERA_RECOVERED) == [
+        ("camera_problem", None),
+        ("camera_recovered", None),
+        ("camera_problem", None),
+    ]
+
+
+def test_a_broken_recording_was_acted_on_up_to_where_it_broke(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = stage.vision.scene(ADA_FACE)
+    service = stage.service(film((ada, 1)))
+    give = stage.camera.next
+
+    def next_or_break(timeout_s: float) -> Frame | None:
+        if len(stage.camera._frames) == 1:
+            raise CameraError("the tape is torn")
+        return give(timeout_s)
+
+    monkeypatch.setattr(stage.camera, "next", next_or_break)
+    with pytest.raises(CameraError, match="torn"):
+        service.run()
+    assert stage.told() == [("access_granted", "Ada Lovelace")]
+    assert stage.output.log == ["on", "off"]
+
+
+# With a store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store.open(tmp_path / "lockd.db", timeout_s=0.01)
+    yield store
+    store.close()
+
+
+def test_a_change_of_the_people_counts_from_the_next_frame(stage: Stage, store: Store) -> None:
+    ada = stage.vision.scene(ADA_FACE)
+    service = stage.service(film((ada, 4)), store=store)
+    admin = Store.open(store.path)
+    service._refresh_gallery()
+    for _ in range(5):
+        service.step()
+    assert stage.told() == []
+    admin.add("Ada", "scripted", [ADA_FACE])
+    for _ in range(3):
+        service.step()
+    assert stage.told() == [("access_granted", "Ada")]
+    assert len(stage.told(EventType.GALLERY_CHANGED)) == 1
+    admin.remove("Ada")
+    service.step()
+    assert service._watcher.gallery.people == []
+    admin.close()
+
+
+def test_the_people_are_not_read_again_when_nothing_changed(
+    stage: Stage, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add("Ada", "scripted", [ADA_FACE])
+    reads: list[int] = []
+    read = store.templates
+    monkeypatch.setattr(store, "templates", lambda *args: reads.append(1) or read(*args))
+    stage.run(film((stage.vision.scene(), 3)), store=store)
+    assert len(reads) == 1
+
+
+def test_templates_of_other_networks_are_refused_aloud(
+    stage: Stage, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.add("Ada", "other networks", [ADA_FACE])
+    stage.run(film((stage.vision.scene(ADA_FACE), 3)), store=store)
+    assert "1 templates were made by other networks" in caplog.text
+    assert stage.told() == [("stranger", None)]
+
+
+def start(mosquitto: Mosquitto) -> tuple[Bus, Settings]:
+    settings = Settings.model_validate(
+        {"door": {"id": "side"}, "mqtt": {"host": "127.0.0.1", "port": mosquitto.port}}
+    )
+    bus = Bus(settings.mqtt, Topics("lockd", "side"), "side")
+    bus._client.reconnect_delay_set(1, 1)
+    bus.start()
+    return bus, settings
+
+
+def publish_all(service: Service, store: Store) -> None:
+    """Let a service that has nothing to look at deliver what waits."""
+
+    def emptied() -> bool:
+        service._serve_bus()
+        return not store.waiting(0, 1)
+
+    eventually(emptied)
+
+
+def test_a_visit_is_published_as_documented(
+    stage: Stage, store: Store, mosquitto: Mosquitto, subscribe: Callable[[int], Subscriber]
+) -> None:
+    subscriber = subscribe(mosquitto.port)
+    bus, settings = start(mosquitto)
+    store.add("Zoë", "scripted", [ADA_FACE])
+    zoe, other = stage.vision.scene(ADA_FACE), stage.vision.scene(NOBODY)
+    porch = stage.vision.scene()
+    service = stage.service(
+        film((zoe, 1), (porch, 3), (other, 3)), store=store, bus=bus, settings=settings
+    )
+    eventually(lambda: service._serve_bus() or bus.connected)
+    service.run()
+    publish_all(service, store)
+    bus.close()
+    eventually(lambda: subscriber.of("lockd/side/availability")[-1:] == [b"offline"])
+    events = [json.loads(payload) for payload in subscriber.of("lockd/side/events")]
+    assert [event["type"] for event in events] == [
+        "service_started",
+        "access_granted",
+        "stranger",
+        "service_stopped",
+    ]
+    granted, stranger = events[1], events[2]
+    assert granted["person"] == "Zoë"
+    assert granted["schema"] == 1
+    assert granted["door"] == "side"
+    assert granted["similarity"] == pytest.approx(1.0, abs=1e-3)
+    assert "similarity" not in stranger
+    alerts = [json.loads(payload) for payload in subscriber.of("lockd/side/alerts/stranger")]
+    assert alerts == [stranger]
+    states = [json.loads(payload) for payload in subscriber.of("lockd/side/state")]
+    assert [state["lock"] for state in states].count("UNLOCKED") == 1
+    assert states[-1]["lock"] == "LOCKED"
+
+
+def test_events_of_a_time_without_broker_are_published_when_it_comes(
+    stage: Stage, store: Store, mosquitto: Mosquitto, subscribe: Callable[[int], Subscriber]
+) -> None:
+    mosquitto.stop()
+    bus, settings = start(mosquitto)
+    store.add("Ada", "scripted", [ADA_FACE])
+    service = stage.run(
+        film((stage.vision.scene(ADA_FACE), 1)), store=store, bus=bus, settings=settings
+    )
+    assert [on for _, on in service.tally.relay] == [True, False]
+    assert len(store.waiting(0, 99)) == 3
+    mosquitto.start()
+    subscriber = subscribe(mosquitto.port)
+    publish_all(service, store)
+    bus.close()
+    eventually(lambda: len(subscriber.of("lockd/side/events")) == 3)
+    kinds = [json.loads(payload)["type"] for payload in subscriber.of("lockd/side/events")]
+    assert kinds == ["service_started", "access_granted", "service_stopped"]
+
+
+def test_a_locked_store_delays_neither_the_door_nor_loses_an_event(
+    stage: Stage, store: Store, mosquitto: Mosquitto, subscribe: Callable[[int], Subscriber]
+) -> None:
+    subscriber = subscribe(mosquitto.port)
+    bus, settings = start(mosquitto)
+    store.add("Ada", "scripted", [ADA_FACE])
+    ada, porch = stage.vision.scene(ADA_FACE), stage.vision.scene()
+    service = stage.service(film((ada, 1), (porch, 4)), store=store, bus=bus, settings=settings)
+    service._refresh_gallery()
+    blocker = sqlite3.connect(store.path, isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    for _ in range(10):
+        service.step()
+    assert stage.strike.is_on
+    assert stage.told(EventType.STORE_PROBLEM)
+    assert store.waiting(0, 99) == []
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    for _ in range(30):
+        service.step()
+    assert stage.told(EventType.STORE_RECOVERED)
+    publish_all(service, store)
+    bus.close()
+    kinds = [json.loads(payload)["type"] for payload in subscriber.of("lockd/door/events")]
+    assert kinds == ["access_granted", "store_problem", "store_recovered"]

@@ -1,0 +1,95 @@
+"""Imports point one way: cli -> daemon -> adapters, pure -> types, errors."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+PURE = ("lockd/vision", "lockd/identity", "lockd/door", "lockd/types.py", "lockd/errors.py")
+# What would give pure code a device, a socket, a disk or a clock.
+WORLDLY = {
+    "asyncio", "datetime", "gpiozero", "paho", "random", "requests", "select", "shutil",
+    "signal", "socket", "sqlite3", "subprocess", "tempfile", "threading", "time",
+}  # fmt: skip
+ONE_PLACE = {
+    "gpiozero": "lockd/adapters/strike.py",
+    "lgpio": "lockd/adapters/strike.py",
+    "ai_edge_litert": "lockd/vision/models.py",
+    "tflite_runtime": "lockd/vision/models.py",
+    "sqlite3": "lockd/adapters/store.py",
+    "amqtt": "lockd/adapters/broker.py",
+}
+# The demo subscribes as any user's program would.
+PAHO = {"lockd/adapters/bus.py", "lockd/demo.py"}
+
+
+def sources() -> list[Path]:
+    return sorted([*ROOT.glob("lockd/**/*.py"), *ROOT.glob("enroll/**/*.py")])
+
+
+def name_of(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()
+
+
+def imported(file: Path) -> Iterator[str]:
+    """The full names of the modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            yield str(node.module)
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_there_is_something_to_check() -> None:
+    assert len(sources()) > 20
+
+
+@pytest.mark.parametrize(
+    "file", [file for file in sources() if name_of(file).startswith(PURE)], ids=name_of
+)
+def test_pure_code_touches_no_device_socket_disk_or_clock(file: Path) -> None:
+    names = set(imported(file))
+    assert not {name.split(".")[0] for name in names} & WORLDLY
+    outside = ("lockd.adapters", "lockd.daemon", "lockd.cli", "lockd.config", "lockd.clock")
+    assert not [name for name in names if name.startswith(outside)]
+
+
+@pytest.mark.parametrize("file", sources(), ids=name_of)
+def test_adapters_never_import_each_other_and_nothing_below_imports_the_daemon(file: Path) -> None:
+    names = set(imported(file))
+    if name_of(file).startswith("lockd/adapters/"):
+        assert not [name for name in names if name.startswith("lockd.adapters")]
+    if not name_of(file).startswith(("lockd/cli.py", "lockd/demo.py")):
+        assert not [name for name in names if name.startswith(("lockd.daemon", "lockd.cli"))]
+
+
+@pytest.mark.parametrize("file", sources(), ids=name_of)
+def test_each_library_of_the_outside_world_is_imported_in_one_file(file: Path) -> None:
+    tops = {name.split(".")[0] for name in imported(file)}
+    for library, home in ONE_PLACE.items():
+        assert library not in tops or name_of(file) == home
+    assert "paho" not in tops or name_of(file) in PAHO
+
+
+def test_enrolment_never_touches_the_strike() -> None:
+    files = [file for file in sources() if name_of(file).startswith("enroll/")]
+    assert files
+    names = [name for file in files for name in imported(file)]
+    assert not [name for name in names if name.startswith("lockd.adapters.strike")]
+
+
+def test_the_runtimes_are_named_where_they_are_imported() -> None:
+    # They are imported by name, which no walk over import statements sees.
+    mentions = [
+        name_of(file)
+        for file in sources()
+        if "ai_edge_litert" in file.read_text("utf-8") or "tflite_runtime" in file.read_text("utf-8")
+    ]
+    assert mentions == ["lockd/vision/models.py"]
