@@ -149,8 +149,9 @@ def _candidates(answer: Floats, limit: float) -> Floats:
     """P-Net's windows above a logit: float32 (n, 9) of box, logit and offsets."""
     rows, columns = np.nonzero(answer[..., 0] >= limit)
     corner = np.stack([columns, rows], axis=1).astype(np.float32) * _STRIDE_PX
-    found = np.concatenate([corner, corner + _CELL_PX, answer[rows, columns]], axis=1)
-    return found[np.isfinite(found).all(axis=1)]
+    found: Floats = np.concatenate([corner, corner + _CELL_PX, answer[rows, columns]], axis=1)
+    finite: Floats = found[np.isfinite(found).all(axis=1)]
+    return finite
 
 
 def _moved(boxes: Floats, offsets: Floats) -> Floats:
