@@ -1,0 +1,112 @@
+"""The networks here against those they were made from, on real photographs.
+
+``tests/data/reference`` holds what PyPI ``mtcnn`` 1.0.0 and the float FaceNet answer;
+``models/build`` makes it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from lockd.types import Box, Embedding, Face, Image
+from lockd.vision.embedder import standardise
+from lockd.vision.geometry import Octaves, iou
+from lockd.vision.pictures import decode
+from lockd.watcher import Vision
+from tests.conftest import ROOT
+
+FOLDER = ROOT / "tests" / "data" / "reference"
+
+
+def stored(name: str) -> dict[str, Any]:
+    photographs: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text())["photographs"]
+    return photographs
+
+
+DETECTIONS, EMBEDDINGS = stored("detections"), stored("embeddings")
+PATHS = sorted(DETECTIONS)
+
+
+def picture(path: str) -> Image:
+    return decode((ROOT / path).read_bytes(), path)
+
+
+def cosine(first: Embedding, second: list[float]) -> float:
+    other = np.array(second)
+    return float(first @ other / np.linalg.norm(first) / np.linalg.norm(other))
+
+
+def ours(vision: Vision, path: str) -> Embedding:
+    x0, y0, x1, y1 = EMBEDDINGS[path]["box"]
+    face = Face(Box(x0, y0, x1, y1), np.zeros((5, 2), np.float32), 1.0)
+    return vision.embedder.embed(Octaves(picture(path)), face)
+
+
+def test_there_is_a_reference_for_every_portrait() -> None:
+    portraits = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("tests/data/photos", "demo/people", "demo/visitors")
+        for path in Path(ROOT, folder).rglob("*.jpg")
+    }
+    assert portraits == DETECTIONS.keys() == EMBEDDINGS.keys()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_detector_finds_the_faces_that_mtcnn_finds(vision: Vision, path: str) -> None:
+    found = vision.detector.detect(picture(path))
+    expected = DETECTIONS[path]
+    assert len(found) == len(expected)
+    for face, reference in zip(found, expected, strict=True):
+        assert iou(face.box, Box(*reference["box"])) > 0.75
+        assert face.confidence == pytest.approx(reference["confidence"], abs=0.02)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_landmarks_are_where_mtcnn_has_them(vision: Vision, path: str) -> None:
+    for face, reference in zip(
+        vision.detector.detect(picture(path)), DETECTIONS[path], strict=True
+    ):
+        off = np.linalg.norm(face.landmarks - np.array(reference["landmarks"]), axis=1)
+        side = Box(*reference["box"]).width
+        assert off.mean() < 0.05 * side
+        assert off.max() < 0.08 * side
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_quantised_facenet_answers_like_the_float_one(vision: Vision, path: str) -> None:
+    x0, y0, x1, y1 = EMBEDDINGS[path]["box"]
+    crop = cv2.resize(picture(path)[y0:y1, x0:x1], (160, 160), interpolation=cv2.INTER_AREA)
+    network = vision.models.network("facenet")
+    answer = network(standardise(crop.astype(np.uint8))).reshape(-1)
+    assert cosine(answer, EMBEDDINGS[path]["embedding"]) > 0.999
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_face_cut_and_embedded_here_is_the_float_networks(vision: Vision, path: str) -> None:
+    assert cosine(ours(vision, path), EMBEDDINGS[path]["embedding"]) > 0.995
+
+
+def test_quantising_changes_no_similarity_between_two_photographs(vision: Vision) -> None:
+    here = np.stack([ours(vision, path) for path in PATHS])
+    there = np.array([EMBEDDINGS[path]["embedding"] for path in PATHS])
+    there /= np.linalg.norm(there, axis=1, keepdims=True)
+    assert np.abs(here @ here.T - there @ there.T).max() < 0.05
+
+
+def test_red_and_blue_in_the_wrong_order_would_be_noticed(vision: Vision) -> None:
+    x0, y0, x1, y1 = EMBEDDINGS[PATHS[0]]["box"]
+    crop = cv2.resize(picture(PATHS[0])[y0:y1, x0:x1], (160, 160), interpolation=cv2.INTER_AREA)
+    network = vision.models.network("facenet")
+    answer = network(standardise(crop[..., ::-1].astype(np.uint8))).reshape(-1)
+    assert cosine(answer, EMBEDDINGS[PATHS[0]]["embedding"]) < 0.99
+
+
+def test_the_references_are_of_the_networks_that_come_with_lockd(vision: Vision) -> None:
+    sizes = {len(one["embedding"]) for one in EMBEDDINGS.values()}
+    assert sizes == {vision.embedder.size}
