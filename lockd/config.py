@@ -108,7 +108,7 @@ class QualitySettings(_Settings):
     min_face_px: Annotated[int, Field(ge=20, le=2000)] = 80
     min_luma: Annotated[float, Field(ge=0, le=255)] = 40.0
     max_luma: Annotated[float, Field(ge=0, le=255)] = 225.0
-    min_sharpness: Annotated[float, Field(ge=0, le=10)] = 0.1
+    min_sharpness: Annotated[float, Field(ge=0, le=10)] = 0.15
     max_yaw: Annotated[float, Field(ge=0, le=5)] = 0.45
     min_pitch: Annotated[float, Field(ge=-1, le=1)] = 0.25
     max_pitch: Annotated[float, Field(ge=0, le=2)] = 0.8

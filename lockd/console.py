@@ -61,8 +61,6 @@ def log_to_stderr(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_PriorityFormatter("%(name)s: %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # paho tells of every packet.
-    logging.getLogger("lockd.adapters.bus").setLevel(max(logging.INFO, logging.root.level))
 
 
 class _PriorityFormatter(logging.Formatter):

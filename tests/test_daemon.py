@@ -359,5 +359,5 @@ def test_a_locked_store_delays_neither_the_door_nor_loses_an_event(
     assert stage.told(EventType.STORE_RECOVERED)
     publish_all(service, store)
     bus.close()
-    kinds = [json.loads(payload)["type"] for payload in subscriber.of("lockd/door/events")]
+    kinds = [json.loads(payload)["type"] for payload in subscriber.of("lockd/side/events")]
     assert kinds == ["access_granted", "store_problem", "store_recovered"]

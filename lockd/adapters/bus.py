@@ -58,7 +58,6 @@ class Bus:
             client_id=settings.client_id or f"lockd-{door}",
             clean_session=False,
         )
-        self._client.enable_logger(log)
         self._client.reconnect_delay_set(*_RECONNECT_S)
         self._client.will_set(topics.availability, OFFLINE, qos=1, retain=True)
         self._client.on_connect = self._on_connect

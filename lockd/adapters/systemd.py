@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
+import time
 
 log = logging.getLogger(__name__)
 
@@ -15,6 +17,10 @@ class Notifier:
     def __init__(self) -> None:
         self._address = os.environ.get("NOTIFY_SOCKET", "")
         self._socket: socket.socket | None = None
+        # Four times within the watchdog's patience, and never if it is off.
+        patience_us = os.environ.get("WATCHDOG_USEC", "")
+        self._every_s = int(patience_us) / 4e6 if patience_us.isdecimal() else None
+        self._fed = -math.inf
         if self._address:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
             self._socket.setblocking(False)
@@ -24,8 +30,11 @@ class Notifier:
         self._send("READY=1")
 
     def alive(self) -> None:
-        """Feed the watchdog."""
-        self._send("WATCHDOG=1")
+        """Feed the watchdog, if it is hungry; call this as often as there is progress."""
+        now = time.monotonic()
+        if self._every_s is not None and now - self._fed >= self._every_s:
+            self._fed = now
+            self._send("WATCHDOG=1")
 
     def stopping(self) -> None:
         """The service is on its way down."""

@@ -38,7 +38,7 @@ class Limits:
     min_face_px: int = 80
     min_luma: float = 40.0
     max_luma: float = 225.0
-    min_sharpness: float = 0.1
+    min_sharpness: float = 0.15
     max_yaw: float = 0.45
     min_pitch: float = 0.25
     max_pitch: float = 0.8

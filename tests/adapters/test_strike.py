@@ -99,9 +99,7 @@ def test_closing_locks_before_the_pin_is_given_back(output: RecordingOutput) -> 
     assert output.log == ["on", "off", "close"]
 
 
-def test_the_guard_tries_again_until_the_pin_obeys(
-    strike: Strike, output: RecordingOutput
-) -> None:
+def test_the_guard_tries_again_until_the_pin_obeys(strike: Strike, output: RecordingOutput) -> None:
     strike.release(60)
     output.off_failures = 3
     strike.lock()
@@ -206,9 +204,7 @@ def chip(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     # gpiozero shares pins among factories, and so among tests.
     monkeypatch.setattr("gpiozero.pins.local.LocalPiFactory.pins", {})
     # gpiozero reads the board's revision from the device tree; give it that of a Pi 4.
-    monkeypatch.setattr(
-        "gpiozero.pins.local.LocalPiFactory._get_revision", lambda self: 0xC03111
-    )
+    monkeypatch.setattr("gpiozero.pins.local.LocalPiFactory._get_revision", lambda self: 0xC03111)
     return calls
 
 

@@ -103,7 +103,10 @@ def test_the_order_of_enrolment_never_matters(templates, probe, order) -> None: 
         assert first.nearest == second.nearest
 
 
-@given(templates=st.lists(st.tuples(st.sampled_from([ADA, GRACE]), vectors), max_size=8), probe=vectors)
+@given(
+    templates=st.lists(st.tuples(st.sampled_from([ADA, GRACE]), vectors), max_size=8),
+    probe=vectors,
+)
 def test_whoever_is_named_is_near_enough_and_clearly_nearest(templates, probe) -> None:  # type: ignore[no-untyped-def]
     gallery = Gallery([Template(person, unit(*values)) for person, values in templates], 8)
     vector = unit(*probe)

@@ -1,0 +1,302 @@
+"""The real service as a process: real networks, a real broker, a camera on the network."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from lockd.types import Image
+from lockd.vision.pictures import decode, encode_jpeg
+from tests.conftest import PEOPLE, PHOTOS, SCENES, Mosquitto, Subscriber, eventually
+
+BIN = Path(sys.executable).parent
+
+
+def on_porch(photo: Path) -> bytes:
+    """A 640x480 JPEG with somebody in the middle."""
+    picture = decode(photo.read_bytes(), photo.name)
+    scale = min(480 / picture.shape[0], 640 / picture.shape[1])
+    picture = np.asarray(cv2.resize(picture, None, fx=scale, fy=scale), np.uint8)
+    frame: Image = np.full((480, 640, 3), 120, np.uint8)
+    top, left = (480 - picture.shape[0]) // 2, (640 - picture.shape[1]) // 2
+    frame[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return encode_jpeg(frame)
+
+
+class StreamCamera:
+    """An HTTP camera as they are sold: MJPEG, for ever, whatever `picture` holds."""
+
+    def __init__(self, picture: bytes) -> None:
+        self.picture = picture
+        self.stopped = threading.Event()
+        camera = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+                self.end_headers()
+                while not camera.stopped.wait(1 / 25):
+                    part = camera.picture
+                    head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
+                    try:
+                        self.wfile.write(head % len(part) + part + b"\r\n")
+                    except OSError:
+                        return
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}/stream"
+
+    def close(self) -> None:
+        self.stopped.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def camera() -> Iterator[StreamCamera]:
+    camera = StreamCamera(on_porch(SCENES / "coffee.jpg"))
+    yield camera
+    camera.close()
+
+
+class Door:
+    """A configured lockd that can be started, and the manager that it reports to."""
+
+    def __init__(self, folder: Path, **sections: Any) -> None:
+        self.folder = folder
+        self.file = folder / "lockd.yaml"
+        sections = {
+            "door": {"id": "front", "open_s": 0.5},
+            "relay": {"factory": "mock"},
+            "store": {"folder": str(folder / "state")},
+            "recognition": {"threads": 1},
+            **sections,
+        }
+        self.file.write_text(yaml.safe_dump(sections))
+        self.process: subprocess.Popen[str] | None = None
+        self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._manager.bind(str(folder / "notify"))
+        self.reported: list[str] = []
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+        self.log = folder / "log"
+
+    def start(self) -> None:
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [BIN / "lockd", "run", "--config", self.file],
+                env={
+                    **os.environ,
+                    "NOTIFY_SOCKET": str(self.folder / "notify"),
+                    "WATCHDOG_USEC": "2000000",
+                },
+                stderr=log,
+                text=True,
+            )
+
+    def reports(self, what: str) -> bool:
+        return any(one.startswith(what) for one in self.reported)
+
+    def _listen(self) -> None:
+        while message := self._manager.recv(4096):
+            self.reported.append(message.decode())
+
+    def enroll(self, *arguments: str | Path) -> None:
+        command = [BIN / "lockd-enroll", arguments[0], "--config", self.file, *arguments[1:]]
+        subprocess.run(command, check=True, capture_output=True)
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(10)
+
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        # An empty message ends the listening.
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
+            last.sendto(b"", str(self.folder / "notify"))
+        self._listener.join()
+        self._manager.close()
+
+
+@pytest.fixture
+def doors(tmp_path: Path) -> Iterator[Callable[..., Door]]:
+    made: list[Door] = []
+
+    def make(**sections: Any) -> Door:
+        made.append(Door(tmp_path, **sections))
+        return made[-1]
+
+    yield make
+    for door in made:
+        door.close()
+
+
+def told(subscriber: Subscriber, topic: str = "lockd/front/events") -> list[dict[str, Any]]:
+    return [json.loads(payload) for payload in subscriber.of(topic)]
+
+
+def heard(subscriber: Subscriber, kind: str) -> list[dict[str, Any]]:
+    return [event for event in told(subscriber) if event["type"] == kind]
+
+
+def test_from_the_camera_to_the_subscriber(
+    doors: Callable[..., Door],
+    camera: StreamCamera,
+    mosquitto: Mosquitto,
+    subscribe: Callable[[int], Subscriber],
+) -> None:
+    subscriber = subscribe(mosquitto.port)
+    door = doors(camera={"source": camera.url}, mqtt={"host": "127.0.0.1", "port": mosquitto.port})
+    door.start()
+    eventually(lambda: door.reports("READY=1"))
+    eventually(lambda: subscriber.of("lockd/front/availability") == [b"online"])
+
+    # Somebody comes whom nobody has enrolled yet.
+    camera.picture = on_porch(PHOTOS / "barack-obama.jpg")
+    alerts = eventually(lambda: told(subscriber, "lockd/front/alerts/stranger"))
+    assert alerts == heard(subscriber, "stranger")
+
+    # While they stand there, an administrator enrols them: the door opens.
+    door.enroll("add", "Barack Obama", *sorted((PEOPLE / "Barack Obama").iterdir()))
+    granted = eventually(lambda: heard(subscriber, "access_granted"))
+    assert [event["person"] for event in granted] == ["Barack Obama"]
+    eventually(lambda: any(s["lock"] == "UNLOCKED" for s in told(subscriber, "lockd/front/state")))
+
+    # They leave, are removed, and come back as anyone else.
+    camera.picture = on_porch(SCENES / "coffee.jpg")
+    eventually(lambda: told(subscriber, "lockd/front/state")[-1]["lock"] == "LOCKED")
+    door.enroll("remove", "Barack Obama")
+    eventually(lambda: len(heard(subscriber, "gallery_changed")) == 2)
+    eventually(lambda: told(subscriber, "lockd/front/state")[-1]["people"] == 0)
+
+    assert door.process is not None
+    status = Path(f"/proc/{door.process.pid}/status").read_text()
+    resident = int(status.split("VmRSS:")[1].split()[0]) / 1000
+    assert resident < 250, "MB resident"
+
+    began = time.monotonic()
+    assert door.end() == 0
+    assert time.monotonic() - began < 5
+    eventually(lambda: subscriber.of("lockd/front/availability")[-1] == b"offline")
+    eventually(lambda: door.reports("STOPPING=1"))
+    assert door.reports("WATCHDOG=1")
+    assert len(heard(subscriber, "access_granted")) == 1
+    assert len(heard(subscriber, "stranger")) == 1
+    ids = [event["id"] for event in told(subscriber)]
+    assert len(ids) == len(set(ids))
+
+
+def test_a_camera_that_is_not_there_is_reported_tried_again_and_used_when_it_comes(
+    doors: Callable[..., Door],
+    mosquitto: Mosquitto,
+    subscribe: Callable[[int], Subscriber],
+    tmp_path: Path,
+) -> None:
+    subscriber = subscribe(mosquitto.port)
+    later = tmp_path / "later"
+    door = doors(
+        camera={"source": str(later), "fps": 30, "retry_first_s": 0.1, "retry_longest_s": 0.2},
+        mqtt={"host": "127.0.0.1", "port": mosquitto.port},
+    )
+    door.start()
+    (problem,) = eventually(lambda: heard(subscriber, "camera_problem"))
+    assert str(later) in problem["reason"]
+    staged = tmp_path / "staged"
+    staged.mkdir()
+    for number in range(60):
+        (staged / f"{number:03}.jpg").write_bytes(on_porch(PHOTOS / "eileen-collins.jpg"))
+    staged.rename(later)
+    eventually(lambda: heard(subscriber, "camera_recovered"))
+    eventually(lambda: heard(subscriber, "stranger"))
+    assert door.process is not None
+    assert door.process.wait(20) == 0  # a recording ends, and the service with it
+    eventually(lambda: heard(subscriber, "service_stopped"))
+
+
+def test_without_a_broker_the_door_opens_and_the_news_waits(
+    doors: Callable[..., Door],
+    camera: StreamCamera,
+    mosquitto: Mosquitto,
+    subscribe: Callable[[int], Subscriber],
+) -> None:
+    mosquitto.stop()
+    door = doors(camera={"source": camera.url}, mqtt={"host": "127.0.0.1", "port": mosquitto.port})
+    door.enroll("folder", PEOPLE)
+    camera.picture = on_porch(PHOTOS / "barack-obama.jpg")
+    door.start()
+    eventually(lambda: "access_granted" in door.log.read_text())
+    assert door.end(signal.SIGKILL) == -signal.SIGKILL  # the news is on disk already
+
+    camera.picture = on_porch(SCENES / "coffee.jpg")
+    mosquitto.start()
+    subscriber = subscribe(mosquitto.port)
+    door.start()
+    granted = eventually(lambda: heard(subscriber, "access_granted"))
+    assert granted[0]["person"] == "Barack Obama"
+    assert door.end() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_when_asked_to_though_the_camera_hangs_and_there_is_no_broker(
+    doors: Callable[..., Door], number: int
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        door = doors(
+            camera={"source": f"http://127.0.0.1:{port}/", "open_timeout_s": 600},
+            mqtt={"host": "127.0.0.1", "port": port},
+        )
+        door.start()
+        eventually(lambda: door.reports("WATCHDOG=1"))
+        assert door.end(number) == 0
+
+
+def test_a_store_that_is_damaged_ends_the_service_with_its_exit_code(
+    doors: Callable[..., Door], camera: StreamCamera, tmp_path: Path
+) -> None:
+    door = doors(camera={"source": camera.url})
+    store = tmp_path / "state" / "lockd.db"
+    store.parent.mkdir()
+    store.write_bytes(b"junk" * 1000)
+    door.start()
+    assert door.process is not None
+    assert door.process.wait(20) == 5
+    assert "damaged and was left as it is" in door.log.read_text()
+    assert store.read_bytes() == b"junk" * 1000
+
+
+def test_a_relay_that_cannot_be_claimed_ends_the_service_with_its_exit_code(
+    doors: Callable[..., Door], camera: StreamCamera
+) -> None:
+    door = doors(camera={"source": camera.url}, relay={"factory": "rpigpio"})
+    door.start()
+    assert door.process is not None
+    assert door.process.wait(20) == 7
+    assert "GPIO17 cannot be claimed through rpigpio" in door.log.read_text()
