@@ -43,6 +43,7 @@ _LONGEST_WAIT_S = 0.25
 _BACKLOG = 1000
 _STORE_PATIENCE_S = 0.2
 _STORE_PAUSE_S = 2.0
+_NOT_STORED = 0  # no message in the store has this number
 
 
 @dataclass(slots=True)
@@ -66,7 +67,8 @@ class Outbox:
     """Events on their way from the service through the store to the broker.
 
     An event is written to the store, published, and forgotten when the broker has
-    acknowledged it. While the store cannot be written events wait in memory.
+    acknowledged it. While the store cannot be written events go out of memory straight to
+    the broker, if there is one, and wait in memory if there is not.
     """
 
     def __init__(self, settings: Settings, store: Store | None, bus: Bus | None) -> None:
@@ -93,26 +95,39 @@ class Outbox:
         A store that fails is left alone for a while: waiting for its lock at every
         frame would slow the looking down.
         """
-        if self._bus is None or self._store is None or now < self._pause_until:
+        if self._bus is None:
             return
-        try:
-            while self._backlog:
-                topics, payload = self._backlog[0]
-                self._store.post(topics, payload, keep=self._mqtt.outbox_events)
-                self._backlog.popleft()
-            self._delivered += self._bus.delivered()
-            if self._delivered:
-                self._store.delivered(self._delivered)
-                self._delivered.clear()
-            free = self._bus.free()
-            for message in self._store.waiting(self._sent_up_to, free) if free else ():
-                self._bus.send(message.seq, message.topic, message.payload)
-                self._sent_up_to = message.seq
-        except StoreError as error:
-            self.problem = str(error)
-            self._pause_until = now + _STORE_PAUSE_S
-        else:
-            self.problem = None
+        if self._store is not None and self._store.writable and now >= self._pause_until:
+            try:
+                self._through_store(self._bus, self._store)
+            except StoreError as error:
+                self.problem = str(error)
+                self._pause_until = now + _STORE_PAUSE_S
+            else:
+                self.problem = None
+                return
+        self._past_store(self._bus)
+
+    def _through_store(self, bus: Bus, store: Store) -> None:
+        while self._backlog:
+            topics, payload = self._backlog[0]
+            store.post(topics, payload, keep=self._mqtt.outbox_events)
+            self._backlog.popleft()
+        self._delivered += bus.delivered()
+        if self._delivered:
+            store.delivered(self._delivered)
+            self._delivered.clear()
+        free = bus.free()
+        for message in store.waiting(self._sent_up_to, free) if free else ():
+            bus.send(message.seq, message.topic, message.payload)
+            self._sent_up_to = message.seq
+
+    def _past_store(self, bus: Bus) -> None:
+        self._delivered += [seq for seq in bus.delivered() if seq != _NOT_STORED]
+        while self._backlog and bus.free() > 0:
+            topics, payload = self._backlog.popleft()
+            for topic in topics:
+                bus.send(_NOT_STORED, topic, payload)
 
 
 class Service:
@@ -165,6 +180,8 @@ class Service:
         self._notifier = Notifier()
         self._camera_problem: str | None = None
         self._store_problem: str | None = None
+        self._gallery_problem: str | None = None
+        self._gallery_pause_until = -math.inf
         self._state: dict[str, Any] = {}
         self._stop = threading.Event()
         self.tally = Tally()
@@ -263,16 +280,19 @@ class Service:
 
     def _refresh_gallery(self) -> bool:
         """Read the people again if an administrator changed them; return whether."""
-        if self._store is None:
+        now = self._clock.now()
+        if self._store is None or now < self._gallery_pause_until:
             return False
         try:
-            if not self._store.gallery_changed():
+            if not self._store.gallery_changed() and self._gallery_problem is None:
                 return False
             embedder = self._vision.embedder
             templates, refused = self._store.templates(embedder.fingerprint, embedder.size)
         except StoreError as error:
-            self._store_trouble(str(error))
+            self._gallery_problem = str(error)
+            self._gallery_pause_until = now + _STORE_PAUSE_S
             return False
+        self._gallery_problem = None
         if refused:
             log.error(
                 "%d templates were made by other networks or are damaged, and are not used; "
@@ -302,14 +322,13 @@ class Service:
             self._emit(EventType.CAMERA_RECOVERED)
 
     def _watch_store(self) -> None:
-        self._store_trouble(self._outbox.problem)
-
-    def _store_trouble(self, problem: str | None) -> None:
+        """Report a store that cannot be used, and its recovery, once each."""
+        problem = self._gallery_problem or self._outbox.problem
         if (problem is None) == (self._store_problem is None):
             return
         self._store_problem = problem
         if problem is not None:
-            log.error("%s; events wait in memory", problem)
+            log.error("%s; people stay as they were, events stay in memory", problem)
             self._emit(EventType.STORE_PROBLEM, reason=problem)
         else:
             log.info("store: usable again")
@@ -426,7 +445,8 @@ def open_service(
     )
     stack.callback(camera.close)
     relay = settings.relay
-    strike = Strike(open_relay(relay.pin, active_high=relay.active_high, factory=relay.factory))
+    output = open_relay(relay.pin, active_high=relay.active_high, factory=relay.factory)
+    strike = Strike(output, clock.now)
     stack.callback(strike.close)
     return Service(
         settings,

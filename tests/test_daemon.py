@@ -17,7 +17,7 @@ from lockd.adapters.strike import Strike
 from lockd.clock import RecordedClock
 from lockd.config import Settings
 from lockd.daemon import Service
-from lockd.errors import CameraError
+from lockd.errors import CameraError, StoreError
 from lockd.identity.gallery import Gallery, Template
 from lockd.messages import Event, EventType, Topics
 from lockd.types import Frame
@@ -361,3 +361,49 @@ def test_a_locked_store_delays_neither_the_door_nor_loses_an_event(
     bus.close()
     kinds = [json.loads(payload)["type"] for payload in subscriber.of("lockd/side/events")]
     assert kinds == ["access_granted", "store_problem", "store_recovered"]
+
+
+def test_with_a_store_that_cannot_be_written_news_go_straight_to_the_broker(
+    stage: Stage,
+    store: Store,
+    mosquitto: Mosquitto,
+    subscribe: Callable[[int], Subscriber],
+) -> None:
+    subscriber = subscribe(mosquitto.port)
+    store.add("Ada", "scripted", [ADA_FACE])
+    reader = Store.open_read_only(store.path)
+    bus, settings = start(mosquitto)
+    porch, ada = stage.vision.scene(), stage.vision.scene(ADA_FACE)
+    service = stage.service(film((ada, 1), (porch, 1)), store=reader, bus=bus, settings=settings)
+    eventually(lambda: service._serve_bus() or bus.connected)
+    service.run()
+    eventually(lambda: len(subscriber.of("lockd/side/events")) == 3)
+    bus.close()
+    reader.close()
+    kinds = [json.loads(payload)["type"] for payload in subscriber.of("lockd/side/events")]
+    assert kinds == ["service_started", "access_granted", "service_stopped"]
+
+
+def test_a_store_that_cannot_be_read_is_reported_once_and_read_again_later(
+    stage: Stage, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add("Ada", "scripted", [ADA_FACE])
+    porch, ada = stage.vision.scene(), stage.vision.scene(ADA_FACE)
+    read = store.templates
+    broken = True
+
+    def templates(model: str, size: int) -> Any:
+        if broken:
+            raise StoreError("disk I/O error")
+        return read(model, size)
+
+    monkeypatch.setattr(store, "templates", templates)
+    service = stage.service(film((porch, 5), (ada, 1)), store=store)
+    for _ in range(25):
+        service.step()
+    assert len(stage.told(EventType.STORE_PROBLEM)) == 1
+    assert stage.told(EventType.STORE_RECOVERED) == []
+    broken = False
+    service.run()
+    assert len(stage.told(EventType.STORE_RECOVERED)) == 1
+    assert stage.told() == [("access_granted", "Ada")]

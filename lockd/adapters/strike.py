@@ -53,9 +53,16 @@ class Strike:
             thread switched it; it must neither block nor raise.
     """
 
-    def __init__(self, output: Output) -> None:
-        """Take over an output that is off, and start the guard."""
+    def __init__(self, output: Output, now: Callable[[], float] = time.monotonic) -> None:
+        """Take over an output that is off, and start the guard.
+
+        Args:
+            output: the relay.
+            now: monotonic seconds; that of a recording never runs faster than it is told,
+                so that a slow replay does not lock early in its own time.
+        """
         self._output = output
+        self._now = now
         self.changed: Callable[[bool], None] = lambda on: None
         self._condition = threading.Condition(threading.RLock())
         self._on_since: float | None = None
@@ -88,7 +95,7 @@ class Strike:
             if self._closing or not self.guarded:
                 self._switch_off()
                 raise PinError("the relay's guard is not running, so the door stays locked")
-            now = time.monotonic()
+            now = self._now()
             already = self._on_since is not None
             self._on_since = self._on_since if self._on_since is not None else now
             self._deadline = min(now + max(seconds, 0.0), self._on_since + LONGEST_ON_S)
@@ -123,7 +130,7 @@ class Strike:
             self._output.off()
         except Exception:
             log.critical("the relay cannot be switched off; trying again", exc_info=True)
-            self._deadline = time.monotonic()
+            self._deadline = self._now()
             return
         self._on_since = self._deadline = None
         if was_on:
@@ -136,7 +143,7 @@ class Strike:
                 if self._deadline is None:
                     self._condition.wait()
                     continue
-                left = self._deadline - time.monotonic()
+                left = self._deadline - self._now()
                 if left > 0:
                     self._condition.wait(left)
                     continue

@@ -91,7 +91,9 @@ class _Visit:
     hindrances: Counter[str] = field(default_factory=Counter)
     announced: set[str] = field(default_factory=set)
     stranger: bool = False
-    nobodies: list[_Vote] = field(default_factory=list)  # in a row, the last votes
+    nobodies: int = 0  # how many of the last votes, in a row, were for nobody
+    nobody_since: float = 0.0
+    nobody_similarity: float = math.nan
     judged_at: float = -math.inf
 
 
@@ -126,9 +128,8 @@ class Evidence:
             # Somebody enrolled, but who? No vote for anyone, least of all for a stranger.
             known.hindrances[AMBIGUOUS] += 1
             return None
-        vote = _Vote(now, match.person, match.similarity)
-        known.votes.append(vote)
-        known.nobodies = [*known.nobodies, vote] if match.person is None else []
+        known.votes.append(_Vote(now, match.person, match.similarity))
+        _count_nobody(known, match, now)
         return self._recognised(visit, known, now) or self._stranger(visit, known, now)
 
     def ended(self, visit: int) -> Unidentified | None:
@@ -162,10 +163,21 @@ class Evidence:
     def _stranger(self, visit: int, known: _Visit, now: float) -> Stranger | None:
         if known.announced or known.stranger:
             return None
-        nobodies = known.nobodies
-        if len(nobodies) < self._rules.stranger_frames:
+        if known.nobodies < self._rules.stranger_frames:
             return None
-        if not (now - nobodies[0].t >= self._rules.stranger_after_s):
+        if not (now - known.nobody_since >= self._rules.stranger_after_s):
             return None
         known.stranger = True
-        return Stranger(visit, max(vote.similarity for vote in nobodies))
+        return Stranger(visit, known.nobody_similarity)
+
+
+def _count_nobody(known: _Visit, match: Match, now: float) -> None:
+    """Count the votes for nobody in a row, their first time and greatest similarity."""
+    if match.person is not None:
+        known.nobodies = 0
+        return
+    if known.nobodies == 0:
+        known.nobody_since, known.nobody_similarity = now, match.similarity
+    known.nobodies += 1
+    if not (known.nobody_similarity >= match.similarity):
+        known.nobody_similarity = match.similarity
