@@ -241,7 +241,9 @@ def load(path: Path | None) -> Settings:
     settings = _from_folder(settings, folder)
     source = settings.camera.source
     if is_path(source):
-        camera = settings.camera.model_copy(update={"source": str(folder / str(source))})
+        camera = settings.camera.model_copy(
+            update={"source": str(folder / Path(str(source)).expanduser())}
+        )
         settings = settings.model_copy(update={"camera": camera})
     return settings
 

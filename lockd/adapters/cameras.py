@@ -220,9 +220,10 @@ def _open_capture(source: str | int, settings: CameraSettings) -> CaptureSource:
 
 
 def _without_password(url: str) -> str:
-    """Return a URL fit for a log."""
+    """Return a URL fit for a log: many cameras take the password in the query."""
     scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
+    secret, _, rest = rest.rpartition("@")
+    return f"{scheme}://{'...' if '?' in secret else rest.partition('?')[0]}"
 
 
 class RecordedCamera:
