@@ -275,8 +275,11 @@ def parse(text: str, name: str = "configuration") -> Settings:
         content = {}
     if not isinstance(content, dict):
         raise ConfigError(f"{name}: expected sections such as `door:`, found {content!r}")
-    # A section with nothing in it is an empty section.
+    # A section with nothing in it is an empty section: `tls:` alone must encrypt.
     content = {key: {} if value is None else value for key, value in content.items()}
+    mqtt = content.get("mqtt")
+    if isinstance(mqtt, dict) and mqtt.get("tls", ...) is None:
+        content["mqtt"] = {**mqtt, "tls": {}}
     try:
         return Settings.model_validate(content)
     except ValidationError as error:
