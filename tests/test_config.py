@@ -1,0 +1,527 @@
+"""A configuration is taken whole or refused with every mistake in it; then it counts."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from lockd.config import QualitySettings, Settings, find, load, parse
+from lockd.door.machine import DoorRules
+from lockd.errors import ConfigError
+from lockd.identity.evidence import Agreement, Recognised
+from lockd.identity.gallery import Gallery, Template
+from lockd.types import Embedding, Face, Frame, Match, Unfit
+from lockd.vision.models import Models
+from lockd.vision.quality import Limits
+from lockd.watcher import Vision, Watcher
+from tests.conftest import ROOT
+from tests.fakes import ADA, face_at, unit
+
+SHIPPED = ROOT / "config" / "lockd.yaml"
+DEMO = ROOT / "config" / "demo.yaml"
+
+
+def mistakes(text: str) -> list[str]:
+    """What is said of a wrong configuration, line by line."""
+    with pytest.raises(ConfigError) as caught:
+        parse(text, "lockd.yaml")
+    return [line.strip() for line in str(caught.value).splitlines()]
+
+
+def leaves(model: type[BaseModel], path: str = "") -> Iterator[str]:
+    """The path of every setting."""
+    for name, field in model.model_fields.items():
+        kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        inner = [k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)]
+        if inner:
+            yield from leaves(inner[0], f"{path}{name}.")
+        else:
+            yield path + name
+
+
+def value_at(settings: Settings, path: str) -> Any:
+    value: Any = settings
+    for name in path.split("."):
+        value = None if value is None else getattr(value, name)
+    return value
+
+
+def paths_in(content: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in content.items():
+        if isinstance(value, dict):
+            yield from paths_in(value, f"{path}{name}.")
+        else:
+            yield path + name, value
+
+
+COMMENTED_OUT = re.compile(r"^(\s*)# ( *[a-z_]+:(?: \S+)?)$", re.MULTILINE)
+
+
+class TestShippedFiles:
+    @pytest.mark.parametrize("path", [SHIPPED, DEMO], ids=lambda path: path.name)
+    def test_they_are_good(self, path: Path) -> None:
+        assert isinstance(load(path), Settings)
+
+    def test_the_annotated_file_shows_every_setting(self) -> None:
+        text = COMMENTED_OUT.sub(r"\1\2", SHIPPED.read_text())
+        shown = [path for path, _ in paths_in(yaml.safe_load(text))]
+        assert sorted(shown) == sorted(leaves(Settings))
+
+    def test_what_it_comments_out_is_good_too(self) -> None:
+        settings = parse(COMMENTED_OUT.sub(r"\1\2", SHIPPED.read_text()))
+        assert settings.mqtt.tls is not None
+        assert settings.mqtt.username == "front_door"
+
+    def test_it_shows_the_defaults_except_where_it_says_otherwise(self) -> None:
+        remarks = dict(self._remarks(SHIPPED.read_text()))
+        for path, shown in paths_in(yaml.safe_load(SHIPPED.read_text())):
+            if "Default:" not in remarks[path]:
+                assert shown == value_at(Settings(), path), path
+
+    @pytest.mark.parametrize(
+        ("path", "stated"),
+        [("door.id", "door"), ("door.name", "Door"), ("mqtt.host", "none")],
+    )
+    def test_a_default_that_it_states_is_the_default(self, path: str, stated: str) -> None:
+        assert f"Default: {stated}" in dict(self._remarks(SHIPPED.read_text()))[path]
+        assert value_at(Settings(), path) == (None if stated == "none" else stated)
+
+    def test_what_it_comments_out_is_not_set_by_default(self) -> None:
+        text = SHIPPED.read_text()
+        active = {path for path, _ in paths_in(yaml.safe_load(text))}
+        for path in set(leaves(Settings)) - active:
+            assert value_at(Settings(), path) is None, path
+
+    def test_the_demo_switches_no_real_relay(self) -> None:
+        assert load(DEMO).relay.factory == "mock"
+
+    @staticmethod
+    def _remarks(text: str) -> Iterator[tuple[str, str]]:
+        """(path, the comment above it) of every setting in force."""
+        section, comment = "", ""
+        for line in text.splitlines():
+            if line.lstrip().startswith("#"):
+                comment += line.lstrip(" #") + "\n"
+                continue
+            name, colon, value = line.strip().partition(":")
+            if colon and not line.startswith(" ") and not value:
+                section = name + "."
+            elif colon:
+                yield (section if line.startswith(" ") else "") + name, comment
+            comment = ""
+
+
+class TestMistakes:
+    def test_every_mistake_is_reported_at_once_with_its_path(self) -> None:
+        found = mistakes(
+            "door:\n  open_s: -3\n  colour: red\n"
+            "camera:\n  source: 64\n  fps: fast\n"
+            "quality:\n  min_luma: 200\n  max_luma: 100\n"
+            "mqtt:\n  port: 70000\n  tls:\n    ca_fil: /x\n"
+            "log: loud\n"
+        )
+        assert found[0] == "lockd.yaml: 8 mistakes"
+        assert sorted(line.split(": ")[0] for line in found[1:]) == [
+            "camera.fps",
+            "camera.source",
+            "door.colour",
+            "door.open_s",
+            "log",
+            "mqtt.port",
+            "mqtt.tls.ca_fil",
+            "quality",
+        ]
+
+    def test_a_mistake_names_the_value_and_the_way_out(self) -> None:
+        assert mistakes("door:\n  open_s: -3") == [
+            "lockd.yaml: 1 mistake",
+            "door.open_s: -3 is wrong: Input should be greater than or equal to 0.5",
+        ]
+
+    def test_a_value_of_several_types_is_one_mistake_with_several_ways_out(self) -> None:
+        (_, line) = mistakes("camera:\n  source: 64")
+        assert line.startswith("camera.source: 64 is wrong: ")
+        assert "valid string, or Input should be less than or equal to 63" in line
+
+    @pytest.mark.parametrize(
+        ("text", "line"),
+        [
+            ("recogniton: {}", "recogniton: unknown key; did you mean recognition?"),
+            ("door:\n  open: 5", "door.open: unknown key; did you mean open_s?"),
+            ("mqtt:\n  prot: 1", "mqtt.prot: unknown key; did you mean port?"),
+            ("mqtt:\n  tls:\n    cafile: x", "mqtt.tls.cafile: unknown key; did you mean ca_file?"),
+            ("door:\n  xyz: 5", "door.xyz: unknown key; lockd knows no such setting"),
+            # Known, but in another section.
+            ("relay:\n  accept: 1", "relay.accept: unknown key; lockd knows no such setting"),
+        ],
+    )
+    def test_an_unknown_key_is_a_mistake_with_the_nearest_known_one(
+        self, text: str, line: str
+    ) -> None:
+        assert mistakes(text) == ["lockd.yaml: 1 mistake", line]
+
+    @pytest.mark.parametrize(
+        "text",
+        ["door:\n  id: a\n  id: b\n", "door: {}\nlog: info\ndoor: {}\n", "door: {id: a, id: b}"],
+    )
+    def test_a_key_written_twice_is_a_mistake_and_neither_counts(self, text: str) -> None:
+        message = "\n".join(mistakes(text))
+        assert "is there twice" in message
+        assert "line" in message
+
+    def test_a_key_may_be_in_two_sections(self) -> None:
+        settings = parse("camera:\n  width: 320\n  height: 240\nlog: debug")
+        assert (settings.camera.width, settings.log) == (320, "debug")
+
+    @pytest.mark.parametrize("text", ["- door", "5", "door", "[]"])
+    def test_what_has_no_sections_is_refused(self, text: str) -> None:
+        assert "expected sections such as `door:`" in mistakes(text)[0]
+
+    @pytest.mark.parametrize("text", ["a: b: c", "door: [", "\tdoor:", "door: !!python/name:os.x"])
+    def test_what_is_no_yaml_is_refused_with_the_place(self, text: str) -> None:
+        message = "\n".join(mistakes(text))
+        assert message.startswith("lockd.yaml: not YAML")
+        assert "line" in message
+
+    @pytest.mark.parametrize("text", ["door: 5", "door: [1]", "mqtt:\n  tls: true"])
+    def test_a_section_that_is_none_is_refused(self, text: str) -> None:
+        assert "should be a valid dictionary" in mistakes(text)[1]
+
+    @pytest.mark.parametrize(
+        ("path", "good", "bad"),
+        [
+            ("door.open_s", [0.5, 60], [0.49, 61, ".nan", ".inf", "soon"]),
+            ("door.id", ["a", "a-b_9"], ["''", "a b", "a/b", "+", "'#'", "x" * 65]),
+            ("door.name", ["Tür"], ["''", "x" * 65]),
+            ("camera.source", [0, 63, "clip.mp4"], [-1, 64, "[]"]),
+            ("camera.read_timeout_s", [0.1, 3600], [0, -1, 3601, ".inf", ".nan"]),
+            ("recognition.accept", [0.3, 1], [0.29, -1, 0, 1.01, ".nan"]),
+            ("recognition.margin", [0, 1], [-0.01, 1.01, ".nan"]),
+            ("recognition.threads", [1, 16], [0, 17, 1.5]),
+            ("recognition.agree_frames", [1, 5], [0, 51]),
+            ("recognition.runtime", ["auto"], ["onnx"]),
+            ("quality.min_face_px", [20], [19, ".nan"]),
+            ("quality.min_sharpness", [0], [-0.1, ".nan"]),
+            ("quality.max_yaw", [0], [-0.1, ".nan"]),
+            ("relay.pin", [0, 53], [-1, 54]),
+            ("relay.factory", ["lgpio", "mock"], ["native", "pigpio"]),
+            ("relay.active_high", ["true", "false"], ["maybe", 2]),
+            ("mqtt.port", [1, 65535], [0, 65536]),
+            ("mqtt.base_topic", ["a/b"], ["''", "a/", "/a", "a//b", "a/#", "+", "x" * 129]),
+            ("mqtt.similarity", ["never", "always"], ["sometimes"]),
+            ("mqtt.host", ["broker"], ["''"]),
+            ("log", ["debug"], ["trace", "INFO"]),
+        ],
+    )
+    def test_a_value_counts_up_to_its_limits_and_not_beyond(
+        self, path: str, good: list[Any], bad: list[Any]
+    ) -> None:
+        section, _, key = path.rpartition(".")
+        indent = f"{section}:\n  " if section else ""
+        for value in good:
+            settings = parse(f"{indent}{key}: {value}")
+            assert str(value_at(settings, path)).lower() in (str(value).lower(), f"{value}.0")
+        for value in bad:
+            (_, line) = mistakes(f"{indent}{key}: {value}")
+            assert line.startswith(f"{path}: ")
+
+    def test_a_number_of_agreeing_frames_that_cannot_be_reached_is_a_mistake(self) -> None:
+        (_, line) = mistakes("recognition:\n  agree_frames: 6")
+        assert line == (
+            "recognition: agree_frames (6) can never be reached among window_frames (5); "
+            "raise window_frames"
+        )
+
+    @pytest.mark.parametrize("measure", ["luma", "pitch"])
+    def test_limits_that_no_face_could_meet_are_a_mistake(self, measure: str) -> None:
+        (_, line) = mistakes(f"quality:\n  min_{measure}: 0.7\n  max_{measure}: 0.6")
+        assert f"no face lies between min_{measure} (0.7) and max_{measure} (0.6)" in line
+
+    def test_a_password_without_a_user_name_is_a_mistake(self) -> None:
+        assert "set username too" in mistakes("mqtt:\n  password_file: /x")[1]
+
+    def test_settings_cannot_be_changed_by_accident(self) -> None:
+        with pytest.raises(ValueError, match="frozen"):
+            Settings().door.open_s = 9  # type: ignore[misc]
+
+
+class TestEmptiness:
+    @pytest.mark.parametrize("text", ["", "# nothing\n", "door:\n", "door: {}\nmqtt:\n", "---\n"])
+    def test_nothing_written_means_the_defaults(self, text: str) -> None:
+        assert parse(text) == Settings()
+
+    @pytest.mark.parametrize("tls", ["tls:", "tls: {}", "tls:\n    # ca_file: /x"])
+    def test_a_tls_section_with_nothing_in_it_encrypts(self, tls: str) -> None:
+        settings = parse(f"mqtt:\n  host: broker\n  {tls}\n")
+        assert settings.mqtt.tls is not None
+        assert settings.mqtt.tls.ca_file is None
+
+    def test_without_a_tls_section_nothing_is_encrypted(self) -> None:
+        assert parse("mqtt:\n  host: broker\n").mqtt.tls is None
+
+    def test_without_a_file_the_defaults_hold(self) -> None:
+        assert load(None) == Settings()
+
+
+class TestFiles:
+    def write(self, folder: Path, text: str) -> Path:
+        path = folder / "lockd.yaml"
+        path.write_text(text)
+        return path
+
+    def test_a_file_that_is_not_there_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match=r"gone\.yaml: cannot be read: No such file"):
+            load(tmp_path / "gone.yaml")
+
+    def test_a_folder_is_no_configuration(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+            load(tmp_path)
+
+    def test_a_file_that_is_not_utf_8_is_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "lockd.yaml"
+        path.write_bytes("door:\n  name: Tür\n".encode("latin-1"))
+        with pytest.raises(ConfigError, match=r"lockd\.yaml: cannot be read: .*utf-8"):
+            load(path)
+
+    def test_mistakes_are_told_with_the_files_name(self, tmp_path: Path) -> None:
+        path = self.write(tmp_path, "log: loud")
+        with pytest.raises(ConfigError) as caught:
+            load(path)
+        assert str(caught.value).startswith(f"{path}: 1 mistake")
+
+    def test_relative_paths_are_taken_from_the_files_folder(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = tmp_path / "etc"
+        folder.mkdir()
+        path = self.write(
+            folder,
+            "camera:\n  source: clips/porch.mp4\n"
+            "recognition:\n  models: networks\n"
+            "store:\n  folder: state\n"
+            "mqtt:\n  username: door\n  password_file: secret\n  tls:\n    ca_file: ca.pem\n",
+        )
+        monkeypatch.chdir(tmp_path)
+        for given in (path, Path("etc/lockd.yaml")):
+            settings = load(given)
+            assert settings.camera.source == str(folder / "clips/porch.mp4")
+            assert settings.recognition.folder() == folder / "networks"
+            assert settings.store.path() == folder / "state" / "lockd.db"
+            assert settings.mqtt.password_file == folder / "secret"
+            assert settings.mqtt.tls is not None
+            assert settings.mqtt.tls.ca_file == folder / "ca.pem"
+
+    def test_absolute_paths_stay_and_a_home_folder_is_understood(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HOME", str(tmp_path / "home"))
+        settings = load(
+            self.write(
+                tmp_path,
+                "camera:\n  source: ~/clip.mp4\nstore:\n  folder: ~/state\n"
+                "recognition:\n  models: /networks\n",
+            )
+        )
+        assert settings.camera.source == str(tmp_path / "home" / "clip.mp4")
+        assert settings.store.folder == tmp_path / "home" / "state"
+        assert settings.recognition.models == Path("/networks")
+
+    @pytest.mark.parametrize(
+        "source", [0, "'1'", "/dev/video2", "rtsp://camera/1", "http://camera/video.mjpg"]
+    )
+    def test_devices_and_streams_are_no_paths(self, tmp_path: Path, source: object) -> None:
+        settings = load(self.write(tmp_path, f"camera:\n  source: {source}"))
+        assert str(settings.camera.source) == str(source).strip("'")
+
+
+class TestWhichFile:
+    def test_the_file_given_goes_before_the_environments(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("LOCKD_CONFIG", "/environment.yaml")
+        assert find(Path("/given.yaml")) == Path("/given.yaml")
+        assert find(None) == Path("/environment.yaml")
+
+    def test_the_systems_file_is_used_where_there_is_one(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        system = tmp_path / "lockd.yaml"
+        monkeypatch.setattr("lockd.config.SYSTEM_FILE", system)
+        assert find(None) is None
+        system.write_text("")
+        assert find(None) == system
+
+    def test_a_systems_file_that_one_may_not_look_at_is_no_missing_one(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Forbidden:
+            def exists(self) -> bool:
+                raise PermissionError(13, "Permission denied")
+
+            def __str__(self) -> str:
+                return "/etc/lockd/lockd.yaml"
+
+        monkeypatch.setattr("lockd.config.SYSTEM_FILE", Forbidden())
+        with pytest.raises(ConfigError, match="as root or as the user lockd"):
+            find(None)
+
+    def test_the_store_is_in_the_folder_set_or_systemds_or_the_users(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert Settings().store.path() == tmp_path / "xdg" / "lockd" / "lockd.db"
+        monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/lockd:/var/lib/other")
+        assert Settings().store.path() == Path("/var/lib/lockd/lockd.db")
+        assert parse("store:\n  folder: /srv").store.path() == Path("/srv/lockd.db")
+
+
+def changed(section: str, name: str, value: Any) -> Settings:
+    return parse(yaml.safe_dump({section: {name: value}}))
+
+
+class TestSettingsCount:
+    @pytest.mark.parametrize("field", dataclasses.fields(Agreement), ids=lambda field: field.name)
+    def test_a_changed_setting_changes_the_evidence_asked_for(self, field) -> None:  # type: ignore[no-untyped-def]
+        value = field.default - 1 if field.name == "agree_frames" else field.default + 2
+        agreement = changed("recognition", field.name, value).recognition.agreement()
+        assert agreement == dataclasses.replace(Agreement(), **{field.name: value})
+
+    @pytest.mark.parametrize("field", dataclasses.fields(Limits), ids=lambda field: field.name)
+    def test_a_changed_setting_changes_the_quality_asked_for(self, field) -> None:  # type: ignore[no-untyped-def]
+        value = field.default * 0.9 if isinstance(field.default, float) else field.default + 7
+        limits = changed("quality", field.name, value).quality.limits()
+        assert limits == dataclasses.replace(Limits(), **{field.name: value})
+
+    def test_a_changed_setting_changes_how_long_the_door_opens(self) -> None:
+        assert changed("door", "open_s", 12).door.rules().open_s == 12.0
+
+    def test_the_defaults_of_the_settings_are_those_of_the_code(self) -> None:
+        assert Settings().recognition.agreement() == Agreement()
+        assert Settings().quality.limits() == Limits()
+        assert Settings().door.rules() == DoorRules()
+
+    def test_every_quality_setting_is_a_limit(self) -> None:
+        names = {field.name for field in dataclasses.fields(Limits)}
+        assert names == QualitySettings.model_fields.keys()
+
+    def test_the_networks_are_built_as_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[tuple[str, int]] = []
+        built = Models.network
+
+        def network(models: Models, name: str, shape: Any = None, *, threads: int = 1) -> Any:
+            asked.append((name, threads))
+            return built(models, name, shape, threads=threads)
+
+        monkeypatch.setattr(Models, "network", network)
+        vision = Vision(parse("recognition: {threads: 3, search_face_px: 45}"))
+        assert vision.detector.min_face_px == 45
+        assert ("facenet", 3) in asked
+
+    def test_the_runtime_and_the_folder_of_networks_are_those_set(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[tuple[Path, str]] = []
+
+        def load_models(folder: Path, runtime: str = "auto") -> Models:
+            asked.append((folder, runtime))
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Models, "load", load_models)
+        for text in ("", "recognition: {models: /networks, runtime: tflite-runtime}"):
+            with pytest.raises(KeyboardInterrupt):
+                Vision(parse(text))
+        assert asked == [(ROOT / "models", "auto"), (Path("/networks"), "tflite-runtime")]
+
+
+class ScriptedVision:
+    """Finds the same faces in every frame, all of them Ada's, at this cosine."""
+
+    def __init__(self, *faces: Face, similarity: float = 0.75) -> None:
+        self._faces = list(faces)
+        self._embedding = unit(similarity, math.sqrt(1 - similarity**2))
+        self.detector = self
+        self.embedder = self
+
+    def detect_in(self, octaves: object) -> list[Face]:
+        return self._faces
+
+    def embed(self, octaves: object, face: Face) -> Embedding:
+        return self._embedding
+
+
+class RecordingGallery(Gallery):
+    """Notes what it was asked for."""
+
+    asked: list[tuple[float, float]]
+
+    def identify(self, probe: Embedding, *, accept: float, margin: float) -> Match:
+        self.asked = [*getattr(self, "asked", []), (accept, margin)]
+        return super().identify(probe, accept=accept, margin=margin)
+
+
+def watcher(text: str, *faces: Face) -> tuple[Watcher, RecordingGallery]:
+    gallery = RecordingGallery([Template(ADA, unit(1))], 8)
+    vision: Any = ScriptedVision(*(faces or (face_at(50, 50, 120),)))
+    return Watcher(parse(text), vision, gallery), gallery
+
+
+def frame(t: float) -> Frame:
+    import numpy as np
+
+    noise = np.random.default_rng(1).integers(60, 200, (240, 640, 3)).astype(np.uint8)
+    return Frame(noise, t, round(t * 10) + 1)
+
+
+class TestSettingsReachTheWatcher:
+    def test_the_thresholds_reach_the_gallery(self) -> None:
+        watching, gallery = watcher("recognition: {accept: 0.61, margin: 0.17}")
+        watching.look(frame(0))
+        assert gallery.asked == [(0.61, 0.17)]
+
+    @pytest.mark.parametrize(("accept", "known"), [(0.74, True), (0.76, False)])
+    def test_a_face_just_over_the_threshold_is_somebody_and_just_under_is_nobody(
+        self, accept: float, known: bool
+    ) -> None:
+        watching, _ = watcher(f"recognition: {{accept: {accept}}}")
+        (sighting,) = watching.look(frame(0)).sightings
+        assert sighting.match is not None
+        assert (sighting.match.person == ADA) is known
+
+    @pytest.mark.parametrize("frames", [1, 2, 4])
+    def test_as_many_frames_must_agree_as_set(self, frames: int) -> None:
+        watching, _ = watcher(f"recognition: {{agree_frames: {frames}}}")
+        verdicts = [watching.look(frame(step / 10)).verdicts for step in range(frames)]
+        assert verdicts[:-1] == [[]] * (frames - 1)
+        assert [type(one) for one in verdicts[-1]] == [Recognised]
+
+    def test_at_most_so_many_faces_of_a_frame_are_judged_as_set(self) -> None:
+        faces = [face_at(x, 50, 120) for x in (0, 150, 300, 450)]
+        watching, gallery = watcher("recognition: {faces_per_frame: 3}", *faces)
+        sightings = watching.look(frame(0)).sightings
+        assert len(gallery.asked) == 3
+        assert [one.match is not None for one in sightings].count(True) == 3
+
+    @pytest.mark.parametrize(("gap_s", "visits"), [(3, 1), (1, 2)])
+    def test_a_visit_ends_after_the_gap_set(self, gap_s: float, visits: int) -> None:
+        watching, _ = watcher(f"recognition: {{visit_gap_s: {gap_s}}}")
+        vision: Any = watching._vision
+        seen = {watching.look(frame(0)).sightings[0].visit}
+        faces, vision._faces = vision._faces, []
+        watching.look(frame(2))
+        vision._faces = faces
+        seen.add(watching.look(frame(2.5)).sightings[0].visit)
+        assert len(seen) == visits
+
+    def test_a_face_that_misses_a_limit_set_is_not_judged(self) -> None:
+        watching, gallery = watcher("quality: {min_face_px: 130}")
+        (sighting,) = watching.look(frame(0)).sightings
+        assert sighting.unfit == Unfit.TOO_SMALL
+        assert sighting.match is None
+        assert not hasattr(gallery, "asked")
