@@ -16,40 +16,24 @@ from lockd.vision import mtcnn
 from lockd.vision.geometry import Octaves, iou
 from lockd.vision.models import Models
 from lockd.vision.mtcnn import Detector, Thresholds
-from lockd.vision.pictures import decode
 from lockd.watcher import Vision
 from tests.conftest import PEOPLE, PHOTOS, ROOT, SCENES
+from tests.pictures import COLLINS, OBAMA, read, side_by_side
 
 PORTRAITS = sorted([*PHOTOS.glob("*.jpg"), *PEOPLE.glob("*/*.jpg")])
 FRONTAL = [path for path in PORTRAITS if "profile" not in path.stem]
 
 
-def picture(path: Path) -> Image:
-    return decode(path.read_bytes(), path.name)
-
-
 def collins() -> Image:
-    return picture(PHOTOS / "eileen-collins.jpg")
+    return read(COLLINS)
 
 
 def obama() -> Image:
-    return picture(PHOTOS / "barack-obama.jpg")
+    return read(OBAMA)
 
 
 def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
-
-
-def side_by_side(*images: Image) -> Image:
-    """The images in a row, from the top, on grey."""
-    height = max(image.shape[0] for image in images)
-    padded = [
-        cv2.copyMakeBorder(
-            image, 0, height - image.shape[0], 0, 0, cv2.BORDER_CONSTANT, value=(128, 128, 128)
-        )
-        for image in images
-    ]
-    return np.hstack(padded).astype(np.uint8)
 
 
 class SpoiledModels:
@@ -92,12 +76,12 @@ def same(first: Iterable[Face], second: Iterable[Face]) -> bool:
 class TestRealPhotographs:
     @pytest.mark.parametrize("path", PORTRAITS, ids=name)
     def test_a_portrait_shows_exactly_one_face(self, vision: Vision, path: Path) -> None:
-        (face,) = vision.detector.detect(picture(path))
+        (face,) = vision.detector.detect(read(path))
         assert 0.8 <= face.confidence <= 1.0
 
     @pytest.mark.parametrize("path", FRONTAL, ids=name)
     def test_the_landmarks_lie_as_in_a_face(self, vision: Vision, path: Path) -> None:
-        (face,) = vision.detector.detect(picture(path))
+        (face,) = vision.detector.detect(read(path))
         assert face.landmarks.shape == (5, 2)
         left_eye, right_eye, nose, left_mouth, right_mouth = face.landmarks
         assert left_eye[0] < nose[0] < right_eye[0]
@@ -110,10 +94,10 @@ class TestRealPhotographs:
 
     @pytest.mark.parametrize("path", sorted(SCENES.glob("*.jpg")), ids=name)
     def test_a_scene_without_people_shows_no_face(self, vision: Vision, path: Path) -> None:
-        assert vision.detector.detect(picture(path)) == []
+        assert vision.detector.detect(read(path)) == []
 
-    def test_a_face_may_reach_beyond_the_picture(self, vision: Vision) -> None:
-        (face,) = vision.detector.detect(picture(PHOTOS / "barack-obama-left-edge.jpg"))
+    def test_a_face_may_reach_beyond_the_read(self, vision: Vision) -> None:
+        (face,) = vision.detector.detect(read(PHOTOS / "barack-obama-left-edge.jpg"))
         assert face.box.x0 < 0
 
     def test_a_grey_photograph_shows_the_same_face(self, vision: Vision) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,37 +12,14 @@ import pytest
 from lockd.errors import ImageError
 from lockd.types import Box, Face, Image
 from lockd.vision.pictures import annotate, decode, encode_jpeg
-from tests.conftest import PHOTOS
 from tests.fakes import blank, face_at
+from tests.pictures import COLLINS, as_stored, read, with_orientation
 
 UPRIGHT = np.zeros((64, 96, 3), np.uint8)
 UPRIGHT[:32, :48] = (0, 0, 255)
 UPRIGHT[:32, 48:] = (0, 255, 0)
 UPRIGHT[32:, :48] = (255, 0, 0)
 UPRIGHT[32:, 48:] = (255, 255, 255)
-
-AS_STORED = {
-    1: UPRIGHT,
-    2: UPRIGHT[:, ::-1],
-    3: UPRIGHT[::-1, ::-1],
-    4: UPRIGHT[::-1],
-    5: UPRIGHT.transpose(1, 0, 2),
-    6: np.rot90(UPRIGHT, 1),
-    7: UPRIGHT[::-1, ::-1].transpose(1, 0, 2),
-    8: np.rot90(UPRIGHT, -1),
-}
-"""How a camera that was held so stores what is UPRIGHT, by EXIF orientation."""
-
-
-def with_orientation(jpeg: bytes, orientation: int, byte_order: str = "<") -> bytes:
-    """A JPEG with an EXIF segment that says how the camera was held."""
-    mark = b"II" if byte_order == "<" else b"MM"
-    header = mark + struct.pack(f"{byte_order}HI", 42, 8)
-    entry = struct.pack(f"{byte_order}HHIHH", 0x0112, 3, 1, orientation, 0)
-    tiff = header + struct.pack(f"{byte_order}H", 1) + entry + bytes(4)
-    exif = b"Exif\0\0" + tiff
-    assert jpeg[:2] == b"\xff\xd8"
-    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
 
 
 def png(image: np.ndarray) -> bytes:  # type: ignore[type-arg]
@@ -54,12 +30,12 @@ def png(image: np.ndarray) -> bytes:  # type: ignore[type-arg]
 
 class TestDecode:
     @pytest.mark.parametrize("byte_order", ["<", ">"])
-    @pytest.mark.parametrize("orientation", AS_STORED)
+    @pytest.mark.parametrize("orientation", range(1, 9))
     def test_a_photograph_is_upright_however_the_camera_was_held(
         self, orientation: int, byte_order: str
     ) -> None:
-        stored = np.ascontiguousarray(AS_STORED[orientation])
-        file = with_orientation(encode_jpeg(stored), orientation, byte_order)
+        stored = encode_jpeg(as_stored(UPRIGHT, orientation))
+        file = with_orientation(stored, orientation, byte_order)
         found = decode(file, "held.jpg")
         assert found.shape == UPRIGHT.shape
         # The middles of the quarters: edges between them are blurred by the compression.
@@ -120,10 +96,10 @@ class TestDecode:
     @pytest.mark.parametrize("kept", [0.01, 0.5, 0.99])
     @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".bmp"])
     def test_a_photograph_cut_short_is_refused(self, suffix: str, kept: float) -> None:
-        done, buffer = cv2.imencode(suffix, photograph())
+        done, buffer = cv2.imencode(suffix, read(COLLINS))
         assert done
         whole = buffer.tobytes()
-        assert decode(whole, "whole").shape == photograph().shape
+        assert decode(whole, "whole").shape == read(COLLINS).shape
         with pytest.raises(ImageError, match=r"^half: "):
             decode(whole[: int(len(whole) * kept)], "half")
 
@@ -137,11 +113,6 @@ class TestDecode:
         bomb += chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
         with pytest.raises(ImageError, match=r"bomb\.png: cannot be decoded"):
             decode(bomb, "bomb.png")
-
-
-def photograph() -> Image:
-    path: Path = PHOTOS / "eileen-collins.jpg"
-    return decode(path.read_bytes(), path.name)
 
 
 def is_green(pixel: Image) -> bool:
@@ -180,7 +151,7 @@ class TestAnnotate:
             assert (drawn[round(float(y)), round(float(x))] == 255).all()
 
     def test_nobody_leaves_the_picture_as_it_was(self) -> None:
-        np.testing.assert_array_equal(annotate(photograph(), []), photograph())
+        np.testing.assert_array_equal(annotate(read(COLLINS), []), read(COLLINS))
 
     def test_a_caption_stands_above_the_box_in_its_colour(self) -> None:
         drawn = annotate(blank(320, 240), [(face_at(100, 80, 100), "Ada", True)])
@@ -228,8 +199,8 @@ class TestAnnotate:
 
 class TestEncode:
     def test_a_picture_survives_its_jpeg(self) -> None:
-        found = decode(encode_jpeg(photograph()), "again.jpg")
-        assert np.abs(found.astype(int) - photograph()).mean() < 4
+        found = decode(encode_jpeg(read(COLLINS)), "again.jpg")
+        assert np.abs(found.astype(int) - read(COLLINS)).mean() < 4
 
     def test_a_picture_too_large_for_jpeg_is_an_image_error(self) -> None:
         with pytest.raises(ImageError):

@@ -13,18 +13,13 @@ import pytest
 
 from lockd.types import Box, Face, Image, Unfit
 from lockd.vision.geometry import Octaves
-from lockd.vision.pictures import decode
 from lockd.vision.quality import Limits, Quality, measure, unfit
 from lockd.watcher import Vision
 from tests.conftest import PEOPLE, PHOTOS, ROOT
 from tests.fakes import face_at
+from tests.pictures import COLLINS, OBAMA, PROFILE, read
 
 GOOD = Quality(size_px=150, inside=1.0, luma=120, sharpness=0.5, yaw=0.0, pitch=0.5)
-COLLINS = PHOTOS / "eileen-collins.jpg"
-
-
-def picture(path: Path) -> Image:
-    return decode(path.read_bytes(), path.name)
 
 
 def judged(vision: Vision, image: Image) -> Unfit | None:
@@ -50,11 +45,11 @@ def moved(face: Face, **landmarks: tuple[float, float]) -> Face:
 class TestRealPhotographs:
     @pytest.mark.parametrize(
         "path",
-        [COLLINS, PHOTOS / "barack-obama.jpg", *sorted(PEOPLE.glob("*/*.jpg"))],
+        [COLLINS, OBAMA, *sorted(PEOPLE.glob("*/*.jpg"))],
         ids=lambda path: path.relative_to(ROOT).as_posix(),
     )
     def test_a_portrait_is_fit(self, vision: Vision, path: Path) -> None:
-        assert judged(vision, picture(path)) is None
+        assert judged(vision, read(path)) is None
 
     @pytest.mark.parametrize(
         ("spoil", "reason"),
@@ -70,13 +65,13 @@ class TestRealPhotographs:
     def test_a_spoiled_portrait_is_unfit_for_what_spoiled_it(
         self, vision: Vision, spoil: Callable[[Image], Image], reason: Unfit
     ) -> None:
-        assert judged(vision, np.ascontiguousarray(spoil(picture(COLLINS)))) == reason
+        assert judged(vision, np.ascontiguousarray(spoil(read(COLLINS)))) == reason
 
     @pytest.mark.parametrize("sigma", [8, 12, 20])
     def test_a_face_blurred_beyond_recognition_is_no_stranger(
         self, vision: Vision, sigma: int
     ) -> None:
-        image = picture(PHOTOS / "barack-obama.jpg")
+        image = read(OBAMA)
         sharp = vision.embedder.embed(*found(vision, image))
         octaves, face = found(vision, cv2.GaussianBlur(image, (0, 0), sigma).astype(np.uint8))
         assert float(vision.embedder.embed(octaves, face) @ sharp) < 0.3
@@ -85,26 +80,26 @@ class TestRealPhotographs:
     def test_motion_blurs_a_portrait_too(self, vision: Vision) -> None:
         streak = np.zeros((25, 25), np.float32)
         streak[12] = 1 / 25
-        streaked = cv2.filter2D(picture(COLLINS), -1, streak).astype(np.uint8)
-        sharp = measure(*found(vision, picture(COLLINS))).sharpness
+        streaked = cv2.filter2D(read(COLLINS), -1, streak).astype(np.uint8)
+        sharp = measure(*found(vision, read(COLLINS))).sharpness
         assert measure(*found(vision, streaked)).sharpness < 0.6 * sharp
 
     def test_a_face_in_profile_is_turned_away(self, vision: Vision) -> None:
-        large = cv2.resize(picture(PHOTOS / "photographer-in-profile.jpg"), (1024, 1024))
+        large = cv2.resize(read(PROFILE), (1024, 1024))
         assert judged(vision, large.astype(np.uint8)) == Unfit.TURNED_AWAY
 
     def test_a_face_cut_by_the_border_is_cut_off(self, vision: Vision) -> None:
-        assert judged(vision, picture(PHOTOS / "barack-obama-right-edge.jpg")) == Unfit.CUT_OFF
+        assert judged(vision, read(PHOTOS / "barack-obama-right-edge.jpg")) == Unfit.CUT_OFF
 
     def test_sharpness_is_measured_alike_at_every_distance(self, vision: Vision) -> None:
-        image = picture(PHOTOS / "barack-obama.jpg")
+        image = read(OBAMA)
         half = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         near = measure(*found(vision, image)).sharpness
         far = measure(*found(vision, half.astype(np.uint8))).sharpness
         assert far == pytest.approx(near, rel=0.2)
 
     def test_sharpness_does_not_depend_on_the_contrast_of_the_light(self, vision: Vision) -> None:
-        octaves, face = found(vision, picture(COLLINS))
+        octaves, face = found(vision, read(COLLINS))
         flat = Octaves(with_light(octaves.image, 0.4, 60))
         assert measure(flat, face).sharpness == pytest.approx(
             measure(octaves, face).sharpness, rel=0.05

@@ -17,9 +17,9 @@ import pytest
 from lockd.types import Box, Embedding, Face, Image
 from lockd.vision.embedder import standardise
 from lockd.vision.geometry import Octaves, iou
-from lockd.vision.pictures import decode
 from lockd.watcher import Vision
 from tests.conftest import ROOT
+from tests.pictures import read
 
 FOLDER = ROOT / "tests" / "data" / "reference"
 
@@ -34,7 +34,7 @@ PATHS = sorted(DETECTIONS)
 
 
 def picture(path: str) -> Image:
-    return decode((ROOT / path).read_bytes(), path)
+    return read(ROOT / path)
 
 
 def cosine(first: Embedding, second: list[float]) -> float:
