@@ -49,9 +49,9 @@ def check(folder: Path, files: Mapping[str, bytes]) -> list[str]:
     if missing:
         return [f"{folder / name} is missing" for name in missing]
     committed = {network.name: (folder / network.file).read_bytes() for network in NETWORKS}
-    problems = []
     if (folder / MANIFEST).read_text() != manifest(NETWORKS, committed):
-        problems.append(f"{folder / MANIFEST} does not describe the files beside it")
+        return [f"{folder / MANIFEST} does not describe the files beside it"]
+    problems = []
     for network in NETWORKS:
         if committed[network.name] == files[network.name]:
             print(f"{network.file}: byte for byte the committed file")

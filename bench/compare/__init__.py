@@ -1,0 +1,1 @@
+"""Lockd's recognition against the usual Python route to the same networks."""
