@@ -49,6 +49,7 @@ def add(name: str, photos: tuple[Path, ...], config_file: Path | None) -> None:
     with _opened(config_file) as (settings, store), _progress("enrolling", len(photos)) as step:
         outcome = Enroller(settings, store).add(name, photos, step)
     _report([outcome])
+    _fail_if_refused([outcome])
 
 
 @main.command()
@@ -73,6 +74,7 @@ def folder(directory: Path, config_file: Path | None) -> None:
                 outcomes.append(enroller.add(shown_name(name), photos, step))
     finally:
         _report(outcomes)
+    _fail_if_refused(outcomes)
 
 
 @main.command("list")
@@ -133,7 +135,7 @@ def _progress(what: str, total: int) -> Iterator[Callable[[], None]]:
 
 
 def _report(outcomes: list[Outcome]) -> None:
-    """Say what was enrolled and what was refused; fail if anything was."""
+    """Say what was enrolled and what was refused."""
     for outcome in outcomes:
         for error in outcome.refused:
             err.print(f"[yellow]refused:[/] {escape(str(error))}")
@@ -147,5 +149,8 @@ def _report(outcomes: list[Outcome]) -> None:
             f"{len(enrolled)} of {len(outcomes)} people enrolled from {accepted} photographs, "
             f"{refused} refused"
         )
-    if refused:
+
+
+def _fail_if_refused(outcomes: list[Outcome]) -> None:
+    if any(outcome.refused for outcome in outcomes):
         raise SystemExit(ImageError.exit_code)

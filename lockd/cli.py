@@ -137,6 +137,7 @@ def identify(
     settings = _settings(config_file)
     identifier = Identifier(settings, _gallery_maker(gallery, settings))
     failures = []
+    written: set[Path] = set()
     for path in images:
         try:
             result = identifier.identify(path)
@@ -148,7 +149,7 @@ def identify(
             json.dumps(result.as_dict(), ensure_ascii=False) if as_json else result.as_text()
         )
         if annotate is not None:
-            click.echo(f"  written: {result.annotate(annotate)}", err=as_json)
+            click.echo(f"  written: {result.annotate(annotate, written)}", err=as_json)
     if failures:
         raise SystemExit(ImageError.exit_code)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -75,19 +76,27 @@ class Result:
             lines.append(f"  {one.caption()}  ({where}{remark})")
         return "\n".join(lines)
 
-    def annotate(self, folder: Path) -> Path:
+    def annotate(self, folder: Path, written: set[Path]) -> Path:
         """Write the photograph with boxes, landmarks and names; return the new file.
+
+        Args:
+            folder: for the new file; made if need be.
+            written: the files that must stay, such as those of photographs of the same
+                name in other folders; the new one is added.
 
         Raises:
             ImageError: if it cannot be written.
         """
         labels = [(one.face, one.caption(), one.match.person is not None) for one in self.faces]
-        target = folder / f"{self.path.stem}.annotated.jpg"
+        names = chain([""], (f"-{number}" for number in count(2)))
+        targets = (folder / f"{self.path.stem}{name}.annotated.jpg" for name in names)
+        target = next(target for target in targets if target not in written)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             target.write_bytes(encode_jpeg(annotate(self.photograph.image, labels)))
         except OSError as error:
             raise ImageError(f"{target}: cannot be written: {error.strerror}") from error
+        written.add(target)
         return target
 
 
