@@ -59,9 +59,11 @@ def subject(faces: list[Face], image: Image) -> Face:
     return max(faces, key=prominence)
 
 
-def embed_folder(folder: Path, models: Models, min_face_px: int) -> Embedded:
+def embed_folder(
+    folder: Path, models: Models, min_face_px: int, profile: str = "accurate"
+) -> Embedded:
     """Every photograph below a folder through the door's pipeline."""
-    detector, embedder = Detector(models, min_face_px=min_face_px), Embedder(models)
+    detector, embedder = Detector(models, min_face_px=min_face_px), Embedder(models, profile)
     embedded = Embedded({}, [])
     for path in sorted(folder.rglob("*.jpg")):
         name = path.relative_to(folder).as_posix()
@@ -109,12 +111,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="one sub-folder of .jpg files per person")
     parser.add_argument("--pairs", type=Path, help="a list of pairs: first,second,same")
     parser.add_argument("--models", type=Path, default=ROOT / "models")
+    parser.add_argument("--profile", default="accurate", help="accurate or light")
     parser.add_argument("--min-face-px", type=int, default=60)
     parser.add_argument(
         "--threshold", type=float, action="append", default=[], help="judge this too"
     )
     options = parser.parse_args()
-    embedded = embed_folder(options.folder, Models.load(options.models), options.min_face_px)
+    models = Models.load(options.models)
+    embedded = embed_folder(options.folder, models, options.min_face_px, options.profile)
     print_operating_points(embedded, options.threshold)
     if options.pairs is not None:
         print_accuracy(embedded, options.pairs)

@@ -71,7 +71,10 @@ class RecognitionSettings(_Settings):
     models: Path | None = None
     """Folder of the networks; those that come with lockd if it is not set."""
     search_face_px: Annotated[int, Field(ge=20, le=1000)] = 60
-    accept: Annotated[float, Field(ge=0.3, le=1, allow_inf_nan=False)] = 0.7
+    profile: Literal["accurate", "light"] = "accurate"
+    """Which networks: SFace and FaceNet, or FaceNet alone."""
+    accept: Annotated[float, Field(ge=0.2, le=1, allow_inf_nan=False)] | None = None
+    """Least similarity of a match; what the model card recommends if it is not set."""
     margin: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.05
     faces_per_frame: Annotated[int, Field(ge=1, le=32)] = 4
     visit_gap_s: Seconds = 2.0
@@ -95,6 +98,14 @@ class RecognitionSettings(_Settings):
     def folder(self) -> Path:
         """Return the folder of the networks."""
         return self.models or shipped("models")
+
+    def threshold(self, recommended: float) -> float:
+        """Return the least similarity of a match.
+
+        Args:
+            recommended: for the networks in use, where nothing is set.
+        """
+        return recommended if self.accept is None else self.accept
 
     def agreement(self) -> Agreement:
         """Return how much evidence a verdict takes."""

@@ -423,10 +423,11 @@ def open_service(
         stack.callback(store.close)
     vision = Vision(settings)
     log.info(
-        "recognition: %s, %d threads, accept %.3f, margin %.3f, %d of %d frames agree",
+        "recognition: %s, %s, %d threads, accept %.3f, margin %.3f, %d of %d frames agree",
+        settings.recognition.profile,
         vision.models.runtime_name,
         settings.recognition.threads,
-        settings.recognition.accept,
+        settings.recognition.threshold(vision.embedder.accept),
         settings.recognition.margin,
         settings.recognition.agree_frames,
         settings.recognition.window_frames,

@@ -116,6 +116,7 @@ class Identifier:
         """
         self._settings = settings
         self._vision = Vision(settings)
+        self._accept = settings.recognition.threshold(self._vision.embedder.accept)
         self._gallery = gallery(self._vision) if gallery else self._from_store()
 
     def identify(self, path: Path) -> Result:
@@ -131,7 +132,7 @@ class Identifier:
                 photograph.at_full_size(face),
                 self._gallery.identify(
                     self._vision.embedder.embed(photograph.octaves, face),
-                    accept=self._settings.recognition.accept,
+                    accept=self._accept,
                     margin=self._settings.recognition.margin,
                 ),
                 quality.unfit(quality.measure(photograph.octaves, face), limits),

@@ -57,7 +57,7 @@ class Vision:
         wanted = settings.recognition
         self.models = Models.load(wanted.folder(), wanted.runtime)
         self.detector = Detector(self.models, min_face_px=wanted.search_face_px)
-        self.embedder = Embedder(self.models, threads=wanted.threads)
+        self.embedder = Embedder(self.models, wanted.profile, threads=wanted.threads)
 
 
 class Watcher:
@@ -70,6 +70,7 @@ class Watcher:
     def __init__(self, settings: Settings, vision: Vision, gallery: Gallery) -> None:
         self._recognition = settings.recognition
         self._limits = settings.quality.limits()
+        self._accept = settings.recognition.threshold(vision.embedder.accept)
         self._vision = vision
         self._tracker = Tracker(gap_s=settings.recognition.visit_gap_s)
         self._evidence = Evidence(settings.recognition.agreement())
@@ -97,7 +98,7 @@ class Watcher:
             elif track.id in chosen:
                 match = self.gallery.identify(
                     self._vision.embedder.embed(octaves, face),
-                    accept=self._recognition.accept,
+                    accept=self._accept,
                     margin=self._recognition.margin,
                 )
                 verdict = self._evidence.judged(track.id, match, frame.t)

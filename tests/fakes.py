@@ -92,6 +92,7 @@ class ScriptedVision:
         self.detector = self
         self.embedder = self
         self.size = 8
+        self.accept = 0.7
         self.fingerprint = "scripted"
 
     def scene(self, *people: Embedding) -> Image:

@@ -203,7 +203,7 @@ class TestMistakes:
             ("door.name", ["Tür"], ["''", "x" * 65]),
             ("camera.source", [0, 63, "clip.mp4"], [-1, 64, "[]"]),
             ("camera.read_timeout_s", [0.1, 3600], [0, -1, 3601, ".inf", ".nan"]),
-            ("recognition.accept", [0.3, 1], [0.29, -1, 0, 1.01, ".nan"]),
+            ("recognition.accept", [0.3, 1], [0.19, -1, 0, 1.01, ".nan"]),
             ("recognition.margin", [0, 1], [-0.01, 1.01, ".nan"]),
             ("recognition.threads", [1, 16], [0, 17, 1.5]),
             ("recognition.agree_frames", [1, 5], [0, 51]),
@@ -448,6 +448,7 @@ class ScriptedVision:
         self._embedding = unit(similarity, math.sqrt(1 - similarity**2))
         self.detector = self
         self.embedder = self
+        self.accept = 0.7
 
     def detect_in(self, octaves: object) -> list[Face]:
         return self._faces

@@ -81,10 +81,10 @@ class Gallery:
         similarities = np.maximum.reduceat(self._matrix @ probe, self._starts)
         best = int(np.argmax(similarities))
         similarity = float(similarities[best])
-        others = np.delete(similarities, best)
-        runner_up = float(others.max()) if len(others) else math.nan
+        rest = [part.max() for part in (similarities[:best], similarities[best + 1 :]) if len(part)]
+        runner_up = float(np.max(rest)) if rest else math.nan
         near_enough = similarity >= accept
-        alone = not len(others) or similarity - runner_up >= margin
+        alone = not rest or similarity - runner_up >= margin
         person = self.people[best] if near_enough and alone else None
         return Match(
             person,

@@ -6,7 +6,9 @@ cosine of two results is the weighted mean of the networks' cosines and everythi
 behind this file sees one vector.
 
 FaceNet: Schroff, Kalenichenko and Philbin, "FaceNet: A Unified Embedding for Face
-Recognition and Clustering", CVPR 2015; here an Inception-ResNet-v1.
+Recognition and Clustering", CVPR 2015; here an Inception-ResNet-v1. SFace: Zhong,
+Deng, Hu, Zhao, Li and Wen, "SFace: Sigmoid-Constrained Hypersphere Loss for Robust
+Face Recognition", IEEE TIP 30 (2021); here a MobileFaceNet.
 """
 
 from __future__ import annotations
@@ -37,6 +39,14 @@ def square_crop(octaves: Octaves, face: Face, size: int) -> Image:
     return octaves.cut(square(face.box), size, replicate=True)
 
 
+def aligned_crop(octaves: Octaves, face: Face, size: int) -> Image:
+    """Cut the face with its landmarks where ArcFace's template has them.
+
+    Deng, Guo, Xue and Zafeiriou, "ArcFace", CVPR 2019: 112x112, eyes level.
+    """
+    return octaves.align(face.landmarks, ARCFACE_112 * np.float32(size / 112), size)
+
+
 def standardise(image: Image) -> Floats:
     """Return (x - mean) / max(std, 1 / sqrt(n)) over the whole image.
 
@@ -54,8 +64,26 @@ def standardise(image: Image) -> Floats:
     return standard
 
 
-CROPS: dict[str, Callable[[Octaves, Face, int], Image]] = {"square": square_crop}
-PREPROCESSING: dict[str, Callable[[Image], Floats]] = {"standardise": standardise}
+ARCFACE_112 = np.float32(0.5) + np.array(
+    [
+        (38.2946, 51.6963),
+        (73.5318, 51.5014),
+        (56.0252, 71.7366),
+        (41.5493, 92.3655),
+        (70.7299, 92.2041),
+    ],
+    np.float32,
+)
+"""Landmarks of a face aligned to 112x112; published for pixel centres, hence the half."""
+
+CROPS: dict[str, Callable[[Octaves, Face, int], Image]] = {
+    "square": square_crop,
+    "aligned": aligned_crop,
+}
+PREPROCESSING: dict[str, Callable[[Image], Floats]] = {
+    "standardise": standardise,
+    "raw": as_input,
+}
 
 
 @dataclass(frozen=True)
@@ -68,22 +96,28 @@ class _Part:
 
 
 class Embedder:
-    """The manifest's composition. Not for use by two threads at once.
+    """A composition of the manifest's. Not for use by two threads at once.
 
     Attributes:
         size: length of an embedding.
+        accept: the least similarity of a match that the model card recommends.
         fingerprint: hexadecimal; differs whenever embeddings of two compositions
             cannot be compared. A template carries it.
     """
 
-    def __init__(self, models: Models, *, threads: int = 1) -> None:
+    def __init__(self, models: Models, profile: str, *, threads: int = 1) -> None:
         """Build the networks.
 
+        Args:
+            models: the checked networks.
+            profile: name of the composition in the manifest.
+            threads: that the runtime may use for each network.
+
         Raises:
-            ModelError: if the manifest names a crop or preprocessing that this
-                version does not know.
+            ModelError: if the manifest has no such composition, or names a crop or
+                preprocessing that this version does not know.
         """
-        composition = models.manifest["embedder"]
+        composition = _known(models.manifest["embedders"], "profile", profile)
         total = sum(part["weight"] for part in composition["networks"])
         self._parts = [
             _Part(
@@ -96,6 +130,7 @@ class Embedder:
             for part in composition["networks"]
         ]
         self.size: int = composition["embedding_size"]
+        self.accept: float = composition["accept"]
         described = [
             {**part, "sha256": models.sha256(part["network"])} for part in composition["networks"]
         ]

@@ -6,11 +6,16 @@ Arrays of boxes are float32 (n, 4) as x0, y0, x1, y1.
 
 from __future__ import annotations
 
+import math
+from typing import TypeAlias
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from lockd.types import Box, Floats, Image
+
+Floats64: TypeAlias = NDArray[np.float64]
 
 _SMALLEST_OCTAVE_PX = 16
 
@@ -79,6 +84,29 @@ def suppress_nested(boxes: Floats, confidences: Floats, limit: float) -> NDArray
     return np.asarray(kept, np.int64)
 
 
+def similarity(source: Floats, target: Floats) -> Floats64:
+    """Return the similarity transform that takes points nearest to others.
+
+    Umeyama, "Least-Squares Estimation of Transformation Parameters Between Two Point
+    Patterns", IEEE PAMI 13 (1991), for two dimensions, where turning and scaling are
+    one complex factor; mirroring is not allowed.
+
+    Args:
+        source: (n, 2) points, not all the same.
+        target: (n, 2), where each should go.
+
+    Returns:
+        float64 (2, 3): the matrix and, in the last column, the shift.
+    """
+    before, after = (points.astype(np.float64) @ (1, 1j) for points in (source, target))
+    centred = before - before.mean()
+    factor = np.vdot(centred, after - after.mean()) / np.vdot(centred, centred)
+    shift = after.mean() - factor * before.mean()
+    return np.array(
+        [[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]]
+    )
+
+
 class Octaves:
     """An image and its halvings, for cutting small patches cheaply and without aliasing.
 
@@ -111,17 +139,37 @@ class Octaves:
         Returns:
             uint8 (size, size, 3).
         """
-        source, scale = self._octave(max(box.width, box.height) / size)
-        step_x, step_y = box.width * scale / size, box.height * scale / size
-        to_source = np.array(
-            [
-                [step_x, 0, box.x0 * scale + step_x / 2 - 0.5],
-                [0, step_y, box.y0 * scale + step_y / 2 - 0.5],
-            ]
-        )
+        x, y = box.width / size, box.height / size
+        return self._sampled((x, 0.0, box.x0, 0.0, y, box.y0), max(x, y), size, replicate)
+
+    def align(self, points: Floats, template: Floats, size: int) -> Image:
+        """Cut a patch in which points of the image come to lie on a template.
+
+        The patch is turned, scaled and shifted, but not sheared: the least-squares
+        similarity transform. Beyond the border the outermost pixels are repeated.
+
+        Args:
+            points: float32 (n, 2), pixels of the image.
+            template: float32 (n, 2), where they belong, pixels of the patch.
+            size: side of the patch.
+
+        Returns:
+            uint8 (size, size, 3).
+        """
+        (a, b, x), (c, d, y) = similarity(template, points).tolist()
+        return self._sampled((a, b, x, c, d, y), math.hypot(a, c), size, True)
+
+    def _sampled(
+        self, to_image: tuple[float, ...], shrink: float, size: int, replicate: bool
+    ) -> Image:
+        """A square patch whose coordinates a 2x3 matrix takes to those of the image."""
+        source, scale = self._octave(shrink)
+        a, b, x, c, d, y = (value * scale for value in to_image)
+        # OpenCV's coordinates are those of pixel centres.
+        matrix = np.array(((a, b, x + (a + b - 1) / 2), (c, d, y + (c + d - 1) / 2)))
         return cv2.warpAffine(  # type: ignore[return-value]
             source,
-            to_source,
+            matrix,
             (size, size),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE if replicate else cv2.BORDER_CONSTANT,
@@ -129,7 +177,7 @@ class Octaves:
 
     def _octave(self, shrink: float) -> tuple[Image, float]:
         """Return the octave to read from for a wanted reduction, and its scale."""
-        wanted = max(0, int(np.floor(np.log2(max(shrink, 1.0)) + 1e-6)))
+        wanted = int(math.log2(max(shrink, 1.0)) + 1e-6)
         while len(self._octaves) <= wanted:
             last = self._octaves[-1]
             if min(last.shape[:2]) < 2 * _SMALLEST_OCTAVE_PX:

@@ -156,7 +156,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     found = manifest.get("schema") if isinstance(manifest, dict) else None
     if found != SCHEMA:
         raise ModelError(f"{path}: schema {found!r}, this lockd reads schema {SCHEMA}; {mend}")
-    missing = {"networks", "detector", "embedder"} - manifest.keys()
+    missing = {"networks", "detector", "embedders"} - manifest.keys()
     if missing:
         raise ModelError(f"{path}: lacks {', '.join(sorted(missing))}; {mend}")
     return dict(manifest)

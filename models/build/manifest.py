@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .networks import DETECTOR, EMBEDDER, Network
+from .networks import DETECTOR, EMBEDDERS, Network
 
 SCHEMA = 1
 
@@ -44,6 +44,6 @@ def manifest(networks: Iterable[Network], files: Mapping[str, bytes]) -> str:
         "schema": SCHEMA,
         "networks": {network.name: entry(network, files[network.name]) for network in networks},
         "detector": DETECTOR,
-        "embedder": EMBEDDER,
+        "embedders": EMBEDDERS,
     }
     return json.dumps(content, indent=2) + "\n"

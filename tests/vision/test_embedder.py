@@ -68,7 +68,7 @@ class TestRealPhotographs:
         octaves = Octaves(read(COLLINS))
         (face,) = vision.detector.detect_in(octaves)
         np.testing.assert_allclose(
-            Embedder(vision.models, threads=2).embed(octaves, face),
+            Embedder(vision.models, "accurate", threads=2).embed(octaves, face),
             vision.embedder.embed(octaves, face),
             atol=1e-5,
         )
@@ -102,16 +102,32 @@ def composed(models: Models, change: Callable[[dict[str, Any]], object]) -> Mode
 
 
 def part(manifest: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = manifest["embedder"]["networks"][0]
+    found: dict[str, Any] = manifest["embedders"]["light"]["networks"][0]
     return found
 
 
+def light(vision: Vision) -> Embedder:
+    return Embedder(vision.models, "light")
+
+
 class TestComposition:
+    def test_each_profile_has_its_own_fingerprint_size_and_threshold(self, vision: Vision) -> None:
+        accurate, plain = vision.embedder, light(vision)
+        assert accurate.fingerprint != plain.fingerprint
+        assert (accurate.size, plain.size) == (256, 128)
+        assert 0 < accurate.accept < plain.accept < 1
+
+    def test_a_profile_that_the_manifest_lacks_is_refused_with_those_it_has(
+        self, vision: Vision
+    ) -> None:
+        with pytest.raises(ModelError, match=r"profile 'best' is unknown.*accurate, light"):
+            Embedder(vision.models, "best")
+
     def test_the_fingerprint_is_that_of_the_composition_not_of_the_object(
         self, vision: Vision
     ) -> None:
-        again = Embedder(Models.load(vision.models.folder), threads=2)
-        assert again.fingerprint == vision.embedder.fingerprint
+        again = Embedder(Models.load(vision.models.folder), "light", threads=2)
+        assert again.fingerprint == light(vision).fingerprint
         assert len(bytes.fromhex(again.fingerprint)) == 32
 
     @pytest.mark.parametrize(
@@ -120,31 +136,33 @@ class TestComposition:
             lambda m: part(m).update(weight=2.0),
             lambda m: part(m).update(crop_px=161),
             lambda m: m["networks"]["facenet"].update(sha256="0" * 64),
-            lambda m: m["embedder"]["networks"].append(part(m)),
+            lambda m: m["embedders"]["light"]["networks"].append(part(m)),
         ],
         ids=["weight", "crop", "file", "another network"],
     )
     def test_the_fingerprint_differs_with_whatever_makes_embeddings_differ(
         self, vision: Vision, change: Callable[[dict[str, Any]], object]
     ) -> None:
-        other = Embedder(composed(vision.models, change))
-        assert other.fingerprint != vision.embedder.fingerprint
+        other = Embedder(composed(vision.models, change), "light")
+        assert other.fingerprint != light(vision).fingerprint
 
     def test_the_detectors_networks_have_no_part_in_the_fingerprint(self, vision: Vision) -> None:
         def change(manifest: dict[str, Any]) -> None:
             manifest["networks"]["mtcnn-pnet"]["sha256"] = "0" * 64
 
-        other = Embedder(composed(vision.models, change))
-        assert other.fingerprint == vision.embedder.fingerprint
+        other = Embedder(composed(vision.models, change), "light")
+        assert other.fingerprint == light(vision).fingerprint
 
     def test_the_order_of_keys_in_the_manifest_has_no_part_in_the_fingerprint(
         self, vision: Vision
     ) -> None:
         def change(manifest: dict[str, Any]) -> None:
-            manifest["embedder"]["networks"][0] = dict(reversed(list(part(manifest).items())))
+            manifest["embedders"]["light"]["networks"][0] = dict(
+                reversed(list(part(manifest).items()))
+            )
 
-        other = Embedder(composed(vision.models, change))
-        assert other.fingerprint == vision.embedder.fingerprint
+        other = Embedder(composed(vision.models, change), "light")
+        assert other.fingerprint == light(vision).fingerprint
 
     @pytest.mark.parametrize(
         ("key", "known"), [("crop", "square"), ("preprocessing", "standardise")]
@@ -152,10 +170,10 @@ class TestComposition:
     def test_what_this_version_does_not_know_is_refused_with_what_it_does(
         self, vision: Vision, key: str, known: str
     ) -> None:
-        models = composed(vision.models, lambda m: part(m).update({key: "aligned"}))
+        models = composed(vision.models, lambda m: part(m).update({key: "oval"}))
         with pytest.raises(ModelError) as caught:
-            Embedder(models)
-        assert f"{key} 'aligned' is unknown" in str(caught.value)
+            Embedder(models, "light")
+        assert f"{key} 'oval' is unknown" in str(caught.value)
         assert known in str(caught.value)
         assert "manifest.json" in str(caught.value)
 
@@ -167,18 +185,21 @@ class ScriptedModels:
         self._answers = answers
         self.seen: list[Floats] = []
         self.manifest = {
-            "embedder": {
-                "networks": [
-                    {
-                        "network": name,
-                        "crop": "square",
-                        "crop_px": 16,
-                        "preprocessing": "standardise",
-                        "weight": weight,
-                    }
-                    for name, weight in weights.items()
-                ],
-                "embedding_size": sum(answer.size for answer in answers.values()),
+            "embedders": {
+                "scripted": {
+                    "networks": [
+                        {
+                            "network": name,
+                            "crop": "square",
+                            "crop_px": 16,
+                            "preprocessing": "standardise",
+                            "weight": weight,
+                        }
+                        for name, weight in weights.items()
+                    ],
+                    "embedding_size": sum(answer.size for answer in answers.values()),
+                    "accept": 0.5,
+                }
             }
         }
 
@@ -195,7 +216,7 @@ class ScriptedModels:
 
 def embed(answers: dict[str, Floats], weights: dict[str, float]) -> Embedding:
     models: Any = ScriptedModels(answers, weights)
-    return Embedder(models).embed(Octaves(blank()), face_at(0, 0, 40))
+    return Embedder(models, "scripted").embed(Octaves(blank()), face_at(0, 0, 40))
 
 
 def floats(*values: float) -> Floats:
@@ -298,6 +319,6 @@ class TestPreprocessing:
         models: Any = ScriptedModels({"one": floats(1, 0)}, {"one": 1.0})
         image = np.random.default_rng(1).integers(0, 256, (64, 64, 3)).astype(np.uint8)
         face = Face(Box(8, 8, 24, 24), np.zeros((5, 2), np.float32), 1.0)
-        Embedder(models).embed(Octaves(image), face)
+        Embedder(models, "scripted").embed(Octaves(image), face)
         (seen,) = models.seen
         np.testing.assert_array_equal(seen, standardise(image[8:24, 8:24]))

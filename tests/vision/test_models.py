@@ -140,7 +140,7 @@ def test_a_manifest_of_another_schema_is_refused_and_both_are_named(
     assert f"reads schema {SCHEMA}" in message
 
 
-@pytest.mark.parametrize("key", ["networks", "detector", "embedder"])
+@pytest.mark.parametrize("key", ["networks", "detector", "embedders"])
 def test_a_manifest_that_lacks_a_part_names_it(folder: Path, key: str) -> None:
     edit(folder, lambda manifest: manifest.pop(key))
     message = refusal(folder)

@@ -74,7 +74,7 @@ class TestRealPhotographs:
         image = read(OBAMA)
         sharp = vision.embedder.embed(*found(vision, image))
         octaves, face = found(vision, cv2.GaussianBlur(image, (0, 0), sigma).astype(np.uint8))
-        assert float(vision.embedder.embed(octaves, face) @ sharp) < 0.3
+        assert float(vision.embedder.embed(octaves, face) @ sharp) < vision.embedder.accept
         assert unfit(measure(octaves, face), Limits()) == Unfit.BLURRED
 
     def test_motion_blurs_a_portrait_too(self, vision: Vision) -> None:
