@@ -8,6 +8,7 @@ import logging
 import os
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -281,14 +282,18 @@ class TestStreams:
     def test_a_stream_that_says_nothing_is_given_up_in_the_time_set(
         self, ip_camera: _CameraServer
     ) -> None:
+        start = time.monotonic()
         with pytest.raises(CameraError, match="cannot be opened"):
             open_source(of(ip_camera.url("/silent"), open_timeout_s=0.2))
+        assert time.monotonic() - start < PATIENCE_S / 2
 
     def test_a_stream_that_stalls_is_given_up_in_the_time_set(
         self, ip_camera: _CameraServer
     ) -> None:
         source = open_source(of(ip_camera.url("/stalling"), read_timeout_s=0.5))
+        start = time.monotonic()
         pictures, error = read_all(source)
+        assert time.monotonic() - start < PATIENCE_S / 2
         source.close()
         assert pictures
         assert isinstance(error, CameraError)

@@ -17,7 +17,13 @@ from hypothesis import strategies as st
 from lockd.errors import ModelError
 from lockd.identity.gallery import Gallery, Template
 from lockd.types import Box, Embedding, Face, Floats, Image, Person
-from lockd.vision.embedder import Embedder, square_crop, standardise
+from lockd.vision.embedder import (
+    ARCFACE_112,
+    Embedder,
+    aligned_crop,
+    square_crop,
+    standardise,
+)
 from lockd.vision.geometry import Octaves
 from lockd.vision.models import Models
 from lockd.watcher import Vision
@@ -314,6 +320,32 @@ class TestPreprocessing:
         image = np.full((50, 50, 3), 90, np.uint8)
         beyond = Face(Box(-30, -30, 30, 30), np.zeros((5, 2), np.float32), 1.0)
         assert (square_crop(Octaves(image), beyond, 60) == 90).all()
+
+    def test_the_template_is_the_published_one_counted_from_the_corner_of_a_pixel(self) -> None:
+        published = [
+            [38.2946, 51.6963],
+            [73.5318, 51.5014],
+            [56.0252, 71.7366],
+            [41.5493, 92.3655],
+            [70.7299, 92.2041],
+        ]
+        np.testing.assert_allclose(ARCFACE_112, np.array(published) + 0.5, atol=1e-4)
+
+    def test_a_face_that_lies_as_it_should_is_aligned_to_itself(self) -> None:
+        image = np.random.default_rng(1).integers(0, 256, (200, 200, 3)).astype(np.uint8)
+        face = Face(Box(0, 0, 1, 1), ARCFACE_112 + np.float32([30, 50]), 1.0)
+        found = aligned_crop(Octaves(image), face, 112)
+        np.testing.assert_array_equal(found, image[50:162, 30:142])
+
+    def test_a_head_laid_on_its_side_is_set_upright(self, vision: Vision) -> None:
+        octaves = Octaves(read(COLLINS))
+        (face,) = vision.detector.detect_in(octaves)
+        turned = np.ascontiguousarray(np.rot90(octaves.image))
+        x, y = face.landmarks.T
+        lying = Face(face.box, np.stack([y, 512 - x], axis=1), 1.0)
+        difference = aligned_crop(Octaves(turned), lying, 112).astype(int)
+        difference -= aligned_crop(octaves, face, 112)
+        assert np.abs(difference).mean() < 1.0
 
     def test_a_network_sees_the_standardised_crop_of_its_own_size(self) -> None:
         models: Any = ScriptedModels({"one": floats(1, 0)}, {"one": 1.0})

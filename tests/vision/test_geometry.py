@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lockd.types import Box, Floats, Image
-from lockd.vision.geometry import Octaves, iou, square, squared, suppress, suppress_nested
+from lockd.vision.geometry import (
+    Octaves,
+    iou,
+    similarity,
+    square,
+    squared,
+    suppress,
+    suppress_nested,
+)
 
 coordinates = st.floats(-200, 200, width=32)
 sides = st.floats(0.5, 200, width=32)
@@ -258,3 +266,81 @@ class TestOctaves:
         octaves.resized(20, 20)
         assert octaves.image is image
         np.testing.assert_array_equal(image, kept)
+
+
+points = st.lists(
+    st.tuples(st.integers(-100, 100), st.integers(-100, 100)), min_size=3, max_size=6, unique=True
+).map(lambda some: np.array(some, np.float32))
+
+
+def placed(some: Floats, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    moved: NDArray[np.float64] = some @ matrix[:, :2].T + matrix[:, 2]
+    return moved
+
+
+class TestSimilarity:
+    @given(points, st.floats(-3.1, 3.1), st.floats(0.1, 10), st.integers(-99, 99))
+    def test_a_turn_a_scale_and_a_shift_are_found(
+        self, some: Floats, turn: float, scale: float, shift: int
+    ) -> None:
+        c, s = scale * np.cos(turn), scale * np.sin(turn)
+        true = np.array([[c, -s, shift], [s, c, -2 * shift]])
+        found = similarity(some, placed(some, true).astype(np.float32))
+        np.testing.assert_allclose(found, true, atol=0.01 * max(scale, 1))
+
+    @given(points, points.filter(lambda some: len(some) >= 3))
+    def test_nothing_is_sheared_or_mirrored(self, first: Floats, second: Floats) -> None:
+        count = min(len(first), len(second))
+        (a, b, _), (c, d, _) = similarity(first[:count], second[:count])
+        assert (a, b) == pytest.approx((d, -c))
+
+    @given(points, points, st.floats(-0.1, 0.1), st.floats(-0.1, 0.1))
+    def test_no_other_turn_or_scale_comes_nearer(
+        self, first: Floats, second: Floats, real: float, imaginary: float
+    ) -> None:
+        count = min(len(first), len(second))
+        source, target = first[:count], second[:count]
+        best = similarity(source, target)
+        other = best + np.array([[real, -imaginary, 1], [imaginary, real, -1]])
+        errors = [float(((placed(source, one) - target) ** 2).sum()) for one in (best, other)]
+        assert errors[0] <= errors[1] + 1e-3
+
+    def test_of_points_onto_themselves_it_changes_nothing(self) -> None:
+        some = np.array([(0, 0), (9, 2), (4, 7)], np.float32)
+        np.testing.assert_allclose(similarity(some, some), [[1, 0, 0], [0, 1, 0]], atol=1e-12)
+
+
+class TestAlignment:
+    TEMPLATE = np.array([(10, 12), (30, 12), (20, 24), (12, 32), (28, 32)], np.float32)
+
+    @given(st.integers(0, 100), st.integers(0, 60))
+    def test_points_that_lie_as_in_the_template_are_the_slice(self, x: int, y: int) -> None:
+        image = picture(160, 120)
+        found = Octaves(image).align(self.TEMPLATE + np.float32([x, y]), self.TEMPLATE, 40)
+        np.testing.assert_array_equal(found, image[y : y + 40, x : x + 40])
+
+    @pytest.mark.parametrize("turn", [-90, -40, 0, 25, 90, 180])
+    @pytest.mark.parametrize("scale", [1.0, 2.0, 5.0])
+    def test_marks_in_the_image_come_to_lie_on_the_template(
+        self, turn: float, scale: float
+    ) -> None:
+        angle = np.radians(turn)
+        matrix = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        marks = ((self.TEMPLATE - 20) @ matrix.T + 200).astype(np.float32)
+        y, x = np.mgrid[:400, :400] + 0.5
+        for mark, expected in zip(marks, self.TEMPLATE, strict=True):
+            spot = np.exp(-((x - mark[0]) ** 2 + (y - mark[1]) ** 2) / (2 * (2 * scale) ** 2))
+            image = np.repeat((255 * spot).astype(np.uint8)[..., None], 3, axis=2)
+            found = Octaves(image).align(marks, self.TEMPLATE, 40)[..., 0].astype(float)
+            rows, columns = np.mgrid[:40, :40] + 0.5
+            centre = np.array([(found * columns).sum(), (found * rows).sum()]) / found.sum()
+            np.testing.assert_allclose(centre, expected, atol=0.15)
+
+    def test_beyond_the_border_the_outermost_pixels_are_repeated(self) -> None:
+        image = np.full((30, 30, 3), 90, np.uint8)
+        found = Octaves(image).align(self.TEMPLATE - np.float32(25), self.TEMPLATE, 40)
+        assert (found == 90).all()
+
+    def test_points_all_in_one_place_are_a_patch_nevertheless(self) -> None:
+        found = Octaves(picture(60, 60)).align(np.full((5, 2), 20, np.float32), self.TEMPLATE, 40)
+        assert found.shape == (40, 40, 3)
