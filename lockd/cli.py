@@ -18,6 +18,7 @@ from lockd import __version__
 from lockd.config import Settings, find, load
 from lockd.console import EXIT_CODES, config_option, err, log_to_stderr, reported
 from lockd.errors import ImageError
+from lockd.evaluation.cli import evaluate
 
 if TYPE_CHECKING:
     from lockd.identity.gallery import Gallery
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 def main() -> None:
     """A door that knows its people."""
 
+
+main.add_command(evaluate)
 
 gallery_option = click.option(
     "--gallery",

@@ -1,0 +1,1 @@
+"""How well faces are recognised, measured on folders of photographs."""

@@ -1,0 +1,144 @@
+"""Embeddings kept between runs, found again by what was embedded and how.
+
+One file for every way to embed, named after it. It holds what faces can be compared
+by, so only its owner may read it. A file that is damaged is worth nothing and is
+replaced; nothing else is lost by that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lockd.errors import ImageError
+from lockd.types import Embedding, Floats
+
+Digests: TypeAlias = NDArray[np.uint8]
+Reasons: TypeAlias = NDArray[np.str_]
+
+_DIGEST = 32
+_REASON = "U32"
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What came of a photograph: an embedding, or why there is none.
+
+    Attributes:
+        embedding: of its face; None if there is no face to compare.
+        reason: why not; empty if there is one.
+    """
+
+    embedding: Embedding | None
+    reason: str = ""
+
+
+class Cache:
+    """Answers by photograph, for one way to embed."""
+
+    def __init__(self, folder: Path | None, recipe: str, size: int) -> None:
+        """Read what earlier runs left.
+
+        Args:
+            folder: of the files; None keeps nothing between runs.
+            recipe: hexadecimal, of everything that an embedding depends on but the
+                photograph.
+            size: length of an embedding.
+        """
+        self.path = None if folder is None else folder / f"embeddings-{recipe[:32]}.npz"
+        self.damaged = False
+        self._size = size
+        self._known: dict[bytes, Found] = {}
+        self._changed = False
+        if self.path is not None and self.path.exists():
+            try:
+                self._known = _read(self.path, size)
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+                self.damaged = True
+
+    def __len__(self) -> int:
+        """Return how many photographs are known."""
+        return len(self._known)
+
+    def get(self, digest: bytes) -> Found | None:
+        """Return what came of a photograph, or None if it is new."""
+        return self._known.get(digest)
+
+    def put(self, digest: bytes, found: Found) -> None:
+        """Remember what came of a photograph, by its SHA-256."""
+        self._known[digest] = found
+        self._changed = True
+
+    def save(self) -> None:
+        """Write what was added, all or nothing, readable by its owner only.
+
+        Raises:
+            ImageError: if it cannot be written.
+        """
+        if self.path is None or not self._changed:
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._write(self.path)
+        except OSError as error:
+            raise ImageError(
+                f"{self.path}: the embeddings cannot be kept: {error.strerror}; "
+                "name another folder with --cache, or use --no-cache"
+            ) from error
+        self._changed = False
+
+    def _write(self, path: Path) -> None:
+        # mkstemp makes it readable by its owner only.
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                digests, reasons, embeddings = self._as_arrays()
+                np.savez(file, digests=digests, reasons=reasons, embeddings=embeddings)
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+    def _as_arrays(self) -> tuple[Digests, Reasons, Floats]:
+        nothing = np.zeros(self._size, np.float32)
+        everything = list(self._known.values())
+        vectors = [nothing if one.embedding is None else one.embedding for one in everything]
+        return (
+            np.frombuffer(b"".join(self._known), np.uint8).reshape(-1, _DIGEST),
+            np.array([one.reason for one in everything], _REASON),
+            np.array(vectors, np.float32).reshape(-1, self._size),
+        )
+
+
+def digest_of(content: bytes) -> bytes:
+    """Return what a photograph is found by: the SHA-256 of its file."""
+    return hashlib.sha256(content).digest()
+
+
+def _read(path: Path, size: int) -> dict[bytes, Found]:
+    """Read a file, or raise ValueError if it cannot be what `Cache` wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        digests, reasons, embeddings = (file[name] for name in ("digests", "reasons", "embeddings"))
+    count = len(digests)
+    if digests.shape != (count, _DIGEST) or digests.dtype != np.uint8:
+        raise ValueError("digests of another kind")
+    if embeddings.shape != (count, size) or embeddings.dtype != np.float32:
+        raise ValueError("embeddings of another kind")
+    if reasons.shape != (count,) or reasons.dtype != np.dtype(_REASON):
+        raise ValueError("reasons of another kind")
+    good = reasons == ""
+    norms = np.linalg.norm(embeddings[good], axis=1)
+    if not np.all(np.abs(norms - 1.0) < 1e-3):  # NaN is not less
+        raise ValueError("embeddings that are no unit vectors")
+    return {
+        digest.tobytes(): Found(embedding) if fine else Found(None, str(reason))
+        for digest, embedding, reason, fine in zip(digests, embeddings, reasons, good, strict=True)
+    }
