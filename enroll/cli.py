@@ -18,7 +18,7 @@ from lockd import __version__
 from lockd.adapters.store import Store, clean_name
 from lockd.config import Settings, find, load
 from lockd.console import EXIT_CODES, config_option, err, reported
-from lockd.errors import ImageError
+from lockd.errors import ImageError, PersonError
 
 if TYPE_CHECKING:
     from enroll.people import Outcome
@@ -74,6 +74,44 @@ def folder(directory: Path, config_file: Path | None) -> None:
                 outcomes.append(enroller.add(shown_name(name), photos, step))
     finally:
         _report(outcomes)
+    _fail_if_refused(outcomes)
+
+
+@main.command("re-embed")
+@click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@config_option
+@reported
+def re_embed(directory: Path, config_file: Path | None) -> None:
+    """Enrol again, from a folder as for `folder`, those whom other networks enrolled.
+
+    Templates can only be compared with those of the same networks, so after an update or
+    a change of recognition.profile the old ones are of no use. Each person's are replaced
+    at once; those of people without a usable photograph stay, unused.
+    """
+    from enroll.people import Enroller  # noqa: PLC0415
+    from lockd.photographs import people_folders, shown_name  # noqa: PLC0415
+
+    found = {
+        clean_name(shown_name(name)).casefold(): pics for name, pics in people_folders(directory)
+    }
+    outcomes: list[Outcome] = []
+    with _opened(config_file) as (settings, store):
+        enroller = Enroller(settings, store)
+        names = enroller.outdated()
+        photos = {name: found.get(name.casefold(), []) for name in names}
+        with _progress("enrolling", sum(map(len, photos.values()))) as step:
+            for name in names:
+                outcomes.append(enroller.add(name, photos[name], step, replace_outdated=True))
+    for outcome in outcomes:
+        if not photos[outcome.name]:
+            outcome.refused.append(
+                PersonError(
+                    f"{outcome.name}: no photographs in {directory}; add some, or remove them"
+                )
+            )
+    if not outcomes:
+        click.echo("Everybody's templates are of the networks in use.")
+    _report(outcomes)
     _fail_if_refused(outcomes)
 
 

@@ -36,13 +36,25 @@ class Enroller:
         self._vision = Vision(settings)
         self._limits = settings.quality.limits()
 
-    def add(self, name: str, photos: Sequence[Path], done: Callable[[], None]) -> Outcome:
+    def outdated(self) -> list[str]:
+        """Return the names of those whose templates other networks made, so are of no use."""
+        return [one.name for one in self._store.outdated(self._vision.embedder.fingerprint)]
+
+    def add(
+        self,
+        name: str,
+        photos: Sequence[Path],
+        done: Callable[[], None],
+        *,
+        replace_outdated: bool = False,
+    ) -> Outcome:
         """Enrol one person; everything accepted is written at once, in one transaction.
 
         Args:
             name: theirs.
             photos: to be judged one by one.
             done: called after each.
+            replace_outdated: also forget the templates that other networks made of them.
 
         Raises:
             StoreError: if the store cannot be written; then nothing was.
@@ -56,8 +68,9 @@ class Enroller:
                 outcome.refused.append(error)
             done()
         if embeddings:
+            model = self._vision.embedder.fingerprint
             try:
-                self._store.add(name, self._vision.embedder.fingerprint, embeddings)
+                self._store.add(name, model, embeddings, replace_outdated=replace_outdated)
             except PersonError as error:
                 outcome.refused.append(error)
             else:

@@ -296,7 +296,7 @@ class Service:
         if refused:
             log.error(
                 "%d templates were made by other networks or are damaged, and are not used; "
-                "enrol these people again",
+                "see `lockd-enroll re-embed`",
                 refused,
             )
         self._watcher.gallery = Gallery(templates, embedder.size)

@@ -225,10 +225,12 @@ class TestFolder:
         folder = self.people(tmp_path / "p", Barack=[OBAMA_ENROLLED, CAT], Joe=[BIDEN_ENROLLED])
         add = Store.add
 
-        def full(store: Store, name: str, model: str, embeddings: Sequence[Embedding]) -> Person:
+        def full(
+            store: Store, name: str, model: str, embeddings: Sequence[Embedding], **how: bool
+        ) -> Person:
             if name == "Joe":
                 raise StoreError("lockd.db: database or disk is full")
-            return add(store, name, model, embeddings)
+            return add(store, name, model, embeddings, **how)
 
         monkeypatch.setattr(Store, "add", full)
         result = run("folder", folder)

@@ -179,13 +179,31 @@ class Store:
             ).fetchall()
         return [Enrolled(Person(id_, name), count, utc) for id_, name, utc, count in rows]
 
-    def add(self, name: str, model: str, embeddings: Sequence[Embedding]) -> Person:
+    def outdated(self, model: str) -> list[Person]:
+        """Return who has templates that other networks made, by name."""
+        with self._errors():
+            rows = self._connection.execute(
+                "SELECT DISTINCT people.id, name FROM people "
+                "JOIN templates ON person_id = people.id WHERE model != ? ORDER BY name_key",
+                (model,),
+            ).fetchall()
+        return [Person(*row) for row in rows]
+
+    def add(
+        self,
+        name: str,
+        model: str,
+        embeddings: Sequence[Embedding],
+        *,
+        replace_outdated: bool = False,
+    ) -> Person:
         """Enrol somebody, or give somebody enrolled more templates.
 
         Args:
             name: as `clean_name` allows.
             model: fingerprint of the networks that made the embeddings.
             embeddings: float32 unit vectors, at least one.
+            replace_outdated: also forget the templates that other networks made of them.
 
         Raises:
             PersonError: if the name cannot be used.
@@ -206,6 +224,10 @@ class Store:
                 self._connection.execute(
                     "INSERT INTO people VALUES (?, ?, ?, ?)",
                     (person.id, name, name.casefold(), utc),
+                )
+            if replace_outdated:
+                self._connection.execute(
+                    "DELETE FROM templates WHERE person_id = ? AND model != ?", (person.id, model)
                 )
             self._connection.executemany(
                 "INSERT INTO templates (person_id, model, embedding, created_utc) "
