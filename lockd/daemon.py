@@ -15,7 +15,6 @@ import logging
 import math
 import os
 import threading
-from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -33,17 +32,15 @@ from lockd.door.machine import Command, DoorMachine, Release
 from lockd.errors import PinError, StoreError
 from lockd.identity.evidence import Recognised, Stranger, Verdict
 from lockd.identity.gallery import Gallery
-from lockd.messages import Event, EventType, Topics, encode, public
+from lockd.messages import Event, EventType, Topics, encode
+from lockd.outbox import STORE_PAUSE_S, Outbox
 from lockd.types import Frame
 from lockd.watcher import Look, Vision, Watcher
 
 log = logging.getLogger(__name__)
 
 _LONGEST_WAIT_S = 0.25
-_BACKLOG = 1000
 _STORE_PATIENCE_S = 0.2
-_STORE_PAUSE_S = 2.0
-_NOT_STORED = 0  # no message in the store has this number
 
 
 @dataclass(slots=True)
@@ -61,73 +58,6 @@ class Tally:
     faces: int = 0
     judged: int = 0
     relay: list[tuple[float, bool]] = field(default_factory=list)
-
-
-class Outbox:
-    """Events on their way from the service through the store to the broker.
-
-    An event is written to the store, published, and forgotten when the broker has
-    acknowledged it. While the store cannot be written events go out of memory straight to
-    the broker, if there is one, and wait in memory if there is not.
-    """
-
-    def __init__(self, settings: Settings, store: Store | None, bus: Bus | None) -> None:
-        self._mqtt = settings.mqtt
-        self._topics = Topics(settings.mqtt.base_topic, settings.door.id)
-        self._store = store
-        self._bus = bus
-        self._backlog: deque[tuple[list[str], bytes]] = deque(maxlen=_BACKLOG)
-        self._sent_up_to = 0
-        self._pause_until = -math.inf
-        self._delivered: list[int] = []
-        self.problem: str | None = None
-
-    def post(self, event: Event) -> None:
-        """Take an event on; never raises and never waits for the network."""
-        if self._bus is not None:
-            payload = encode(public(event, self._mqtt.similarity))
-            self._backlog.append((self._topics.of(event.type), payload))
-            self.pump(event.t)
-
-    def pump(self, now: float) -> None:
-        """Move what can be moved.
-
-        A store that fails is left alone for a while: waiting for its lock at every
-        frame would slow the looking down.
-        """
-        if self._bus is None:
-            return
-        if self._store is not None and self._store.writable and now >= self._pause_until:
-            try:
-                self._through_store(self._bus, self._store)
-            except StoreError as error:
-                self.problem = str(error)
-                self._pause_until = now + _STORE_PAUSE_S
-            else:
-                self.problem = None
-                return
-        self._past_store(self._bus)
-
-    def _through_store(self, bus: Bus, store: Store) -> None:
-        while self._backlog:
-            topics, payload = self._backlog[0]
-            store.post(topics, payload, keep=self._mqtt.outbox_events)
-            self._backlog.popleft()
-        self._delivered += bus.delivered()
-        if self._delivered:
-            store.delivered(self._delivered)
-            self._delivered.clear()
-        free = bus.free()
-        for message in store.waiting(self._sent_up_to, free) if free else ():
-            bus.send(message.seq, message.topic, message.payload)
-            self._sent_up_to = message.seq
-
-    def _past_store(self, bus: Bus) -> None:
-        self._delivered += [seq for seq in bus.delivered() if seq != _NOT_STORED]
-        while self._backlog and bus.free() > 0:
-            topics, payload = self._backlog.popleft()
-            for topic in topics:
-                bus.send(_NOT_STORED, topic, payload)
 
 
 class Service:
@@ -290,7 +220,7 @@ class Service:
             templates, refused = self._store.templates(embedder.fingerprint, embedder.size)
         except StoreError as error:
             self._gallery_problem = str(error)
-            self._gallery_pause_until = now + _STORE_PAUSE_S
+            self._gallery_pause_until = now + STORE_PAUSE_S
             return False
         self._gallery_problem = None
         if refused:

@@ -1,0 +1,82 @@
+"""Events on their way from the service through the store to the broker."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from lockd.adapters.bus import Bus
+from lockd.adapters.store import Store
+from lockd.config import Settings
+from lockd.errors import StoreError
+from lockd.messages import Event, Topics, encode, public
+
+STORE_PAUSE_S = 2.0
+"""How long a store that failed is left alone: waiting for its lock at every frame would
+slow the looking down."""
+
+_BACKLOG = 1000
+_NOT_STORED = 0  # no message in the store has this number
+
+
+class Outbox:
+    """Loses nothing that can be kept, and never keeps the door waiting.
+
+    An event is written to the store, published, and forgotten when the broker has
+    acknowledged it. While the store cannot be written events go out of memory straight to
+    the broker, if there is one, and wait in memory if there is not.
+    """
+
+    def __init__(self, settings: Settings, store: Store | None, bus: Bus | None) -> None:
+        self._mqtt = settings.mqtt
+        self._topics = Topics(settings.mqtt.base_topic, settings.door.id)
+        self._store = store
+        self._bus = bus
+        self._backlog: deque[tuple[list[str], bytes]] = deque(maxlen=_BACKLOG)
+        self._sent_up_to = 0
+        self._pause_until = -math.inf
+        self._delivered: list[int] = []
+        self.problem: str | None = None
+
+    def post(self, event: Event) -> None:
+        """Take an event on; never raises and never waits for the network."""
+        if self._bus is not None:
+            payload = encode(public(event, self._mqtt.similarity))
+            self._backlog.append((self._topics.of(event.type), payload))
+            self.pump(event.t)
+
+    def pump(self, now: float) -> None:
+        """Move what can be moved."""
+        if self._bus is None:
+            return
+        if self._store is not None and self._store.writable and now >= self._pause_until:
+            try:
+                self._through_store(self._bus, self._store)
+            except StoreError as error:
+                self.problem = str(error)
+                self._pause_until = now + STORE_PAUSE_S
+            else:
+                self.problem = None
+                return
+        self._past_store(self._bus)
+
+    def _through_store(self, bus: Bus, store: Store) -> None:
+        while self._backlog:
+            topics, payload = self._backlog[0]
+            store.post(topics, payload, keep=self._mqtt.outbox_events)
+            self._backlog.popleft()
+        self._delivered += bus.delivered()
+        if self._delivered:
+            store.delivered(self._delivered)
+            self._delivered.clear()
+        free = bus.free()
+        for message in store.waiting(self._sent_up_to, free) if free else ():
+            bus.send(message.seq, message.topic, message.payload)
+            self._sent_up_to = message.seq
+
+    def _past_store(self, bus: Bus) -> None:
+        self._delivered += [seq for seq in bus.delivered() if seq != _NOT_STORED]
+        while self._backlog and bus.free() > 0:
+            topics, payload = self._backlog.popleft()
+            for topic in topics:
+                bus.send(_NOT_STORED, topic, payload)
