@@ -15,6 +15,7 @@ import yaml
 from rich.markup import escape
 
 from lockd import __version__
+from lockd.calibration_cli import calibrate
 from lockd.config import Settings, find, load
 from lockd.console import EXIT_CODES, config_option, err, log_to_stderr, reported
 from lockd.errors import ImageError
@@ -32,6 +33,7 @@ def main() -> None:
 
 
 main.add_command(evaluate)
+main.add_command(calibrate)
 
 gallery_option = click.option(
     "--gallery",

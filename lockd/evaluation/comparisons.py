@@ -45,9 +45,18 @@ class Greatest:
         if wanted is not None:
             great &= wanted
         first, second = np.divmod(np.flatnonzero(great), block.shape[1])
-        self._similarities.append(block[first, second])
-        self._units.append(np.stack([rows[first], columns[second]], axis=1))
-        self._held += len(first)
+        self.add_all(block[first, second], np.stack([rows[first], columns[second]], axis=1))
+
+    def add_all(self, similarities: Floats, units: Units) -> None:
+        """Take the greatest of a list.
+
+        Args:
+            similarities: float32 (n,).
+            units: int32 (n, 2), the two units of each.
+        """
+        self._similarities.append(similarities)
+        self._units.append(units)
+        self._held += len(similarities)
         if self._held > 2 * self._capacity:
             self._prune()
 

@@ -108,14 +108,14 @@ def open_set(found: OpenSet, accept: float, margin: float) -> Report:
     table = _table("Open set", "Value", "95 % interval", "Threshold", "Strangers")
     rows: list[Sequence[object]] = []
     for name, one in found.rules.items():
-        used = f"accept {accept:.3f}, margin {margin:g}" if name == DOOR else "always a name"
-        table.add_row(f"[bold]{name}[/], a threshold alone")
+        used = "as configured" if name == DOOR else "as it is used"
+        table.add_row(f"[bold]{name}[/], by a threshold")
         _add_points(table, one.points)
         if one.with_margin:
             table.add_row(f"[bold]{name}[/], with margin {margin:g}")
             _add_points(table, one.with_margin)
         table.add_row(f"[bold]{name}[/], {used}")
-        table.add_row("  FNIR", *_cells(one.fnir))
+        table.add_row("  FNIR", *_cells(one.fnir), f"{accept:.3f}" if name == DOOR else "none")
         table.add_row("    of it, another's name", *_cells(one.misnamed))
         table.add_row("  FPIR", *_cells(one.fpir))
         table.add_section()
