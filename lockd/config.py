@@ -27,11 +27,13 @@ SYSTEM_FILE = Path("/etc/lockd/lockd.yaml")
 
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 Slug = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+File = Annotated[Path, Field(strict=False)]
 _T = TypeVar("_T")
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    # Strict, for YAML has types of its own: `open_s: yes` is no second.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
 
 
 class DoorSettings(_Settings):
@@ -68,7 +70,7 @@ class RecognitionSettings(_Settings):
     threads: Annotated[int, Field(ge=1, le=16)] = Field(
         default_factory=lambda: min(4, os.cpu_count() or 1)
     )
-    models: Path | None = None
+    models: File | None = None
     """Folder of the networks; those that come with lockd if it is not set."""
     search_face_px: Annotated[int, Field(ge=20, le=1000)] = 60
     profile: Literal["accurate", "light"] = "accurate"
@@ -151,7 +153,7 @@ class RelaySettings(_Settings):
 class StoreSettings(_Settings):
     """Where people and events are kept."""
 
-    folder: Path | None = None
+    folder: File | None = None
 
     def path(self) -> Path:
         """Return the database file.
@@ -167,7 +169,7 @@ class StoreSettings(_Settings):
 class TlsSettings(_Settings):
     """How the broker proves itself."""
 
-    ca_file: Path | None = None
+    ca_file: File | None = None
     """The authority to trust; the system's if it is not set."""
 
 
@@ -179,7 +181,7 @@ class MqttSettings(_Settings):
     port: Annotated[int, Field(ge=1, le=65535)] = 1883
     client_id: Slug | None = None
     username: str | None = None
-    password_file: Path | None = None
+    password_file: File | None = None
     tls: TlsSettings | None = None
     base_topic: Annotated[str, Field(pattern=r"^[^+#/\x00]+(/[^+#/\x00]+)*$", max_length=128)] = (
         "lockd"

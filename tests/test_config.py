@@ -526,3 +526,12 @@ class TestSettingsReachTheWatcher:
         assert sighting.unfit == Unfit.TOO_SMALL
         assert sighting.match is None
         assert not hasattr(gallery, "asked")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["door: {open_s: yes}", "camera: {source: on}", "camera: {fps: '15'}", "mqtt: {port: true}"],
+)
+def test_yaml_truth_and_text_are_no_numbers(text: str) -> None:
+    with pytest.raises(ConfigError, match="should be a valid"):
+        parse(text)
