@@ -90,6 +90,8 @@ class Gauge:
         histogram: int64 (`BINS`,) of them all.
         templates: how many there are.
         misplaced: templates that look mislabelled.
+        strangers: float32 (s,), the greatest similarity of each to anybody.
+        strangers_nearest: int32 (s,), who that is.
     """
 
     people: list[str]
@@ -100,6 +102,8 @@ class Gauge:
     histogram: Ints
     templates: int
     misplaced: list[Misplaced]
+    strangers: Floats
+    strangers_nearest: Units
 
     def alike(self, threshold: float = -1.0) -> list[Alike]:
         """Return the pairs of enrolled people at least so alike, the most alike first."""
@@ -140,23 +144,28 @@ def gauge(enrolled: Enrolled, strangers: Floats | None = None) -> Gauge:
     greatest = Greatest(_KEPT)
     greatest.add_all(pairs.impostor, pairs.impostor_units)
     histogram = histogram_of(pairs.impostor) if pairs.histogram is None else pairs.histogram
-    impostors = pairs.impostors
-    for start in range(0, 0 if strangers is None else len(strangers), _BLOCK):
-        assert strangers is not None  # noqa: S101  # or there would be no block
-        block = strangers[start : start + _BLOCK] @ enrolled.embeddings.T
+    if strangers is None:
+        strangers = np.empty((0, enrolled.embeddings.shape[1]), np.float32)
+    best = np.empty(len(strangers), np.float32)
+    nearest = np.empty(len(strangers), np.int32)
+    for start in range(0, len(strangers), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        block = strangers[part] @ enrolled.embeddings.T
         greatest.add(block, np.full(len(block), -1, np.int32), enrolled.owner)
         histogram = histogram + histogram_of(block)
-        impostors += block.size
+        best[part], nearest[part] = block.max(axis=1), enrolled.owner[block.argmax(axis=1)]
     impostor, people = greatest.sorted()
     return Gauge(
         enrolled.people,
         pairs.genuine,
         impostor,
         people,
-        impostors,
+        pairs.impostors + len(strangers) * len(enrolled.owner),
         histogram,
         len(enrolled.owner),
         _misplaced(enrolled),
+        best,
+        nearest,
     )
 
 

@@ -22,6 +22,7 @@ from lockd.errors import ConfigError, ImageError, PersonError
 
 if TYPE_CHECKING:
     from lockd.calibration import Alike, Enrolled, Gauge, Suggestion
+    from lockd.evaluation.embeddings import Collection
     from lockd.evaluation.metrics import Ints
     from lockd.types import Floats
     from lockd.watcher import Vision
@@ -89,16 +90,24 @@ def calibrate(
     vision = Vision(settings)
     configured = settings.recognition.threshold(vision.embedder.accept)
     enrolled = _from_folder(gallery, settings, vision) if gallery else _from_store(settings, vision)
-    gauged = gauge(enrolled, _strangers(strangers, settings, vision) if strangers else None)
+    faces = _strangers(strangers, settings, vision) if strangers else None
+    gauged = gauge(enrolled, faces.embeddings if faces else None)
+    let_in = _let_in(gauged, faces, configured) if faces else []
     frames = frames or settings.recognition.stranger_frames
     fmr = wanted_fmr(fpir, gauged.templates, frames)
     table = operating_points(vision.models.manifest, settings.recognition.profile)
     suggestion = suggest(gauged, fmr, table)
     confusable = [] if suggestion.accept is None else gauged.alike(suggestion.accept)
     _print_gallery(gauged)
+    for one in let_in[:_NAMED]:
+        click.echo(
+            f"A stranger who would be let in: {one['photograph']}, {one['similarity']:.3f} to "
+            f"{one['person']}; if it is them, take the photograph away and calibrate again"
+        )
     _print_suggestion(gauged, suggestion, confusable, configured, (fpir, frames, fmr))
     data = {
         **_gallery_data(gauged),
+        "strangers": {"photographs": len(gauged.strangers), "let_in": let_in},
         "wanted": {"fpir": fpir, "frames": frames, "fmr": fmr},
         "suggested": _suggestion_data(gauged, suggestion, confusable),
         "configured": {"accept": configured},
@@ -175,7 +184,7 @@ def _enrolled(names: list[str], labels: list[str], embeddings: Sequence[Floats])
     return Enrolled(people, owner, labels, np.stack(embeddings))
 
 
-def _strangers(folder: Path, settings: Settings, vision: Vision) -> Floats:
+def _strangers(folder: Path, settings: Settings, vision: Vision) -> Collection:
     """The faces in a folder that the door would judge; remembered between runs."""
     from lockd.evaluation.cache import Cache  # noqa: PLC0415
     from lockd.evaluation.embeddings import collect, listed_strangers, recipe  # noqa: PLC0415
@@ -192,7 +201,22 @@ def _strangers(folder: Path, settings: Settings, vision: Vision) -> Floats:
         )
     for line in left_out(faces):
         err.print(escape(line), style="yellow")
-    return faces.embeddings
+    return faces
+
+
+def _let_in(gauged: Gauge, faces: Collection, threshold: float) -> list[dict[str, Any]]:
+    """The strangers that a threshold takes for somebody, the most alike first."""
+    import numpy as np  # noqa: PLC0415
+
+    order = np.argsort(-gauged.strangers)[: int(np.sum(gauged.strangers >= threshold))]
+    return [
+        {
+            "photograph": faces.paths[index],
+            "person": gauged.people[gauged.strangers_nearest[index]],
+            "similarity": float(gauged.strangers[index]),
+        }
+        for index in order
+    ]
 
 
 def _print_gallery(gauged: Gauge) -> None:
@@ -249,7 +273,9 @@ def _in_words(suggestion: Suggestion) -> str:
     if suggestion.accept is None and suggestion.source == "none":
         return "nothing, for these networks come with no table of thresholds either"
     if suggestion.accept is None:
-        return "nothing, for it would take more than 1; allow a greater --fpir"
+        return (
+            "nothing, for it would take more than 1; is a stranger enrolled, or --fpir too small?"
+        )
     sources = {
         "measured": f"measured, with {suggestion.rests_on} comparisons above it",
         "reference": "from the table that comes with the networks",

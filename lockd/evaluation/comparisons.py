@@ -187,7 +187,8 @@ def fold_of_people(photographs: Ints, folds: int, seed: int) -> Units:
     shuffled = np.random.default_rng(seed).permutation(len(photographs))
     by_size = shuffled[np.argsort(-photographs[shuffled], kind="stable")]
     fold = np.empty(len(photographs), np.int32)
-    fold[by_size] = np.arange(len(photographs)) % folds
+    turn = np.arange(len(photographs)) % (2 * folds)  # forth and back, lest the first get most
+    fold[by_size] = np.minimum(turn, 2 * folds - 1 - turn)
     return fold
 
 

@@ -51,7 +51,9 @@ def wilson(value: float, attempts: int) -> tuple[float, float]:
     centre = value + _Z**2 / (2 * attempts)
     spread = _Z * math.sqrt(value * (1.0 - value) / attempts + _Z**2 / (4 * attempts**2))
     whole = 1.0 + _Z**2 / attempts
-    return max(0.0, (centre - spread) / whole), min(1.0, (centre + spread) / whole)
+    low = (centre - spread) / whole if value > 0.0 else 0.0
+    high = (centre + spread) / whole if value < 1.0 else 1.0
+    return low, high
 
 
 def resamples(groups: Sequence[int], count: int, seed: int) -> Iterator[Doubles]:

@@ -142,7 +142,7 @@ class Curve:
         weight = self._impostor[accepted]
         if accepted == len(self._scores.impostor):
             rest = self._impostors - self._impostor[-1]
-            bin_ = int(np.clip(np.floor((threshold + 1.0) * (BINS / 2)), 0, BINS))
+            bin_ = int(np.clip(np.floor((threshold + 1.0) * (BINS / 2) + 1e-6), 0, BINS))
             weight = weight + rest * self._scores.rest[bin_]
         return _ratio(weight, self._impostors)
 
