@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -61,7 +60,7 @@ class Cache:
         if self.path is not None and self.path.exists():
             try:
                 self._known = _read(self.path, size)
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            except Exception:  # what damage raises depends on what it hits
                 self.damaged = True
 
     def __len__(self) -> int:
@@ -125,8 +124,10 @@ def digest_of(content: bytes) -> bytes:
 
 def _read(path: Path, size: int) -> dict[bytes, Found]:
     """Read a file, or raise ValueError if it cannot be what `Cache` wrote."""
-    with np.load(path, allow_pickle=False) as file:
-        digests, reasons, embeddings = (file[name] for name in ("digests", "reasons", "embeddings"))
+    names = ("digests", "reasons", "embeddings")
+    # Opened here: numpy leaves a damaged file open.
+    with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
+        digests, reasons, embeddings = (file[name] for name in names)
     count = len(digests)
     if digests.shape != (count, _DIGEST) or digests.dtype != np.uint8:
         raise ValueError("digests of another kind")

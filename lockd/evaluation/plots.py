@@ -48,11 +48,8 @@ def error_rates(
         LockdError: if matplotlib is missing or the file cannot be written.
     """
     figure, (left, right) = _figure(2)
-    for place, (name, curve) in enumerate(curves.items()):
-        # The first, the door's, is wide: another may run exactly along it.
-        width = 1.2 if place else 4.0
-        left.step(curve[:, 1], curve[:, 2], where="post", label=name, linewidth=width)
-    left.set(xscale="log", yscale="log", xlabel=names[0], ylabel=names[1])
+    _draw_curves(left, curves)
+    left.set(xlabel=names[0], ylabel=names[1])
     left.set_title("Detection error trade-off")
     left.grid(True, which="both", alpha=0.3)
     left.legend()
@@ -81,6 +78,16 @@ def by_people(path: Path, people: Sequence[int], top1: Mapping[str, Sequence[Rat
     axes.grid(True, alpha=0.3)
     axes.legend()
     _save(figure, path)
+
+
+def _draw_curves(axes: Axes, curves: Mapping[str, Doubles]) -> None:
+    axes.set(xscale="log", yscale="log", xlim=(1e-6, 1.3), ylim=(1e-4, 1.3))
+    for place, (name, curve) in enumerate(curves.items()):
+        # A rate of zero has no place on a logarithmic axis: it lies on the edge.
+        drawn = np.maximum(curve[:, 1:], (1e-6, 1e-4))
+        # The first, the door's, is wide: another may run exactly along it.
+        width = 1.2 if place else 4.0
+        axes.step(drawn[:, 0], drawn[:, 1], where="post", label=name, linewidth=width)
 
 
 def _draw_histograms(

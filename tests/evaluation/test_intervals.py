@@ -74,7 +74,7 @@ def test_people_and_not_pairs_are_what_is_independent() -> None:
 
 def test_most_intervals_cover_the_truth() -> None:
     covered = 0
-    for seed in range(60):
+    for seed in range(40):
         random = np.random.default_rng(seed)
         right = random.random(80) < 0.7
         people = np.arange(80, dtype=np.int32)
@@ -86,8 +86,8 @@ def test_most_intervals_cover_the_truth() -> None:
         )
         (rate,) = intervals.rates(
             lambda weights, scores=scores: [Curve(scores, weights).tar(0.5)],  # type: ignore[misc]
-            resamples([80], 100, seed),
+            resamples([80], 60, seed),
             [80],
         )
         covered += rate.low <= 0.7 <= rate.high
-    assert covered >= 50
+    assert covered >= 33

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_curve
 
@@ -102,6 +102,7 @@ def test_the_equal_error_rate_is_where_the_errors_cross() -> None:
     assert Curve(scores([0.5] * 4, [0.5] * 4)).eer() == 0.5
 
 
+@settings(max_examples=50, deadline=None)
 @given(similarities, similarities, st.sampled_from([0.5, 0.1, 0.03, *FARS]))
 def test_rates_are_those_of_the_receiver_operating_characteristic(
     genuine: list[float], impostor: list[float], far: float
@@ -114,6 +115,7 @@ def test_rates_are_those_of_the_receiver_operating_characteristic(
     assert curve.tar(threshold) == pytest.approx(tpr[fpr <= far + 1e-12].max())
 
 
+@settings(max_examples=50, deadline=None)
 @given(similarities, similarities)
 def test_the_equal_error_rate_is_the_least_difference_of_all_thresholds(
     genuine: list[float], impostor: list[float]
@@ -129,6 +131,7 @@ def test_the_equal_error_rate_is_the_least_difference_of_all_thresholds(
     assert any(curve.eer() == pytest.approx(one) for one in candidates)
 
 
+@settings(max_examples=50, deadline=None)
 @given(similarities, st.lists(st.integers(-999, 999), min_size=4, max_size=80))
 def test_impostors_that_are_only_counted_change_no_rate(
     genuine: list[float], impostor: list[int]
