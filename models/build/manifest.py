@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .networks import DETECTOR, EMBEDDERS, Network
+from .networks import DETECTOR, EMBEDDERS, OPERATING_POINTS, Network
 
 SCHEMA = 1
 
@@ -45,5 +45,6 @@ def manifest(networks: Iterable[Network], files: Mapping[str, bytes]) -> str:
         "networks": {network.name: entry(network, files[network.name]) for network in networks},
         "detector": DETECTOR,
         "embedders": EMBEDDERS,
+        "operating_points": OPERATING_POINTS,
     }
     return json.dumps(content, indent=2) + "\n"

@@ -58,7 +58,9 @@ def embed(model: Any, faces_bgr: Array) -> Array:
 
 def sface(data: bytes, faces_bgr: Array) -> Array:
     """What the published ONNX file answers to aligned BGR faces (n, 112, 112, 3): (n, 128)."""
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # the file's unread inputs are worth a warning each
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     # The file also lists the float weights that its quantized ones replaced; none is read.
     unread = {
         one.name: np.zeros(one.shape, np.float32)

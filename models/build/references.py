@@ -1,8 +1,8 @@
 """Stores what the original networks answer, for tests that run without TensorFlow.
 
 Two files: the faces PyPI `mtcnn` finds in the committed photographs, and the
-embeddings the float FaceNet gives for stated squares of them. A test cuts the
-same square, resizes it the same way and compares.
+embeddings the float FaceNet and the published SFace give for stated squares of
+them. A test cuts the same square, resizes it the same way and compares.
 """
 
 import json
@@ -20,14 +20,16 @@ from .photos import ROOT, Pixels, portraits, read
 
 FOLDER = ROOT / "tests" / "data" / "reference"
 FACE_PX = 160
+SFACE_PX = 112
 
 
 def store(cache: Path) -> None:
     """Write both files."""
     detector = original.Detector()
     faces = {path: detector.detect(read(path)) for path in portraits()}
-    network = by_name("facenet")
+    network, second = by_name("facenet"), by_name("sface")
     facenet = original.facenet(network.package.read(cache, network.member))
+    sface = second.package.read(cache, second.member)
     FOLDER.mkdir(parents=True, exist_ok=True)
     write(
         FOLDER / "detections.json",
@@ -40,9 +42,10 @@ def store(cache: Path) -> None:
         FOLDER / "embeddings.json",
         about="the float FaceNet's embedding, L2-normalised, of image[y0:y1, x0:x1] resized to "
         f"{FACE_PX}x{FACE_PX} with cv2.INTER_AREA and standardised: "
-        "(x - mean) / max(std, 1/sqrt(n))",
+        "(x - mean) / max(std, 1/sqrt(n)); `sface` is the published SFace's of the same square "
+        f"resized to {SFACE_PX}x{SFACE_PX}",
         photographs={
-            path: embedding(facenet, read(path), rows[0])
+            path: embedding(facenet, sface, read(path), rows[0])
             for path, rows in faces.items()
             if len(rows)
         },
@@ -61,13 +64,26 @@ def detections(rows: Array) -> list[dict[str, Any]]:
     ]
 
 
-def embedding(facenet: Any, image: Pixels, face: Array) -> dict[str, Any]:
-    """The square around the best face that fits into the photograph, and its embedding."""
+def embedding(facenet: Any, sface: bytes, image: Pixels, face: Array) -> dict[str, Any]:
+    """The square around the best face that fits into the photograph, and its embeddings."""
     x0, y0, x1, y1 = square_inside(image, face)
-    crop = cv2.resize(image[y0:y1, x0:x1], (FACE_PX, FACE_PX), interpolation=cv2.INTER_AREA)
-    pixels = standardised(np.asarray(crop, np.float32)[np.newaxis])
-    vector = original.embed(facenet, pixels)[0].astype(np.float64)
-    return {"box": [x0, y0, x1, y1], "embedding": rounded(vector / np.linalg.norm(vector), 6)}
+    square = image[y0:y1, x0:x1]
+    return {
+        "box": [x0, y0, x1, y1],
+        "embedding": unit(original.embed(facenet, standardised(resized(square, FACE_PX)))[0]),
+        "sface": unit(original.sface(sface, resized(square, SFACE_PX))[0]),
+    }
+
+
+def resized(square: Pixels, side: int) -> Array:
+    """A square of pixels as a network's input, values unchanged."""
+    smaller = cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA)
+    return np.asarray(smaller, np.float32)[np.newaxis]
+
+
+def unit(vector: Array) -> list[float]:
+    """A vector of length one, for JSON."""
+    return rounded(vector.astype(np.float64) / np.linalg.norm(vector.astype(np.float64)), 6)
 
 
 def square_inside(image: Pixels, face: Array) -> tuple[int, int, int, int]:

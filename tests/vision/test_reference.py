@@ -17,6 +17,7 @@ import pytest
 from lockd.types import Box, Embedding, Face, Image
 from lockd.vision.embedder import Embedder, standardise
 from lockd.vision.geometry import Octaves, iou
+from lockd.vision.models import as_input
 from lockd.watcher import Vision
 from tests.conftest import ROOT
 from tests.pictures import read
@@ -90,6 +91,14 @@ def test_the_quantised_facenet_answers_like_the_float_one(vision: Vision, path: 
     network = vision.models.network("facenet")
     answer = network(standardise(crop.astype(np.uint8))).reshape(-1)
     assert cosine(answer, EMBEDDINGS[path]["embedding"]) > 0.999
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_requantised_sface_answers_like_the_published_one(vision: Vision, path: str) -> None:
+    x0, y0, x1, y1 = EMBEDDINGS[path]["box"]
+    crop = cv2.resize(picture(path)[y0:y1, x0:x1], (112, 112), interpolation=cv2.INTER_AREA)
+    answer = vision.models.network("sface")(as_input(crop)).reshape(-1)
+    assert cosine(answer, EMBEDDINGS[path]["sface"]) > 0.995
 
 
 @pytest.mark.parametrize("path", PATHS)
