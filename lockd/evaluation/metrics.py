@@ -234,7 +234,7 @@ def key(rate: float) -> str:
 def _at_or_above(rising: Floats, threshold: float) -> int:
     # The least float32 that is no less: comparing in float64 would copy the array.
     least = np.float32(threshold)
-    if least < threshold:
+    if float(least) < threshold:  # else numpy would round the threshold, too
         least = np.nextafter(least, np.float32(4))
     return len(rising) - int(np.searchsorted(rising, least))
 
