@@ -152,7 +152,9 @@ class TestOrientation:
             739,
         )
         (upright,) = faces(run("--json", OBAMA, "--gallery", PEOPLE))
-        assert np.abs(np.array(face["box"]) - upright["box"]).max() < 10
+        # Compressed once more, it is not the same picture to the last pixel.
+        side = upright["box"][3] - upright["box"][1]
+        assert np.abs(np.array(face["box"]) - upright["box"]).max() < 0.08 * side
 
 
 class TestFailures:

@@ -31,7 +31,7 @@ _KEPT_SHAPES = 64  # P-Net interpreters kept for other image sizes
 class Thresholds:
     """Least confidence, 0..1, that a box needs to leave each stage."""
 
-    pnet: float = 0.6
+    pnet: float = 0.7
     rnet: float = 0.7
     onet: float = 0.8
 
@@ -101,7 +101,7 @@ class Detector:
         if not found:
             return np.empty((0, 4), np.float32)
         everything = np.concatenate(found)
-        everything = everything[suppress(everything[:, :4], everything[:, 4], 0.7)]
+        everything = everything[suppress(everything[:, :4], everything[:, 4], 0.6)]
         return squared(_moved(everything[:, :4], everything[:, 5:9]))
 
     def _refine(self, octaves: Octaves, boxes: Floats) -> Floats:
@@ -109,7 +109,7 @@ class Detector:
         answers = _answers(self._rnet, octaves, boxes, 5)
         likely = answers[:, 0] >= _logit(self._thresholds.rnet)
         boxes, answers = boxes[likely], answers[likely]
-        kept = suppress(boxes, answers[:, 0], 0.7)
+        kept = suppress(boxes, answers[:, 0], 0.6)
         return squared(_moved(boxes[kept], answers[kept, 1:5]))
 
     def _judge(self, octaves: Octaves, boxes: Floats) -> list[Face]:
