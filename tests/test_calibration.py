@@ -24,7 +24,7 @@ from lockd.evaluation import reference
 from lockd.evaluation.rewrite import set_number
 from lockd.types import Floats
 from lockd.watcher import Vision
-from tests.conftest import PEOPLE, PHOTOS
+from tests.conftest import PEOPLE, PHOTOS, ROOT
 from tests.fakes import unit
 
 TABLE = {1e-3: 0.4, 1e-4: 0.45, 1e-5: 0.5}
@@ -213,10 +213,9 @@ def test_however_it_is_written_it_is_found(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("log: info\n", "has no recognition.accept to change; write `accept: 0.5`"),
-        ("recognition:\n", "has no recognition.accept"),
-        ("# accept: 0.6\nrecognition:\n  margin: 0.1\n", "has no recognition.accept"),
-        ("", "has no recognition.accept"),
+        ("recognition:\n", "cannot be set without touching anything else; write `accept: 0.5`"),
+        ("recognition: {margin: 0.1}\n", "by hand"),
+        ("{log: info}\n", "by hand"),
         ("recognition:\n  margin: &one 0.6\n  accept: *one\n", "was not changed"),
         ("recognition: {accept: 9}\n", "is wrong"),
     ],
@@ -226,6 +225,43 @@ def test_what_cannot_be_changed_safely_is_left(tmp_path: Path, text: str, messag
     with pytest.raises(ConfigError, match=message):
         set_number(path, "recognition", "accept", 0.5)
     assert path.read_bytes() == text.encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("", "recognition:\n  accept: 0.5\n"),
+        ("log: info", "log: info\nrecognition:\n  accept: 0.5\n"),
+        ("# nothing\n", "# nothing\nrecognition:\n  accept: 0.5\n"),
+        (
+            "recognition:\n    # near\n    margin: 0.1\nlog: info\n",
+            "recognition:\n    # near\n    accept: 0.5\n    margin: 0.1\nlog: info\n",
+        ),
+        (
+            "recognition:\r\n  threads: 1\r\n  # accept: 0.7\r\n  margin: 0.1\r\n",
+            "recognition:\r\n  threads: 1\r\n  # accept: 0.7\r\n  accept: 0.5\r\n  margin: 0.1\r\n",
+        ),
+        (
+            "# accept: 1\nrecognition: {accept: 0.6}\n",
+            "# accept: 1\nrecognition: {accept: 0.5}\n",
+        ),
+    ],
+)
+def test_a_number_that_was_not_set_gets_a_line(tmp_path: Path, text: str, changed: str) -> None:
+    path = config(tmp_path, text)
+    set_number(path, "recognition", "accept", 0.5)
+    assert path.read_bytes().decode() == changed
+
+
+def test_the_annotated_configuration_can_be_calibrated(tmp_path: Path) -> None:
+    text = (ROOT / "config" / "lockd.yaml").read_text("utf-8")
+    path = config(tmp_path, text)
+    set_number(path, "recognition", "accept", 0.512)
+    new = path.read_text("utf-8").splitlines()
+    added = [line for line in new if line not in text.splitlines()]
+    assert added == ["  accept: 0.512"]
+    assert len(new) - len(text.splitlines()) in (0, 1)
+    assert load(path).recognition.accept == 0.512
 
 
 def test_a_value_out_of_range_is_not_written(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -14,7 +15,10 @@ from lockd.errors import ConfigError
 
 
 def set_number(path: Path, section: str, key: str, value: float) -> Path:
-    """Replace a number in a configuration file; comments and everything else stay.
+    """Set a number in a configuration file; comments and everything else stay.
+
+    Where the number is not set yet, a line is added: below one that has it as a comment,
+    else on top of its section, else with the section at the end.
 
     The file is replaced in one step and keeps its owner and mode; what it was before
     is kept beside it.
@@ -22,14 +26,14 @@ def set_number(path: Path, section: str, key: str, value: float) -> Path:
     Args:
         path: the YAML file.
         section: the section that the number is in.
-        key: its name there; it must be in the file already.
+        key: its name there.
         value: the new number.
 
     Returns:
         The copy of the file as it was, with ``.bak`` at the end of its name.
 
     Raises:
-        ConfigError: if the value cannot be found or the file cannot be written; the
+        ConfigError: if that cannot be done safely or the file cannot be written; the
             file is then as it was.
     """
     path = path.resolve()  # replace what a link leads to, not the link
@@ -47,21 +51,42 @@ def set_number(path: Path, section: str, key: str, value: float) -> Path:
 
 
 def _replaced(text: str, path: Path, section: str, key: str, value: float) -> str:
-    by_hand = f"write `{key}: {value:g}` into the section `{section}:` by hand"
     before = parse(text, str(path))
-    node = _child(_child(yaml.compose(text, Loader=yaml.SafeLoader), section), key)
-    if not isinstance(node, yaml.ScalarNode):
-        raise ConfigError(f"{path}: has no {section}.{key} to change; {by_hand}")
-    changed = text[: node.start_mark.index] + f"{value:g}" + text[node.end_mark.index :]
+    changed = _with(text, section, key, f"{value:g}")
     wanted = before.model_dump()
     wanted[section][key] = float(f"{value:g}")
     try:
-        good = parse(changed, str(path)).model_dump() == wanted
+        good = changed is not None and parse(changed, str(path)).model_dump() == wanted
     except ConfigError as error:
         raise ConfigError(f"{error}\n{section}.{key} was not changed") from error
-    if not good:  # an anchor that others refer to, for one
-        raise ConfigError(f"{path}: {section}.{key} cannot be changed alone; {by_hand}")
+    if changed is None or not good:
+        raise ConfigError(
+            f"{path}: {section}.{key} cannot be set without touching anything else; "
+            f"write `{key}: {value:g}` into the section `{section}:` by hand"
+        )
     return changed
+
+
+def _with(text: str, section: str, key: str, value: str) -> str | None:
+    """The text with a value put in, or None where no safe place is known."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    inside = _child(root, section)
+    node = _child(inside, key)
+    if isinstance(node, yaml.ScalarNode):
+        return text[: node.start_mark.index] + value + text[node.end_mark.index :]
+    newline = "\r\n" if "\r\n" in text else "\n"
+    if isinstance(inside, yaml.MappingNode) and not inside.flow_style and inside.value:
+        mark = inside.value[0][0].start_mark
+        line = " " * mark.column + f"{key}: {value}{newline}"
+        start: int = mark.index - mark.column
+        end: int = inside.end_mark.index
+        comment = re.search(rf"^[ ]*#[ ]*{key}:.*\n", text[start:end], re.MULTILINE)
+        at = start + comment.end() if comment else start
+        return text[:at] + line + text[at:]
+    if inside is None and (root is None or not getattr(root, "flow_style", True)):
+        ended = text if not text or text.endswith("\n") else text + newline
+        return f"{ended}{section}:{newline}  {key}: {value}{newline}"
+    return None
 
 
 def _child(node: yaml.Node | None, key: str) -> yaml.Node | None:
