@@ -73,13 +73,13 @@ def _with(text: str, section: str, key: str, value: str) -> str | None:
     inside = _child(root, section)
     node = _child(inside, key)
     if isinstance(node, yaml.ScalarNode):
-        return text[: node.start_mark.index] + value + text[node.end_mark.index :]
+        start, end = int(node.start_mark.index), int(node.end_mark.index)
+        return text[:start] + value + text[end:]
     newline = "\r\n" if "\r\n" in text else "\n"
     if isinstance(inside, yaml.MappingNode) and not inside.flow_style and inside.value:
         mark = inside.value[0][0].start_mark
-        line = " " * mark.column + f"{key}: {value}{newline}"
-        start: int = mark.index - mark.column
-        end: int = inside.end_mark.index
+        line = " " * int(mark.column) + f"{key}: {value}{newline}"
+        start, end = int(mark.index - mark.column), int(inside.end_mark.index)
         comment = re.search(rf"^[ ]*#[ ]*{key}:.*\n", text[start:end], re.MULTILINE)
         at = start + comment.end() if comment else start
         return text[:at] + line + text[at:]
