@@ -108,15 +108,15 @@ def open_set(found: OpenSet, accept: float, margin: float) -> Report:
     table = _table("Open set", "Value", "95 % interval", "Threshold", "Strangers")
     rows: list[Sequence[object]] = []
     for name, one in found.rules.items():
-        used = "as configured" if name == DOOR else "as it is used"
-        table.add_row(f"[bold]{name}[/], by a threshold")
+        used = "as configured" if name == DOOR else "as used"
+        table.add_row(f"[bold]{name}[/], by threshold")
         _add_points(table, one.points)
         if one.with_margin:
-            table.add_row(f"[bold]{name}[/], with margin {margin:g}")
+            table.add_row(f"[bold]{name}[/], margin {margin:g}")
             _add_points(table, one.with_margin)
         table.add_row(f"[bold]{name}[/], {used}")
         table.add_row("  FNIR", *_cells(one.fnir), f"{accept:.3f}" if name == DOOR else "none")
-        table.add_row("    of it, another's name", *_cells(one.misnamed))
+        table.add_row("    another's name", *_cells(one.misnamed))
         table.add_row("  FPIR", *_cells(one.fpir))
         table.add_section()
         rows += [(name, *row) for row in one.det.tolist()]
@@ -186,12 +186,12 @@ def write_csv(report: Report, path: Path) -> None:
 
 def percent(rate: Rate) -> str:
     """Return a rate for people, with as many digits as it needs."""
-    digits = 2 if rate.value == 0 or rate.value >= 1e-3 else 4
+    digits = 2 if rate.value == 0 or rate.value >= 5e-4 else 4
     return f"{100 * rate.value:.{digits}f} %"
 
 
 def _cells(rate: Rate) -> tuple[str, str]:
-    digits = 2 if rate.value == 0 or rate.value >= 1e-3 else 4
+    digits = 2 if rate.value == 0 or rate.value >= 5e-4 else 4
     return percent(rate), f"{100 * rate.low:.{digits}f} to {100 * rate.high:.{digits}f}"
 
 
