@@ -30,11 +30,6 @@ from tests.fakes import unit
 TABLE = {1e-3: 0.4, 1e-4: 0.45, 1e-5: 0.5}
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
 def enrolled(**people: list[Floats]) -> Enrolled:
     names = sorted(people)
     return Enrolled(

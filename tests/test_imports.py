@@ -23,6 +23,7 @@ ONE_PLACE = {
     "tflite_runtime": "lockd/vision/models.py",
     "sqlite3": "lockd/adapters/store.py",
     "amqtt": "lockd/adapters/broker.py",
+    "matplotlib": "lockd/evaluation/plots.py",
 }
 # The demo subscribes as any user's program would.
 PAHO = {"lockd/adapters/bus.py", "lockd/demo.py"}

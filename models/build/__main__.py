@@ -23,7 +23,6 @@ def parser() -> argparse.ArgumentParser:
     task.add_argument("--parity", action="store_true", help="compare with the original networks")
     task.add_argument("--study", action="store_true", help="compare precisions; needs --photos")
     options.add_argument("--photos", type=Path, help="a folder of photographs, one per person")
-    options.add_argument("--pairs", type=Path, help="pairs of them: first,second,same")
     options.add_argument("--cache", type=Path, default=CACHE, help="where downloads are kept")
     return options
 
@@ -48,7 +47,7 @@ def compare(options: argparse.Namespace) -> None:
     from .study import study  # noqa: PLC0415
 
     if options.parity:
-        parity(options.cache, Models.load(MODELS), options.photos, options.pairs)
+        parity(options.cache, Models.load(MODELS), options.photos)
     else:
         study(options.cache, options.photos)
 

@@ -5,31 +5,30 @@ embedder is compared on identical crops: the shipped file with the float Keras
 model, photograph by photograph and then in telling people apart.
 """
 
-import csv
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.thresholds import subject
-from bench.verification import all_pairs, operating_point, tenfold_accuracy, threshold_at
+from lockd import photographs
+from lockd.config import Settings
+from lockd.evaluation.embeddings import subject
 from lockd.vision.embedder import square_crop, standardise
-from lockd.vision.geometry import Octaves
 from lockd.vision.models import Models
 from lockd.vision.mtcnn import Detector
+from lockd.watcher import Vision
 
 from . import original
 from .agreement import MIN_FACE_PX, agreement, as_rows
 from .graphs import Array
 from .networks import by_name
 from .photos import portraits, read, sample
+from .telling import told_apart
 
 DETECTOR_PHOTOS = 300
-SUBJECT_PX = 60
-FALSE_MATCH_RATES = (1e-2, 1e-3, 1e-4)
 
 
-def parity(cache: Path, models: Models, photos: Path | None, pairs_csv: Path | None) -> None:
+def parity(cache: Path, models: Models, photos: Path | None) -> None:
     """Compare and print, on the committed portraits and on a folder of photographs."""
     print_detector("committed portraits", models, portraits())
     print_likeness("committed portraits", *embeddings(cache, models, portraits()))
@@ -39,9 +38,9 @@ def parity(cache: Path, models: Models, photos: Path | None, pairs_csv: Path | N
     paths = sorted(photos.rglob("*.jpg"))
     names, ours, theirs = embeddings(cache, models, paths)
     print_likeness("photographs", names, ours, theirs)
-    listed = [] if pairs_csv is None else read_pairs(pairs_csv, photos)
+    people = [path.parent.name for path in names]
     for precision, vectors in (("float original", theirs), ("shipped", ours)):
-        print(f"{precision}: {recognition(names, vectors, listed)}")
+        print(f"{precision}: {told_apart(vectors, people)}")
 
 
 def print_detector(what: str, models: Models, paths: list[Path]) -> None:
@@ -57,14 +56,14 @@ def print_detector(what: str, models: Models, paths: list[Path]) -> None:
 
 def embeddings(cache: Path, models: Models, paths: list[Path]) -> tuple[list[Path], Array, Array]:
     """Photographs with a face, the shipped network's unit vectors, the original's."""
-    detector, network = Detector(models, min_face_px=SUBJECT_PX), models.network("facenet")
+    vision, network = Vision(Settings()), models.network("facenet")
     names, inputs = [], []
     for path in paths:
-        octaves = Octaves(read(path))
-        if faces := detector.detect_in(octaves):
-            face = subject(faces, octaves.image)
+        photograph = photographs.read(path, vision)
+        if (face := subject(photograph)) is not None:
             names.append(path)
-            inputs.append(standardise(square_crop(octaves, face, network.input_shape[1])))
+            crop = square_crop(photograph.octaves, face, network.input_shape[1])
+            inputs.append(standardise(crop))
     ours = np.concatenate([network(image) for image in inputs])
     source = by_name("facenet")
     facenet = original.facenet(source.package.read(cache, source.member))
@@ -84,26 +83,3 @@ def print_likeness(what: str, names: list[Path], ours: Array, theirs: Array) -> 
         f"{len(names)} {what}: cosine of shipped and float embedding mean {cosines.mean():.4f}, "
         f"1st percentile {np.percentile(cosines, 1):.4f}, lowest {cosines.min():.4f}"
     )
-
-
-def recognition(names: list[Path], vectors: Array, listed: list[tuple[Path, Path, bool]]) -> str:
-    """How well these vectors tell people apart, in one line."""
-    pairs = all_pairs(vectors, [path.parent.name for path in names])
-    points = [operating_point(pairs, threshold_at(pairs, fmr)) for fmr in FALSE_MATCH_RATES]
-    said = [f"TMR {p.tmr:.2%} at FMR {p.fmr:.0e} (cosine {p.threshold:.3f})" for p in points]
-    if listed:
-        row = dict(zip(names, vectors, strict=True))
-        known = [pair for pair in listed if pair[0] in row and pair[1] in row]
-        cosines = np.array([row[first] @ row[second] for first, second, _ in known])
-        mean, error = tenfold_accuracy(cosines, np.array([same for *_, same in known]))
-        said.append(f"accuracy {mean:.2%} +- {error:.2%} on {len(known)} listed pairs")
-    return ", ".join(said)
-
-
-def read_pairs(pairs_csv: Path, photos: Path) -> list[tuple[Path, Path, bool]]:
-    """Pairs of photographs from a file with the columns first, second, same."""
-    with pairs_csv.open(newline="") as file:
-        return [
-            (photos / row["first"], photos / row["second"], row["same"] == "1")
-            for row in csv.DictReader(file)
-        ]

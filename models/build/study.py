@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from bench.thresholds import embed_folder
-from bench.verification import all_pairs, operating_point, threshold_at
+from lockd import photographs
+from lockd.config import RecognitionSettings, Settings
+from lockd.evaluation.embeddings import subject
 from lockd.vision.models import Models
 from lockd.vision.mtcnn import Detector
+from lockd.watcher import Vision
 
 from . import original
 from .agreement import agreement, as_rows
@@ -28,11 +30,11 @@ from .inputs import inputs
 from .networks import NETWORKS, Network
 from .photos import read_all, sample
 from .rebuild import rebuild, write
+from .telling import told_apart
 
 ROUNDS = 200
 DETECTOR_PHOTOS = 300
 MIN_FACE_PX = 60
-FALSE_MATCH_RATES = (1e-2, 1e-3, 1e-4)
 
 
 def variants(folder: Path, cache: Path) -> Iterator[tuple[str, Path]]:
@@ -93,18 +95,24 @@ def print_agreement(folders: dict[str, Path], photos: Path) -> None:
 
 def print_recognition(folders: dict[str, Path], photos: Path) -> None:
     """The whole pipeline in each precision: likeness to float32, and telling people apart."""
-    embedded = {
-        name: embed_folder(photos, Models.load(folder), MIN_FACE_PX)
-        for name, folder in folders.items()
-    }
-    exact = embedded["float32"].vectors
+    embedded = {name: embeddings(folder, photos) for name, folder in folders.items()}
+    exact = embedded["float32"]
     for name, these in embedded.items():
-        common = these.vectors.keys() & exact.keys()
-        cosines = [float(these.vectors[photo] @ exact[photo]) for photo in common]
-        pairs = all_pairs(np.stack(list(these.vectors.values())), these.people())
-        rates = [operating_point(pairs, threshold_at(pairs, fmr)) for fmr in FALSE_MATCH_RATES]
+        common = [path for path in these if path in exact]
+        cosines = [float(these[path] @ exact[path]) for path in common]
+        people = [path.parent.name for path in these]
         print(
             f"embedding {name}: cosine to float32 mean {np.mean(cosines):.4f}, "
-            f"lowest {np.min(cosines):.4f}; "
-            + ", ".join(f"TMR {point.tmr:.2%} at FMR {point.fmr:.0e}" for point in rates)
+            f"lowest {np.min(cosines):.4f}; {told_apart(np.stack(list(these.values())), people)}"
         )
+
+
+def embeddings(folder: Path, photos: Path) -> dict[Path, Array]:
+    """The door's embedding of every photograph with a face, by the networks of a folder."""
+    vision = Vision(Settings(recognition=RecognitionSettings(models=folder)))
+    found = {}
+    for path in sorted(photos.rglob("*.jpg")):
+        photograph = photographs.read(path, vision)
+        if (face := subject(photograph)) is not None:
+            found[path] = vision.embedder.embed(photograph.octaves, face)
+    return found

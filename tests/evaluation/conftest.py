@@ -12,11 +12,6 @@ from tests.conftest import PEOPLE, PHOTOS, ROOT, SCENES
 VISITORS = ROOT / "demo" / "visitors"
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
 @pytest.fixture(scope="session")
 def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four photographs of Obama, one of Biden, two of Collins, and one of a cat."""
