@@ -56,7 +56,9 @@ class Vision:
     def __init__(self, settings: Settings) -> None:
         wanted = settings.recognition
         self.models = Models.load(wanted.folder(), wanted.runtime)
-        self.detector = Detector(self.models, min_face_px=wanted.search_face_px)
+        self.detector = Detector(
+            self.models, min_face_px=wanted.search_face_px, threads=wanted.threads
+        )
         self.embedder = Embedder(self.models, wanted.profile, threads=wanted.threads)
 
 

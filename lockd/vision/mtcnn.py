@@ -24,6 +24,7 @@ from lockd.vision.models import Models, Network, as_input
 _CELL_PX = 12  # P-Net's window
 _STRIDE_PX = 2  # and how far apart its windows lie
 _FACTOR = 0.709  # between two levels of the pyramid: half the area
+_RNET_BATCH = 8  # several threads share a batch; a larger one is mostly padding
 _KEPT_SHAPES = 64  # P-Net interpreters kept for other image sizes
 
 
@@ -53,7 +54,7 @@ class Detector:
             models: the checked networks.
             min_face_px: side of the smallest face looked for; the time grows with
                 its inverse square.
-            threads: for the runtime; the networks are small, one is usually best.
+            threads: that the runtime may use for each network.
             thresholds: of the three stages.
         """
         self.min_face_px = min_face_px
@@ -63,7 +64,8 @@ class Detector:
         names = models.manifest["detector"]
         self._pnet_name: str = names["pnet"]
         self._pnets: dict[tuple[int, int], Network] = {}
-        self._rnet = models.network(names["rnet"], threads=threads)
+        patch = models.manifest["networks"][names["rnet"]]["input"]["shape"][1:]
+        self._rnet = models.network(names["rnet"], (_RNET_BATCH, *patch), threads=threads)
         self._onet = models.network(names["onet"], threads=threads)
 
     def detect(self, image: Image) -> list[Face]:
@@ -165,13 +167,16 @@ def _answers(network: Network, octaves: Octaves, boxes: Floats, channels: int) -
 
     An answer with anything not finite in it is no face: its logit is NaN.
 
-    One patch at a time: a batch of another size would need another interpreter,
-    and was not faster.
+    As many patches at a time as the network takes; what is left of the last time is black.
     """
+    batch, size = network.input_shape[:2]
     answers = np.empty((len(boxes), channels), np.float32)
-    size = network.input_shape[1]
-    for index, box in enumerate(boxes):
-        patch = octaves.cut(Box(*(float(value) for value in box)), size)
-        answers[index] = network(as_input(patch)).reshape(-1)
+    patches = np.zeros(network.input_shape, np.float32)
+    for start in range(0, len(boxes), batch):
+        some = boxes[start : start + batch].tolist()
+        for place, (x0, y0, x1, y1) in enumerate(some):
+            patches[place] = octaves.cut(Box(x0, y0, x1, y1), size)
+        patches[len(some) :] = 0
+        answers[start : start + batch] = network(patches).reshape(batch, -1)[: len(some)]
     answers[~np.isfinite(answers).all(axis=1), 0] = np.nan
     return answers
