@@ -20,13 +20,13 @@ from lockd.config import Settings
 from lockd.errors import ImageError
 from lockd.identity.gallery import Gallery, Template
 from lockd.paths import shipped
-from lockd.types import Embedding, Frame, Image, Person
+from lockd.types import Frame, Image, Person
 from lockd.vision.geometry import Octaves
 from lockd.vision.pictures import decode
 from lockd.watcher import Vision, Watcher
 
 WIDTH, HEIGHT = 640, 480
-_PEOPLE, _TEMPLATES_EACH = 200, 5
+_TEMPLATES_EACH = 5
 _FACE = "demo/people/Barack Obama/congress-2009.jpg"
 
 
@@ -36,6 +36,7 @@ class Result:
 
     runtime: str
     threads: int
+    templates: int
     runs: int
     stages: dict[str, tuple[float, float, float]]
     memory_mb: float
@@ -45,6 +46,7 @@ class Result:
         return {
             "runtime": self.runtime,
             "threads": self.threads,
+            "templates": self.templates,
             "runs": self.runs,
             "milliseconds": {
                 name: dict(zip(("median", "p10", "p90"), map(_rounded, times), strict=True))
@@ -57,7 +59,7 @@ class Result:
         """Return it for people."""
         lines = [
             f"{WIDTH}x{HEIGHT} with one face, {self.runtime}, {self.threads} threads, "
-            f"{os.cpu_count()} cores, {self.runs} runs; milliseconds:",
+            f"{os.cpu_count()} cores, {self.templates} templates, {self.runs} runs; milliseconds:",
             f"  {'':10} {'median':>8} {'p10':>8} {'p90':>8}",
         ]
         lines += [
@@ -83,8 +85,13 @@ def one_face(width: int = WIDTH, height: int = HEIGHT) -> Image:
     )
 
 
-def measure(settings: Settings, seconds: float) -> Result:
-    """Measure for about so many seconds.
+def measure(settings: Settings, seconds: float, templates: int) -> Result:
+    """Measure.
+
+    Args:
+        settings: of recognition.
+        seconds: for about how long.
+        templates: in the gallery that is searched.
 
     Raises:
         LockdError: if the networks or the photograph cannot be had.
@@ -96,7 +103,7 @@ def measure(settings: Settings, seconds: float) -> Result:
     if len(faces) != 1:
         raise ImageError(f"{_FACE}: {len(faces)} faces found in the benchmark's frame, expected 1")
     probe = vision.embedder.embed(octaves, faces[0])
-    gallery = _crowd(vision.embedder.size)
+    gallery = _crowd(templates, vision.embedder.size)
     numbers = iter(range(1, 1_000_000))
 
     def whole_frame() -> None:
@@ -115,6 +122,7 @@ def measure(settings: Settings, seconds: float) -> Result:
     return Result(
         runtime=vision.models.runtime_name,
         threads=settings.recognition.threads,
+        templates=templates,
         runs=len(times["frame"]),
         stages={name: _summary(taken) for name, taken in times.items()},
         memory_mb=_resident_mb(),
@@ -134,20 +142,16 @@ def _in_turns(stages: dict[str, Callable[[], object]], seconds: float) -> dict[s
     return times
 
 
-def _crowd(size: int) -> Gallery:
+def _crowd(templates: int, size: int) -> Gallery:
     """A gallery of people who do not exist."""
-    random = np.random.default_rng(1)
-
-    def somebody() -> Embedding:
-        vector = random.standard_normal(size).astype(np.float32)
-        return vector / np.float32(np.linalg.norm(vector))
-
+    vectors = np.random.default_rng(1).standard_normal((templates, size), np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    numbers = [number // _TEMPLATES_EACH for number in range(templates)]
     return Gallery(
-        [
-            Template(Person(f"{number:04}", f"Person {number}"), somebody())
-            for number in range(_PEOPLE)
-            for _ in range(_TEMPLATES_EACH)
-        ],
+        (
+            Template(Person(f"{number:07}", f"Person {number}"), vector)
+            for number, vector in zip(numbers, vectors, strict=True)
+        ),
         size,
     )
 

@@ -177,13 +177,20 @@ def demo(camera: int | None, port: int) -> None:
 @main.command()
 @config_option
 @click.option("--seconds", type=click.FloatRange(0.5, 600), default=5.0, show_default=True)
+@click.option(
+    "--templates",
+    type=click.IntRange(1, 2_000_000),
+    default=1000,
+    show_default=True,
+    help="How many the gallery has.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @reported
-def bench(config_file: Path | None, seconds: float, as_json: bool) -> None:
+def bench(config_file: Path | None, seconds: float, templates: int, as_json: bool) -> None:
     """Measure on this machine what one frame costs, stage by stage."""
     from lockd.bench import measure  # noqa: PLC0415
 
-    result = measure(_settings(config_file), seconds)
+    result = measure(_settings(config_file), seconds, templates)
     click.echo(json.dumps(result.as_dict()) if as_json else result.as_text())
 
 
