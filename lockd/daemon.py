@@ -266,8 +266,8 @@ class Service:
 
     def _emit(self, kind: EventType, **details: Any) -> None:
         event = Event(kind, self._clock.now(), self._settings.door.id, **details)
-        log.info("%s", event.as_dict())
         self._outbox.post(event)
+        log.info("%s", event.as_dict())  # what the log tells has been kept
         self._on_event(event)
 
     def _serve_bus(self) -> None:

@@ -219,6 +219,8 @@ class Demo:
             self._say(event.t, "knows", f"{event.person}, similarity {event.similarity:.2f}")
         elif event.type is EventType.STRANGER:
             self._say(event.t, "knows", "nobody: a stranger")
+        elif event.type is EventType.CAMERA_PROBLEM:
+            self._say(event.t, "sees", f"nothing: {event.reason}; trying again, Ctrl-C ends it")
 
     def _on_relay(self, t: float, on: bool) -> None:
         self._say(t, "relay", "ON, the door is unlocked" if on else "off, the door is locked")

@@ -301,4 +301,4 @@ def test_a_relay_that_cannot_be_claimed_ends_the_service_with_its_exit_code(
     door.start()
     assert door.process is not None
     assert door.process.wait(20) == 7
-    assert "GPIO17 cannot be claimed through rpigpio" in door.log.read_text()
+    assert "relay.factory: rpigpio is not installed" in door.log.read_text()

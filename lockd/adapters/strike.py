@@ -169,6 +169,11 @@ def open_relay(pin: int, *, active_high: bool, factory: str) -> Output:
         output: Output = gpiozero.OutputDevice(
             pin, active_high=active_high, initial_value=False, pin_factory=_pin_factory(factory)
         )
+    except ImportError as error:
+        raise PinError(
+            f"relay.factory: {factory} is not installed ({error}); install the Debian package "
+            "python3-lgpio or python3-rpi.gpio, or try lockd without a relay: relay.factory: mock"
+        ) from error
     except Exception as error:
         raise PinError(
             f"relay.pin: GPIO{pin} cannot be claimed through {factory}: "

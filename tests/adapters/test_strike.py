@@ -226,7 +226,7 @@ def test_a_factory_that_cannot_be_had_is_an_error_and_no_other_is_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "lgpio", None)
-    with pytest.raises(PinError, match="GPIO17 cannot be claimed through lgpio"):
+    with pytest.raises(PinError, match=r"relay\.factory: lgpio is not installed"):
         open_relay(17, active_high=True, factory="lgpio")
 
 
@@ -240,3 +240,12 @@ def test_releasing_from_many_threads_leaves_it_locked(output: RecordingOutput) -
     eventually(lambda: not strike.is_on)
     assert output.log[-1] == "off"
     strike.close()
+
+
+def test_a_pin_that_is_taken_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    factory = MockFactory()
+    monkeypatch.setattr(module, "_pin_factory", lambda name: factory)
+    first = open_relay(17, active_high=True, factory="mock")
+    with pytest.raises(PinError, match=r"GPIO17 cannot be claimed through mock.*in use"):
+        open_relay(17, active_high=True, factory="mock")
+    first.close()
