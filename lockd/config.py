@@ -126,6 +126,7 @@ class QualitySettings(_Settings):
     min_pitch: Annotated[float, Field(ge=-1, le=1)] = 0.25
     max_pitch: Annotated[float, Field(ge=0, le=2)] = 0.8
     min_inside: Annotated[float, Field(ge=0, le=1)] = 0.85
+    min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.9
 
     @model_validator(mode="after")
     def _consistent(self) -> QualitySettings:

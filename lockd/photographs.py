@@ -32,6 +32,7 @@ REMEDY = {
     Unfit.BLURRED: "hold still, or focus",
     Unfit.TURNED_AWAY: "look towards the camera",
     Unfit.CUT_OFF: "show the whole face",
+    Unfit.HARDLY_A_FACE: "show the face uncovered",
 }
 """What to do about each reason not to judge a face."""
 

@@ -88,6 +88,7 @@ class Unfit(StrEnum):
     BLURRED = "blurred"
     TURNED_AWAY = "turned_away"
     CUT_OFF = "cut_off"
+    HARDLY_A_FACE = "hardly_a_face"
 
 
 @dataclass(frozen=True, slots=True)

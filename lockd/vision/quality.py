@@ -33,6 +33,7 @@ class Limits:
         min_pitch: where the nose lies between the eyes' line (0) and the mouth's (1).
         max_pitch: the same.
         min_inside: part of the box that must lie inside the image, 0..1.
+        min_confidence: of the detector, 0..1.
     """
 
     min_face_px: int = 80
@@ -43,6 +44,7 @@ class Limits:
     min_pitch: float = 0.25
     max_pitch: float = 0.8
     min_inside: float = 0.85
+    min_confidence: float = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Quality:
     sharpness: float
     yaw: float
     pitch: float
+    confidence: float
 
 
 def measure(octaves: Octaves, face: Face) -> Quality:
@@ -77,6 +80,7 @@ def measure(octaves: Octaves, face: Face) -> Quality:
         sharpness=float(cv2.Laplacian(luma, cv2.CV_32F).std()) / contrast,
         yaw=yaw,
         pitch=pitch,
+        confidence=face.confidence,
     )
 
 
@@ -91,6 +95,7 @@ def unfit(quality: Quality, limits: Limits) -> Unfit | None:
         (abs(q.yaw) <= limits.max_yaw, Unfit.TURNED_AWAY),
         (limits.min_pitch <= q.pitch <= limits.max_pitch, Unfit.TURNED_AWAY),
         (q.sharpness >= limits.min_sharpness, Unfit.BLURRED),
+        (q.confidence >= limits.min_confidence, Unfit.HARDLY_A_FACE),
     )
     # A measure that is NaN passes no comparison, so it is refused as well.
     return next((reason for passed, reason in checks if not passed), None)

@@ -19,7 +19,7 @@ from tests.conftest import PEOPLE, PHOTOS, ROOT
 from tests.fakes import face_at
 from tests.pictures import COLLINS, OBAMA, PROFILE, read
 
-GOOD = Quality(size_px=150, inside=1.0, luma=120, sharpness=0.5, yaw=0.0, pitch=0.5)
+GOOD = Quality(size_px=150, inside=1.0, luma=120, sharpness=0.5, yaw=0.0, pitch=0.5, confidence=1.0)
 
 
 def judged(vision: Vision, image: Image) -> Unfit | None:
@@ -196,6 +196,7 @@ class TestLimits:
         [
             ("size_px", "min_face_px", Unfit.TOO_SMALL, -1),
             ("inside", "min_inside", Unfit.CUT_OFF, -1),
+            ("confidence", "min_confidence", Unfit.HARDLY_A_FACE, -1),
             ("luma", "min_luma", Unfit.TOO_DARK, -1),
             ("luma", "max_luma", Unfit.TOO_BRIGHT, 1),
             ("sharpness", "min_sharpness", Unfit.BLURRED, -1),
@@ -222,7 +223,9 @@ class TestLimits:
         assert unfit(spoiled, Limits()) is not None
 
     def test_what_is_easiest_to_mend_is_said_first(self) -> None:
-        nothing_good = Quality(size_px=1, inside=0, luma=0, sharpness=0, yaw=9, pitch=9)
+        nothing_good = Quality(
+            size_px=1, inside=0, luma=0, sharpness=0, yaw=9, pitch=9, confidence=0
+        )
         assert unfit(nothing_good, Limits()) == Unfit.TOO_SMALL
         whole_and_near = dataclasses.replace(nothing_good, size_px=200, inside=1)
         assert unfit(whole_and_near, Limits()) == Unfit.TOO_DARK
