@@ -206,7 +206,7 @@ class Demo:
 
     def _on_look(self, frame: Frame, look: Look) -> None:
         seen = "; ".join(
-            f"a face, {one.unfit.value.replace('_', ' ')} to judge" if one.unfit else "a face"
+            f"a face, not judged: {one.unfit.value.replace('_', ' ')}" if one.unfit else "a face"
             for one in look.sightings
         )
         if seen != self._seen:
