@@ -315,8 +315,8 @@ class Service:
             self._pass_time(self._clock.now())
 
     def _lock_for_good(self) -> None:
-        self._notifier.stopping()
         self._obey(self._door.shut_down())
+        self._notifier.stopping()
 
     def _say_goodbye(self) -> None:
         self._emit(EventType.SERVICE_STOPPED)

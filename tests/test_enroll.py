@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
 from enroll.cli import main
 from lockd.adapters.store import MAX_NAME, Store
@@ -19,6 +19,7 @@ from lockd.photographs import template_of
 from lockd.types import Embedding, Person
 from lockd.vision.pictures import encode_jpeg
 from lockd.watcher import Vision
+from tests.commands import Run, invoke
 from tests.conftest import PEOPLE, SCENES
 from tests.pictures import (
     BIDEN_ENROLLED,
@@ -32,21 +33,13 @@ from tests.pictures import (
 )
 
 CAT = SCENES / "cat.jpg"
-Run = Callable[..., Result]
 
 
 @pytest.fixture
 def run(vision: Vision, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs the command; its networks are the ones of the whole session."""
     monkeypatch.setattr("enroll.people.Vision", lambda settings: vision)
-
-    def invoke(*arguments: object) -> Result:
-        result = CliRunner().invoke(main, [str(one) for one in arguments])
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    return invoke
+    return functools.partial(invoke, main)
 
 
 def enrolled(run: Run) -> dict[str, int]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from enroll.people import Enroller
 from lockd.adapters.store import Store
@@ -18,6 +18,7 @@ from lockd.cli import main
 from lockd.config import Settings
 from lockd.vision.pictures import decode, encode_jpeg
 from lockd.watcher import Vision
+from tests.commands import Run, invoke
 from tests.conftest import PEOPLE, PHOTOS, SCENES
 from tests.pictures import (
     BIDEN_ENROLLED,
@@ -33,21 +34,13 @@ from tests.pictures import (
 
 CAT = SCENES / "cat.jpg"
 RIGHT_EDGE = PHOTOS / "barack-obama-right-edge.jpg"
-Run = Callable[..., Result]
 
 
 @pytest.fixture
 def run(vision: Vision, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs the command; its networks are the ones of the whole session."""
     monkeypatch.setattr("lockd.identify.Vision", lambda settings: vision)
-
-    def invoke(*arguments: object) -> Result:
-        result = CliRunner().invoke(main, ["identify", *(str(one) for one in arguments)])
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    return invoke
+    return functools.partial(invoke, main, "identify")
 
 
 @pytest.fixture

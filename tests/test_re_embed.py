@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
 from enroll.cli import main
 from lockd.adapters.store import Store
 from lockd.config import Settings
 from lockd.watcher import Vision
+from tests.commands import Run, invoke
 from tests.conftest import PEOPLE, SCENES
 from tests.fakes import unit
-
-Run = Callable[..., Result]
 
 
 @pytest.fixture
 def run(vision: Vision, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs the command; its networks are the ones of the whole session."""
     monkeypatch.setattr("enroll.people.Vision", lambda settings: vision)
-    return lambda *arguments: CliRunner().invoke(main, [str(one) for one in arguments])
+    return functools.partial(invoke, main)
 
 
 @pytest.fixture

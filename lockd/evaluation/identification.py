@@ -64,11 +64,7 @@ def identify(
     Raises:
         ImageError: if there are too few people.
     """
-    asked = {name: _Asked(len(faces.people), plan.draws) for name in rules}
-    for number, split in enumerate(splits.draws(faces.owner, plan)):
-        for name, rule in rules.items():
-            asked[name].add(number, faces, split, rule)
-        step(1)
+    asked = _ask(faces, plan, rules, step)
     probes = len(next(iter(asked.values())).genuine())
     return Identification(
         plan.people,
@@ -129,11 +125,7 @@ def open_set(
     Raises:
         ImageError: if there are too few people.
     """
-    asked = {name: _Asked(len(faces.people), plan.draws) for name in rules}
-    for number, split in enumerate(splits.draws(faces.owner, plan)):
-        for name, rule in rules.items():
-            asked[name].add(number, faces, split, rule)
-        step(1)
+    asked = _ask(faces, plan, rules, step)
     one = next(iter(asked.values()))
     return OpenSet(
         len(one.genuine()),
@@ -251,6 +243,18 @@ class _Asked:
     def _resamples(self, resampling: Resampling) -> Iterator[Doubles]:
         groups = [self._people, self._draws]
         return intervals.resamples(groups, resampling.count, resampling.seed)
+
+
+def _ask(
+    faces: Collection, plan: Plan, rules: Mapping[str, Rule], step: Callable[[int], None]
+) -> dict[str, _Asked]:
+    """Ask every rule about the probes of every draw."""
+    asked = {name: _Asked(len(faces.people), plan.draws) for name in rules}
+    for number, split in enumerate(splits.draws(faces.owner, plan)):
+        for name, rule in rules.items():
+            asked[name].add(number, faces, split, rule)
+        step(1)
+    return asked
 
 
 def _part(answers: Answers, part: slice) -> Answers:
