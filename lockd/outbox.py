@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import deque
 
@@ -10,6 +11,8 @@ from lockd.adapters.store import Store
 from lockd.config import Settings
 from lockd.errors import StoreError
 from lockd.messages import Event, Topics, encode, public
+
+log = logging.getLogger(__name__)
 
 STORE_PAUSE_S = 2.0
 """How long a store that failed is left alone: waiting for its lock at every frame would
@@ -42,6 +45,8 @@ class Outbox:
         """Take an event on; never raises and never waits for the network."""
         if self._bus is not None:
             payload = encode(public(event, self._mqtt.similarity))
+            if len(self._backlog) == _BACKLOG:
+                log.error("neither store nor broker takes events; lost: %s", self._backlog[0][1])
             self._backlog.append((self._topics.of(event.type), payload))
             self.pump(event.t)
 
