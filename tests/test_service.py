@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import signal
@@ -15,70 +14,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import pytest
 import yaml
 
-from lockd.types import Image
-from lockd.vision.pictures import decode, encode_jpeg
 from tests.conftest import PEOPLE, PHOTOS, SCENES, Mosquitto, Subscriber, eventually
+from tests.porch import StreamCamera, filmed, on_porch, porch
 
 BIN = Path(sys.executable).parent
 
 
-def on_porch(photo: Path) -> bytes:
-    """A 640x480 JPEG with somebody in the middle."""
-    picture = decode(photo.read_bytes(), photo.name)
-    scale = min(480 / picture.shape[0], 640 / picture.shape[1])
-    picture = np.asarray(cv2.resize(picture, None, fx=scale, fy=scale), np.uint8)
-    frame: Image = np.full((480, 640, 3), 120, np.uint8)
-    top, left = (480 - picture.shape[0]) // 2, (640 - picture.shape[1]) // 2
-    frame[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
-    return encode_jpeg(frame)
-
-
-class StreamCamera:
-    """An HTTP camera as they are sold: MJPEG, for ever, whatever `picture` holds."""
-
-    def __init__(self, picture: bytes) -> None:
-        self.picture = picture
-        self.stopped = threading.Event()
-        camera = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(200)
-                self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-                self.end_headers()
-                while not camera.stopped.wait(1 / 25):
-                    part = camera.picture
-                    head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
-                    try:
-                        self.wfile.write(head % len(part) + part + b"\r\n")
-                    except OSError:
-                        return
-
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/stream"
-
-    def close(self) -> None:
-        self.stopped.set()
-        self._server.shutdown()
-        self._server.server_close()
-
-
 @pytest.fixture
 def camera() -> Iterator[StreamCamera]:
-    camera = StreamCamera(on_porch(SCENES / "coffee.jpg"))
+    camera = StreamCamera(filmed(porch(SCENES / "coffee.jpg")))
     yield camera
     camera.close()
 
@@ -179,7 +126,7 @@ def test_from_the_camera_to_the_subscriber(
     eventually(lambda: subscriber.of("lockd/front/availability") == [b"online"])
 
     # Somebody comes whom nobody has enrolled yet.
-    camera.picture = on_porch(PHOTOS / "barack-obama.jpg")
+    camera.show(filmed(porch(PHOTOS / "barack-obama.jpg")))
     alerts = eventually(lambda: told(subscriber, "lockd/front/alerts/stranger"))
     assert alerts == heard(subscriber, "stranger")
 
@@ -190,7 +137,7 @@ def test_from_the_camera_to_the_subscriber(
     eventually(lambda: any(s["lock"] == "UNLOCKED" for s in told(subscriber, "lockd/front/state")))
 
     # They leave, are removed, and come back as anyone else.
-    camera.picture = on_porch(SCENES / "coffee.jpg")
+    camera.show(filmed(porch(SCENES / "coffee.jpg")))
     eventually(lambda: told(subscriber, "lockd/front/state")[-1]["lock"] == "LOCKED")
     door.enroll("remove", "Barack Obama")
     eventually(lambda: len(heard(subscriber, "gallery_changed")) == 2)
@@ -251,12 +198,12 @@ def test_without_a_broker_the_door_opens_and_the_news_waits(
     mosquitto.stop()
     door = doors(camera={"source": camera.url}, mqtt={"host": "127.0.0.1", "port": mosquitto.port})
     door.enroll("folder", PEOPLE)
-    camera.picture = on_porch(PHOTOS / "barack-obama.jpg")
+    camera.show(filmed(porch(PHOTOS / "barack-obama.jpg")))
     door.start()
     eventually(lambda: "access_granted" in door.log.read_text())
     assert door.end(signal.SIGKILL) == -signal.SIGKILL  # the news is on disk already
 
-    camera.picture = on_porch(SCENES / "coffee.jpg")
+    camera.show(filmed(porch(SCENES / "coffee.jpg")))
     mosquitto.start()
     subscriber = subscribe(mosquitto.port)
     door.start()
