@@ -9,13 +9,25 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from lockd.door.machine import DoorRules
+from lockd.door.rules import AccessRules, Group
+from lockd.door.schedules import Schedule, read_days, read_holiday, read_range
 from lockd.errors import ConfigError
 from lockd.identity.evidence import Agreement
 from lockd.paths import shipped, user_state_dir
@@ -167,6 +179,116 @@ class StoreSettings(_Settings):
         return folder / "lockd.db"
 
 
+def _readable(read: Callable[[str], object]) -> AfterValidator:
+    """A check that a text can be read; what it means is asked for later."""
+
+    def check(text: str) -> str:
+        read(text)
+        return text
+
+    return AfterValidator(check)
+
+
+def _by_days(value: object, otherwise: str = "") -> object:
+    if not isinstance(value, dict):
+        raise ValueError(
+            f"{value!r} are no hours; use {otherwise}days with hours, "
+            'such as {mon-fri: ["09:00-17:00"]}'
+        )
+    return value
+
+
+def _by_days_or_always(value: object) -> object:
+    """Take `always` for None; nothing at all, which YAML has for None, must not mean it."""
+    return None if value == "always" else _by_days(value, "always, or ")
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _zone_named(name: str) -> ZoneInfo:
+    """Return a time zone by its name.
+
+    Raises:
+        ValueError: if this machine does not know it.
+    """
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:  # it is a path below a folder of zones
+        close = difflib.get_close_matches(name, available_timezones(), n=1)
+        hint = f"did you mean {close[0]}?" if close else "is its package tzdata installed?"
+        raise ValueError(f"{name!r} is no time zone that this machine knows; {hint}") from error
+
+
+Days = Annotated[str, _readable(read_days)]
+Ranges = Annotated[list[Annotated[str, _readable(read_range)]], BeforeValidator(_listed)]
+
+
+class GroupSettings(_Settings):
+    """People with the same rights."""
+
+    hours: Annotated[dict[Days, Ranges] | None, BeforeValidator(_by_days_or_always)]
+    """When they may come in; None for always. There is no default."""
+    ignore_holidays: bool = False
+    extended: bool = False
+    """Whether the door stays open longer for them."""
+
+    def group(self) -> Group:
+        """Return what the rules need."""
+        if self.hours is None:
+            return Group(None, self.extended)
+        schedule = Schedule.of(self.hours, ignore_holidays=self.ignore_holidays)
+        return Group(schedule, self.extended)
+
+
+class HoldOpenSettings(_Settings):
+    """When the door is held open for everybody."""
+
+    hours: Annotated[dict[Days, Ranges], BeforeValidator(_by_days)]
+    ignore_holidays: bool = False
+    after_first_grant: bool = True
+    """Only once somebody was let in within the hours."""
+
+    def schedule(self) -> Schedule:
+        """Return what the rules need."""
+        return Schedule.of(self.hours, ignore_holidays=self.ignore_holidays)
+
+
+class AccessSettings(_Settings):
+    """Who may come in when."""
+
+    timezone: Annotated[str, _readable(_zone_named)] | None = None
+    clock: Literal["synchronized", "trusted"] = "synchronized"
+    """Known to be right once a time server set it, or from the start."""
+    holidays: list[Annotated[str, _readable(read_holiday)]] = []
+    groups: dict[Slug, GroupSettings] = {}
+    default_group: Slug | None = None
+    hold_open: HoldOpenSettings | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> AccessSettings:
+        if self.default_group is not None and self.default_group not in self.groups:
+            raise ValueError(
+                f"default_group is {self.default_group!r}, but groups has "
+                + (", ".join(self.groups) or "none")
+            )
+        return self
+
+    def zone(self) -> ZoneInfo | None:
+        """Return the time zone, or None for the machine's."""
+        return None if self.timezone is None else _zone_named(self.timezone)
+
+    def rules(self) -> AccessRules:
+        """Return who may come in when."""
+        return AccessRules(
+            groups={name: one.group() for name, one in self.groups.items()},
+            default_group=self.default_group,
+            holidays=tuple(map(read_holiday, self.holidays)),
+            hold_open=self.hold_open.schedule() if self.hold_open else None,
+        )
+
+
 class TlsSettings(_Settings):
     """How the broker proves itself."""
 
@@ -208,6 +330,7 @@ class Settings(_Settings):
     recognition: RecognitionSettings = RecognitionSettings()
     quality: QualitySettings = QualitySettings()
     relay: RelaySettings = RelaySettings()
+    access: AccessSettings = AccessSettings()
     store: StoreSettings = StoreSettings()
     mqtt: MqttSettings = MqttSettings()
     log: Literal["debug", "info", "warning", "error"] = "info"
@@ -304,7 +427,15 @@ def parse(text: str, name: str = "configuration") -> Settings:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """A SafeLoader that refuses a key written twice instead of taking the last."""
+    """A SafeLoader that refuses a key written twice instead of taking the last.
+
+    A date is a text: what is wrong with 2026-02-30 can then be said with its path.
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  # as PyYAML declares it
+        first: [one for one in resolvers if one[0] != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -330,8 +461,10 @@ def _explain_all(errors: list[dict[str, Any]]) -> list[str]:
             close = difflib.get_close_matches(path[-1], _section(path[:-1])[1], n=1)
             hint = f"did you mean {close[0]}?" if close else "lockd knows no such setting"
             lines.append(f"{'.'.join(path)}: unknown key; {hint}")
+        elif error["type"] == "missing":
+            lines.append(f"{'.'.join(path)}: missing; it has no default")
         elif error["type"] == "value_error":
-            lines.append(f"{'.'.join(path)}: {message}")
+            lines.append(f"{'.'.join(name for name in path if name != '[key]')}: {message}")
         else:
             # A value that may be of several types is one mistake with several ways out.
             where = ".".join(_section(path)[0])
@@ -345,14 +478,19 @@ def _section(path: list[str]) -> tuple[list[str], list[str]]:
     """The part of a path that a file would show, and the keys of the section there."""
     section: type[BaseModel] | None = Settings
     shown: list[str] = []
+    named = False  # whether next comes a name that the file gives, as of a group
     for name in path:
-        if section is None or name not in section.model_fields:
+        if named:
+            named = False
+        elif section is None or name not in section.model_fields:
             break
+        else:
+            annotation = section.model_fields[name].annotation
+            kinds = [annotation, *getattr(annotation, "__args__", ())]
+            sections = [k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)]
+            section = sections[0] if sections else None
+            named = any(getattr(kind, "__origin__", None) is dict for kind in kinds)
         shown.append(name)
-        annotation = section.model_fields[name].annotation
-        kinds = [annotation, *getattr(annotation, "__args__", ())]
-        sections = [k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)]
-        section = sections[0] if sections else None
     return shown, list(section.model_fields) if section else []
 
 

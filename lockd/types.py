@@ -93,10 +93,23 @@ class Unfit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody enrolled: a stable id and the name shown to people."""
+    """Somebody enrolled.
+
+    Two of the same `id` are the same person, whatever else was changed meanwhile.
+
+    Attributes:
+        id: theirs for good.
+        name: shown to people.
+        groups: names of the groups whose rights they have.
+        valid_from: the first day on which they may come in, ISO 8601, or None.
+        valid_until: the last day, or None.
+    """
 
     id: str
     name: str
+    groups: frozenset[str] = frozenset()
+    valid_from: str | None = None
+    valid_until: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

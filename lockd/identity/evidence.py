@@ -152,8 +152,11 @@ class Evidence:
     def _recognised(self, visit: int, known: _Visit, now: float) -> Recognised | None:
         window = [vote for vote in known.votes if now - vote.t <= self._rules.window_s]
         person = window[-1].person
-        agreeing = [vote for vote in window if vote.person == person]
-        if person is None or len(agreeing) < self._rules.agree_frames:
+        if person is None:
+            return None
+        # By id: their groups may have changed between two frames.
+        agreeing = [one for one in window if one.person is not None and one.person.id == person.id]
+        if len(agreeing) < self._rules.agree_frames:
             return None
         if person.id in known.announced:
             return None

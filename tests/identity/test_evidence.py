@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -67,6 +68,12 @@ def test_the_similarity_of_a_recognition_is_the_least_of_its_frames() -> None:
         evidence.judged(1, match(ADA, similarity), t)
     verdict = evidence.judged(1, match(ADA, 0.85), 0.2)
     assert verdict == Recognised(1, ADA, 0.75)
+
+
+def test_somebody_whose_groups_change_meanwhile_is_still_one_person() -> None:
+    changed = replace(ADA, groups=frozenset({"staff"}), valid_until="2026-12-31")
+    verdicts = judged(Evidence(RULES), ADA, ADA, *[changed] * 5)
+    assert verdicts == [Recognised(1, changed, 0.9)]
 
 
 def test_votes_for_different_people_are_no_agreement() -> None:
