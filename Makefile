@@ -6,7 +6,7 @@ SHELL := /bin/bash
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: help demo test lint models clip bench bench-compare test-tflite-runtime clean \
+.PHONY: help demo test test-faults lint models clip bench bench-compare test-tflite-runtime clean \
 	setup-demo setup-test
 
 help: ## this list
@@ -15,8 +15,11 @@ help: ## this list
 demo: setup-demo ## the whole system on this computer: camera, door and broker are simulated
 	@$(BIN)/lockd demo $(ARGS)
 
-test: lint ## lint, then every test (ARGS="tests/door -x" for some)
-	$(BIN)/pytest -q $(ARGS)
+test: lint ## lint, then the tests, without the slowest faults (ARGS="tests/door -x" for some)
+	$(BIN)/pytest -q -m "not fault_slow" $(ARGS)
+
+test-faults: setup-test ## every fault that we can cause, against the real service
+	$(BIN)/pytest -q tests/faults $(ARGS)
 
 lint: setup-test ## ruff and mypy, without changing anything
 	$(BIN)/ruff check .

@@ -1,0 +1,194 @@
+"""A GPIO chip that outlives the processes which use it, as a real one does.
+
+A folder holds what the chip would: which level every line has, which process holds it
+(a lock that the kernel drops with the process), and every change of it with its time. A
+line whose process was killed keeps its level until the next process claims it.
+
+    pins          one line of text for each change, in order, of all processes
+    level-N       the level of line N
+    held-N        locked by the process that has claimed line N
+    faults.json   {"17": {"1": "raise"}}: what goes wrong when line 17 is driven high
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gpiozero.pins.mock import MockFactory, MockPin
+
+HANG_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that happened to a line.
+
+    Attributes:
+        t: monotonic seconds, the same clock in every process.
+        pid: of the process that did it.
+        pin: BCM number.
+        what: ``claimed`` (became an output), ``level``, ``refused`` (the driver failed)
+            or ``released`` (became an input).
+        level: 0 or 1, asked for if it was refused.
+    """
+
+    t: float
+    pid: int
+    pin: int
+    what: str
+    level: int
+
+
+class Board:
+    """The chip, as seen from outside and from the process that drives it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+
+    def level(self, pin: int) -> int | None:
+        """The level of a line, or None if nobody ever gave it one."""
+        try:
+            return int((self.folder / f"level-{pin}").read_text() or "0")
+        except FileNotFoundError:
+            return None
+
+    def note(self, pin: int, what: str, level: int) -> None:
+        """Write a change down; it survives whatever becomes of this process."""
+        if what in ("claimed", "level"):
+            self._write(f"level-{pin}", str(level), os.O_TRUNC)
+        line = f"{time.monotonic():.6f} {os.getpid()} {pin} {what} {level}\n"
+        self._write("pins", line, os.O_APPEND)
+
+    def changes(self, pin: int) -> list[Change]:
+        """Everything that happened to a line, oldest first."""
+        try:
+            lines = (self.folder / "pins").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        found = []
+        for line in lines:
+            t, pid, number, what, level = line.split()
+            if int(number) == pin:
+                found.append(Change(float(t), int(pid), pin, what, int(level)))
+        return found
+
+    def spoil(self, pin: int, level: int, how: str) -> None:
+        """From now on driving the line to this level will ``raise`` or ``hang``."""
+        temporary = self.folder / "faults.new"
+        temporary.write_text(json.dumps({str(pin): {str(level): how}}))
+        temporary.rename(self.folder / "faults.json")
+
+    def mend(self) -> None:
+        """No line fails any more."""
+        (self.folder / "faults.json").unlink(missing_ok=True)
+
+    def obey_faults(self, pin: int, level: int) -> None:
+        """Do what `spoil` asked for."""
+        try:
+            faults = json.loads((self.folder / "faults.json").read_text())
+        except FileNotFoundError:
+            return
+        how = faults.get(str(pin), {}).get(str(level))
+        if how == "raise":
+            self.note(pin, "refused", level)
+            raise OSError(5, "the GPIO chip does not answer")
+        if how == "hang":
+            self.note(pin, "refused", level)
+            end = time.monotonic() + HANG_S
+            while time.monotonic() < end and (self.folder / "faults.json").exists():
+                time.sleep(0.01)
+
+    def lose_power(self) -> None:
+        """Every line becomes an input again; its resistor pulls it to level 0."""
+        for file in self.folder.glob("level-*"):
+            pin = int(file.name.partition("-")[2])
+            if self.level(pin):
+                self.note(pin, "level", 0)
+            file.unlink()
+
+    def hold(self, pin: int) -> int:
+        """Claim a line, as the kernel lets one process do; keep what is returned.
+
+        Raises:
+            OSError: if another process has it.
+        """
+        handle = os.open(self.folder / f"held-{pin}", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)
+            raise OSError(16, "GPIO busy") from None
+        return handle
+
+    def _write(self, name: str, text: str, flag: int) -> None:
+        # One write each: a process may be killed between any two.
+        handle = os.open(self.folder / name, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | flag, 0o600)
+        try:
+            os.write(handle, text.encode())
+        finally:
+            os.close(handle)
+
+
+def factory_on(board: Board) -> type[MockFactory]:
+    """Return a class to stand in for gpiozero's MockFactory, with its pins on a board."""
+
+    class BoardPin(MockPin):  # type: ignore[misc]
+        """A line of the board; becomes an output at the wanted level in one step."""
+
+        _held: int | None = None
+
+        def output_with_state(self, state: bool) -> None:
+            if self._held is None:
+                self._held = board.hold(self._number)
+            board.obey_faults(self._number, int(state))
+            self._function = "output"
+            self._state = bool(state)
+            board.note(self._number, "claimed", int(state))
+
+        def close(self) -> None:
+            super().close()
+            if self._held is not None:
+                os.close(self._held)
+                self._held = None
+
+        def _set_function(self, value: str) -> None:
+            was = self._function
+            if value == "output" and was != "output":
+                # What gpiozero's own pins do: an output first, its level afterwards.
+                self.output_with_state(False)
+                return
+            super()._set_function(value)
+            if was == "output":
+                board.note(self._number, "released", int(self._state))
+
+        def _set_pull(self, value: str) -> None:
+            super()._set_pull(value)
+            outside = board.level(self._number)
+            if outside is not None:
+                self.drive(outside)
+
+        def _set_state(self, value: Any) -> None:
+            if self._function == "output" and bool(value) != self._state:
+                board.obey_faults(self._number, int(value))
+                board.note(self._number, "level", int(value))
+            super()._set_state(value)
+
+        def drive(self, level: int) -> None:
+            """Something outside gives an input its level."""
+            if level:
+                self.drive_high()
+            else:
+                self.drive_low()
+
+    class BoardFactory(MockFactory):  # type: ignore[misc]
+        def __init__(self, revision: str | None = None, pin_class: Any = BoardPin) -> None:
+            super().__init__(revision, pin_class)
+
+    return BoardFactory

@@ -1,0 +1,146 @@
+"""What the board and the service wrote down, and what must hold of it, always.
+
+never open for nobody   the relay is on only while, or just after, somebody who is
+                        enrolled stood before the camera, and the service says so
+never left on           no longer in one go than it may
+never pulsed            the line becomes an output, and is given back, locked
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.faults.board import Change
+
+SEEN_BEFORE_S = 4.0
+"""How long ago somebody may have left the picture when the door opens for them."""
+TOLD_WITHIN_S = 3.0
+"""How long after the relay the log may tell of it: the door comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the camera showed, from `t` until the next one."""
+
+    t: float
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the service's log."""
+
+    t: float
+    pid: int
+    level: str
+    thread: str
+    text: str
+
+    @property
+    def event(self) -> dict[str, Any] | None:
+        """The event that the line tells of, if it does."""
+        if not self.text.startswith("{'schema'"):
+            return None
+        event: dict[str, Any] = ast.literal_eval(self.text)
+        return event
+
+
+def read_journal(file: Path) -> list[Line]:
+    """Everything that every process of the service logged, in order."""
+    try:
+        text = file.read_text("utf-8")
+    except FileNotFoundError:
+        return []
+    # A process that was killed may have left the last line unfinished.
+    whole = [line for line in text.split("\n") if line.startswith("{") and line.endswith("}")]
+    return [Line(**json.loads(line)) for line in whole]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The relay was on.
+
+    Attributes:
+        pid: of the process that switched it on.
+        on: when; monotonic seconds.
+        off: when it was switched off, or claimed locked; None if it is still on.
+    """
+
+    pid: int
+    on: float
+    off: float | None
+
+    def seconds(self, now: float) -> float:
+        """How long it was on, up to now if it still is."""
+        return (now if self.off is None else self.off) - self.on
+
+
+def openings(changes: Iterable[Change], active: int = 1) -> list[Opening]:
+    """The times when a line was at its active level, whichever process it had."""
+    found: list[Opening] = []
+    for change in changes:
+        is_open = bool(found) and found[-1].off is None
+        if change.what == "level" and change.level == active and not is_open:
+            found.append(Opening(change.pid, change.t, None))
+        elif change.what in ("level", "claimed") and change.level != active and is_open:
+            found[-1] = Opening(found[-1].pid, found[-1].on, change.t)
+    return found
+
+
+def complaints(
+    changes: Sequence[Change],
+    journal: Sequence[Line],
+    shown: Sequence[Shown],
+    *,
+    enrolled: Sequence[str],
+    longest_s: float,
+    now: float,
+    killed: Sequence[int] = (),
+    active: int = 1,
+) -> list[str]:
+    """Everything that should never have happened to the relay, in words.
+
+    Args:
+        changes: of the relay's line.
+        journal: what the service logged.
+        shown: what the camera showed.
+        enrolled: whom the door is there for.
+        longest_s: the longest that the relay may have been on in one go.
+        now: monotonic seconds.
+        killed: processes that may have ended between opening and saying so.
+        active: the level that unlocks.
+    """
+    wrong = []
+    for change in changes:
+        if change.what in ("claimed", "released") and change.level == active:
+            wrong.append(f"{change.what} unlocked: {change}")
+    told = [
+        (line.t, line.pid)
+        for line in journal
+        if line.event is not None and line.event["type"] == "access_granted"
+    ]
+    for one in openings(changes, active):
+        if one.seconds(now) > longest_s:
+            wrong.append(f"on for {one.seconds(now):.2f} s instead of {longest_s:g}: {one}")
+        if one.pid not in killed and not any(
+            pid == one.pid and -0.1 < t - one.on < TOLD_WITHIN_S for t, pid in told
+        ):
+            wrong.append(f"on without a grant in the log: {one}")
+        if not set(seen_before(one.on, shown)) & set(enrolled):
+            wrong.append(f"on for {seen_before(one.on, shown)}: {one}")
+    return wrong
+
+
+def seen_before(t: float, shown: Sequence[Shown]) -> list[str]:
+    """Who was before the camera then, or shortly before."""
+    seen = []
+    for index, one in enumerate(shown):
+        end = shown[index + 1].t if index + 1 < len(shown) else float("inf")
+        if one.t <= t and end >= t - SEEN_BEFORE_S:
+            seen.append(one.who)
+    return seen

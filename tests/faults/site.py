@@ -1,0 +1,324 @@
+"""A door with everything around it, all of it real but the relay's board."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as mqtt
+import yaml
+from paho.mqtt.enums import CallbackAPIVersion
+
+from tests.conftest import PHOTOS, ROOT, SCENES, Mosquitto, eventually, free_port
+from tests.faults.board import Board
+from tests.faults.manager import Manager, Unit
+from tests.faults.proxy import Proxy
+from tests.faults.records import Line, Shown, complaints, openings, read_journal
+from tests.faults.service import control_address
+from tests.porch import StreamCamera, filmed, porch
+
+RELAY = 17
+KNOWN, STRANGER, NOBODY = "Barack Obama", "stranger", "nobody"
+PICTURES = {
+    KNOWN: PHOTOS / "barack-obama.jpg",
+    STRANGER: PHOTOS / "eileen-collins.jpg",
+    NOBODY: SCENES / "coffee.jpg",
+}
+OPEN_S = 0.8
+LATE_S = 1.0
+"""How late a busy machine may switch the relay off."""
+_FILMED: dict[str, list[bytes]] = {}
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "door": {"id": "front", "open_s": OPEN_S},
+    "relay": {"factory": "mock", "pin": RELAY},
+    "camera": {
+        "open_timeout_s": 1.0,
+        "read_timeout_s": 1.0,
+        "retry_first_s": 0.1,
+        "retry_longest_s": 0.3,
+    },
+    "recognition": {
+        "threads": 1,
+        "profile": "light",
+        "visit_gap_s": 0.4,
+        "stranger_frames": 4,
+        "stranger_after_s": 0.3,
+        "rejudge_s": 0.2,
+    },
+}
+
+
+def film_of(who: str) -> list[bytes]:
+    """What the camera gives while somebody is before it."""
+    if who not in _FILMED:
+        _FILMED[who] = filmed(porch(PICTURES[who]))
+    return _FILMED[who]
+
+
+def merged(*layers: dict[str, Any]) -> dict[str, Any]:
+    """Sections of settings, later ones over earlier ones, key by key."""
+    result: dict[str, Any] = {}
+    for layer in layers:
+        for name, section in layer.items():
+            result[name] = {**result.get(name, {}), **section}
+    return result
+
+
+class Listener:
+    """A subscriber who never misses anything while it is connected, and connects again."""
+
+    def __init__(self, port: int) -> None:
+        self.heard: list[tuple[str, bytes, bool]] = []
+        self.subscriptions = 0
+        self.client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        self.client.reconnect_delay_set(1, 1)
+        self.client.on_connect = lambda *_: self.client.subscribe("#", qos=1)
+        self.client.on_subscribe = self._subscribed
+        self.client.on_message = self._hear
+        self.client.connect_async("127.0.0.1", port)
+        self.client.loop_start()
+        eventually(lambda: self.subscriptions)
+
+    def events(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """What was published on the door's topic of events, each as often as it came."""
+        told = [json.loads(p) for topic, p, _ in list(self.heard) if topic.endswith("/events")]
+        return [event for event in told if kind in (None, event["type"])]
+
+    def state(self) -> dict[str, Any]:
+        """The door's state as last published."""
+        states = [json.loads(p) for topic, p, _ in list(self.heard) if topic.endswith("/state")]
+        return states[-1] if states else {}
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+    def _subscribed(self, *_: Any) -> None:
+        self.subscriptions += 1
+
+    def _hear(self, _client: Any, _data: Any, message: mqtt.MQTTMessage) -> None:
+        self.heard.append((message.topic, message.payload, message.retain))
+
+
+class Site:
+    """One door.
+
+    Attributes:
+        longest_s: the longest that the relay may have been on in one go; a test whose
+            fault takes the service's guard away raises it to what the manager needs.
+        forgiven: processes that were killed, and so may have left things unsaid.
+    """
+
+    def __init__(self, people: Path | None, unit: dict[str, Any] | None = None, **sections: Any):
+        self.folder = Path(tempfile.mkdtemp(prefix="lockd-"))
+        self.board = Board(self.folder / "board")
+        self.broker = Mosquitto(self.folder, free_port())
+        self.broker.start()
+        self.proxy = Proxy(self.broker.port)
+        self.listener = Listener(self.broker.port)
+        self.shown: list[Shown] = []
+        self.camera = StreamCamera(film_of(NOBODY), fps=12)
+        self.show(NOBODY)
+        self.state = self.folder / "state"
+        if people is not None:
+            shutil.copytree(people, self.state)
+        self.file = self.folder / "lockd.yaml"
+        self.sections: dict[str, Any] = merged(
+            SETTINGS,
+            {
+                "camera": {"source": self.camera.url},
+                "store": {"folder": str(self.state)},
+                "mqtt": {"host": "127.0.0.1", "port": self.proxy.port, "keepalive_s": 5},
+            },
+            sections,
+        )
+        self.configure()
+        launcher = [sys.executable, "-m", "tests.faults.service", str(self.board.folder)]
+        config = ["--config", str(self.file)]
+        self.manager = Manager(
+            Unit(
+                start=[*launcher, "run", *config],
+                stop_post=[*launcher, "relay-safe", *config],
+                environment={"PYTHONPATH": str(ROOT)},
+                **(unit or {}),
+            ),
+            self.folder / "log",
+        )
+        self.longest_s = OPEN_S + LATE_S
+        self.forgiven: list[int] = []
+
+    # What a test does
+
+    def configure(self, **sections: Any) -> None:
+        """Write the configuration, with some settings changed."""
+        self.sections = merged(self.sections, sections)
+        self.file.write_text(yaml.safe_dump(self.sections))
+
+    def show(self, who: str) -> None:
+        """From now on this is before the camera."""
+        self.shown.append(Shown(time.monotonic(), who))
+        self.camera.show(film_of(who))
+
+    def start(self) -> None:
+        """Start the service and wait until it is ready, and has told so."""
+        ready = self.manager.count("running")
+        self.manager.start()
+        self.await_ready(ready)
+
+    def await_ready(self, before: int) -> None:
+        """Wait until the service has become ready more often than before."""
+        eventually(lambda: self.manager.count("running") > before, 30)
+
+    def order(self, do: str, **values: Any) -> Any:
+        """Have something done inside the service's process."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
+            caller.connect(control_address(self.board.folder))
+            caller.sendall(json.dumps({"do": do, **values}).encode())
+            answer = json.loads(b"".join(iter(lambda: caller.recv(65536), b"")))
+        assert not (isinstance(answer, dict) and "error" in answer), answer
+        return answer
+
+    def kill(self, number: int) -> None:
+        """Kill the service; what it had no time to say is forgiven."""
+        self.forgiven.append(self.manager.pid)
+        self.manager.kill(number)
+
+    def lose_power(self) -> None:
+        """Service, manager, broker and board are gone at once; the board wakes up locked."""
+        self.forgiven.append(self.manager.pid)
+        self.proxy.cut()
+        self.manager.lose_power()
+        self.broker.stop()
+        self.board.lose_power()
+
+    def restart_broker(self) -> None:
+        """Start the broker again, and the subscriber before the service."""
+        self.proxy.cut()
+        subscriptions = self.listener.subscriptions
+        self.broker.start()
+        eventually(lambda: self.listener.subscriptions > subscriptions)
+        self.proxy.join()
+
+    # What it sees
+
+    def journal(self) -> list[Line]:
+        return read_journal(self.board.folder / "journal")
+
+    def logged(self, text: str) -> bool:
+        return any(text in line.text for line in self.journal())
+
+    def events(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """The events that the service's log tells of."""
+        told = [line.event for line in self.journal() if line.event is not None]
+        return [event for event in told if kind in (None, event["type"])]
+
+    def is_open(self) -> bool:
+        return self.board.level(RELAY) == 1
+
+    def await_open(self) -> None:
+        eventually(self.is_open)
+
+    def await_locked(self) -> None:
+        eventually(lambda: not self.is_open())
+
+    def await_event(self, kind: str, more_than: int = 0) -> dict[str, Any]:
+        """Wait until the subscriber has heard of more of these than that; return the last."""
+        found: list[dict[str, Any]] = eventually(
+            lambda: one if len(one := self.listener.events(kind)) > more_than else None, 30
+        )
+        return found[-1]
+
+    def hear(self, kind: str) -> Callable[[], dict[str, Any]]:
+        """Remember how many of these were heard; the answer waits for one more."""
+        before = len(self.listener.events(kind))
+        return lambda: self.await_event(kind, before)
+
+    # What must hold
+
+    def let_in(self) -> None:
+        """Somebody enrolled comes, is let in, and the door locks behind them."""
+        openings_before = len(self._openings())
+        granted = self.hear("access_granted")
+        self._come_until(lambda: len(self._openings()) > openings_before)
+        assert granted()["person"] == KNOWN
+        self.show(NOBODY)
+        self.await_locked()
+
+    def turn_away(self) -> None:
+        """A stranger comes, is told of, and leaves."""
+        stranger = self.hear("stranger")
+        self.show(STRANGER)
+        stranger()
+        self.show(NOBODY)
+
+    def judge(self) -> None:
+        """Check the relay's whole log, and that every event has arrived."""
+        wrong = complaints(
+            self.board.changes(RELAY),
+            self.journal(),
+            self.shown,
+            enrolled=[KNOWN],
+            longest_s=self.longest_s,
+            now=time.monotonic(),
+            killed=self.forgiven,
+        )
+        assert wrong == []
+        eventually(lambda: not self.missing())
+
+    def missing(self) -> list[dict[str, Any]]:
+        """The events that the service logged and nobody has heard."""
+        heard = {event["id"] for event in self.listener.events()}
+        return [event for event in self.events() if event["id"] not in heard]
+
+    def end(self) -> None:
+        """Stop the service; it must lock, say goodbye and leave in time."""
+        before = time.monotonic()
+        assert self.manager.stop() == 0
+        assert time.monotonic() - before < 5
+        assert not self.is_open()
+        self.await_event("service_stopped")
+        self.judge()
+
+    def story(self) -> str:
+        """Everything that was written down, in order of time: for whoever has to understand it."""
+        lines = [(one.t, f"{one.level} {one.thread}: {one.text}") for one in self.journal()]
+        lines += [(one.t, f"MANAGER {one.what} {one.detail}") for one in list(self.manager.notes)]
+        lines += [(one.t, f"PIN {one}") for one in self.board.changes(RELAY)]
+        lines += [(one.t, f"CAMERA shows {one.who}") for one in self.shown]
+        begun = self.shown[0].t
+        told = "\n".join(f"{t - begun:8.3f} {text}" for t, text in sorted(lines))
+        log = self.folder / "log"
+        return f"{told}\n{log.read_text() if log.exists() else ''}"
+
+    def close(self) -> None:
+        self.manager.close()
+        self.camera.close()
+        self.proxy.cut()
+        self.listener.close()
+        self.broker.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _openings(self) -> list[Any]:
+        return openings(self.board.changes(RELAY))
+
+    def _come_until(self, done: Callable[[], bool]) -> None:
+        """Somebody enrolled stands there, and steps back and comes again if nothing happens."""
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            self.show(KNOWN)
+            try:
+                eventually(done, 2.5)
+            except AssertionError:
+                self.show(NOBODY)
+                time.sleep(1.0)
+            else:
+                return
+        raise AssertionError("nobody was let in within 30 s")

@@ -1,0 +1,141 @@
+"""The service is killed, stopped, stuck or asked to end, at the worst of times."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+from tests.conftest import eventually
+from tests.faults.records import openings
+from tests.faults.site import KNOWN, LATE_S, NOBODY, OPEN_S, RELAY, Site
+
+Sites = Callable[..., Site]
+RESTART_S = 8.0
+"""What a busy machine takes to start Python twice, for relay-safe and for the service."""
+
+
+def opened(site: Site) -> None:
+    """Somebody has just been let in."""
+    site.show(KNOWN)
+    site.await_open()
+    site.show(NOBODY)
+
+
+def test_killed_while_the_relay_is_on(sites: Sites) -> None:
+    site = sites(door={"open_s": 60})
+    site.start()
+    opened(site)
+    site.kill(signal.SIGKILL)
+    site.longest_s = RESTART_S
+    site.await_locked()  # by relay-safe: the service had a minute left
+    assert site.manager.count("started") == 1
+    site.await_ready(1)
+    opened(site)
+    site.end()
+
+
+def test_stopped_for_longer_than_the_watchdog_waits(sites: Sites) -> None:
+    site = sites(unit={"watchdog_s": 1.5, "abort_s": 0.3})
+    site.start()
+    opened(site)
+    site.kill(signal.SIGSTOP)
+    site.await_locked()
+    # A stopped process does not even die of SIGABRT.
+    assert [one.detail for one in site.manager.notes if one.what == "signal"] == [
+        "SIGABRT",
+        "SIGKILL",
+    ]
+    site.await_ready(1)
+    site.let_in()
+    site.longest_s = 1.5 + 0.3 + RESTART_S
+    site.end()
+
+
+def test_stopped_for_less_than_the_watchdog_waits(site: Site) -> None:
+    lives = site.manager.count("started")
+    opened(site)
+    site.manager.kill(signal.SIGSTOP)
+    time.sleep(1.0)
+    site.manager.kill(signal.SIGCONT)
+    went_on = time.monotonic()
+    site.await_locked()
+    assert time.monotonic() - went_on < LATE_S
+    site.let_in()
+    assert site.manager.count("started") == lives
+    site.longest_s, usual = 1.0 + OPEN_S + LATE_S, site.longest_s
+    site.judge()
+    site.longest_s = usual
+
+
+def test_the_main_loop_is_stuck_while_the_relay_is_on(site: Site) -> None:
+    lives = site.manager.count("started")
+    opened(site)
+    site.order("stick", seconds=OPEN_S + 1.0)
+    site.await_locked()  # by the guard, in time: `judge` knows how long it may be on
+    site.let_in()
+    site.judge()
+    assert site.manager.count("started") == lives
+
+
+def test_the_main_loop_is_stuck_for_good(sites: Sites) -> None:
+    site = sites(unit={"watchdog_s": 1.5})
+    site.start()
+    opened(site)
+    site.forgiven.append(site.manager.pid)
+    site.order("stick", seconds=600)
+    site.await_ready(1)
+    assert site.manager.count("watchdog") == 1
+    site.let_in()
+    site.end()
+
+
+def test_asked_to_end_while_the_relay_is_on(sites: Sites) -> None:
+    site = sites(door={"open_s": 60})
+    site.start()
+    opened(site)
+    asked = time.monotonic()
+    site.manager.kill(signal.SIGTERM)
+    eventually(lambda: site.manager.count("ended"))
+    assert time.monotonic() - asked < 5
+    assert site.manager.main is not None
+    (opening,) = openings(site.board.changes(RELAY))
+    assert opening.off is not None
+    assert opening.off - asked < LATE_S  # the service itself, before anything else
+    site.await_ready(1)
+    assert site.manager.count("died") == 0, "it said that it was stopping"
+    site.longest_s = 5
+    site.end()
+
+
+def test_everything_loses_its_power_while_the_relay_is_on(sites: Sites) -> None:
+    site = sites(door={"open_s": 60})
+    site.start()
+    site.proxy.cut()
+    granted = site.hear("access_granted")
+    opened(site)
+    eventually(lambda: site.events("access_granted"))
+    site.longest_s = RESTART_S
+    site.lose_power()
+    site.await_locked()
+    site.restart_broker()
+    site.start()
+    granted()  # the event of before
+    opened(site)
+    site.end()
+
+
+def test_a_second_service_on_the_same_line_and_store(site: Site) -> None:
+    second = subprocess.run(
+        site.manager.unit.start,
+        env={**site.manager.environment(), "NOTIFY_SOCKET": ""},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert second.returncode == 7
+    assert "GPIO busy" in second.stderr
+    site.let_in()
+    site.judge()
