@@ -28,7 +28,8 @@ from lockd.adapters.strike import Strike, open_relay
 from lockd.adapters.systemd import Notifier
 from lockd.clock import Clock, RealClock, RecordedClock
 from lockd.config import Settings
-from lockd.door.machine import Command, DoorMachine, Release
+from lockd.door.events import Command, Granted, Lock, Release, ShutDown, Tick
+from lockd.door.machine import DoorMachine
 from lockd.errors import PinError, StoreError
 from lockd.identity.evidence import Recognised, Stranger, Verdict
 from lockd.identity.gallery import Gallery
@@ -176,7 +177,7 @@ class Service:
         """Let the door act on what fell due up to now, at the time it did."""
         while (deadline := self._door.next_deadline) is not None and deadline <= now:
             self._clock.advance(deadline)
-            self._obey(self._door.tick(deadline))
+            self._obey(self._door.handle(Tick(), deadline))
         self._clock.advance(now)
 
     def _act(self, verdict: Verdict) -> None:
@@ -184,7 +185,7 @@ class Service:
         now = self._clock.now()
         match verdict:
             case Recognised(visit, person, similarity):
-                self._obey(self._door.granted(now))
+                self._obey(self._door.handle(Granted(), now))
                 self._emit(
                     EventType.ACCESS_GRANTED,
                     person=person.name,
@@ -202,7 +203,7 @@ class Service:
             try:
                 if isinstance(command, Release):
                     self._strike.release(command.seconds)
-                else:
+                elif isinstance(command, Lock):
                     self._strike.lock()
             except PinError as error:
                 log.critical("%s", error)
@@ -315,7 +316,7 @@ class Service:
             self._pass_time(self._clock.now())
 
     def _lock_for_good(self) -> None:
-        self._obey(self._door.shut_down())
+        self._obey(self._door.handle(ShutDown(), self._clock.now()))
         self._notifier.stopping()
 
     def _say_goodbye(self) -> None:

@@ -1,97 +1,355 @@
-"""The door's decisions."""
+"""The door's decisions, beyond what tests/scenarios tells."""
 
 from __future__ import annotations
 
+import math
+import random
+from collections.abc import Callable
+from typing import Any
+
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from lockd.door.machine import DoorMachine, DoorRules, Lock, Release, State
+from lockd.door.events import (
+    LONGEST_S,
+    Announce,
+    Command,
+    Denied,
+    DoorEvent,
+    DoorRules,
+    Exit,
+    Fault,
+    FaultOver,
+    Granted,
+    HoldOpen,
+    Leaf,
+    LiftLockDown,
+    Lock,
+    LockDown,
+    LockNow,
+    LockOut,
+    Memory,
+    Notice,
+    Refusal,
+    Refuse,
+    Release,
+    Relock,
+    Remember,
+    Schedule,
+    ShutDown,
+    State,
+    Tamper,
+    Tick,
+    Unlock,
+)
+from lockd.door.machine import DoorMachine
+from lockd.door.passage import _ACTIONS, _CONDITIONS, TABLE, TIMERS, Passage
+from lockd.messages import EventType
 
-RULES = DoorRules(open_s=5.0, longest_s=12.0)
+RELEASING = {State.UNLOCKING, State.OPEN, State.HOLD_OPEN}
 
 
-def test_a_grant_releases_the_strike_for_its_time() -> None:
-    door = DoorMachine(RULES)
+# What must hold in every history
+
+
+class Watched:
+    """A machine with a strike, which checks after every event what must always hold."""
+
+    def __init__(self, rules: DoorRules, **start: Any) -> None:
+        self.rules = rules
+        self.door = DoorMachine(rules, **start)
+        self.now = float(start.get("now", 0.0))
+        self.on_since: float | None = None
+        self.on_until = -math.inf
+        self.off_since = -math.inf
+        self.asked_at = -math.inf
+        self.asked_s = 0.0
+        self.log: list[tuple[float, str]] = []
+
+    def handle(self, event: DoorEvent, now: float) -> list[Command]:
+        assert now >= self.now
+        if self.on_since is not None and self.on_until <= now:
+            self._switch_off(min(now, self.on_until))  # the strike's own guard
+        self.now = now
+        if isinstance(event, Granted | Exit | Unlock):
+            self.asked_at = now
+            extended = isinstance(event, Granted) and event.extended
+            self.asked_s = self.rules.extended_open_s if extended else self.rules.open_s
+        commands = self.door.handle(event, now)
+        for command in commands:
+            self._obey(command)
+        self._check(commands)
+        return commands
+
+    def _obey(self, command: Command) -> None:
+        if isinstance(command, Release):
+            assert 0 < command.seconds <= LONGEST_S
+            if self.on_since is None:
+                assert self.now >= self.off_since + self.rules.pulse_gap_s - 1e-9, "chatters"
+                self.on_since = self.now
+            self.on_until = self.now + command.seconds
+            assert self.on_until <= self.on_since + self.rules.longest_s + 1e-9, "too long"
+            self._must_be_wanted()
+        elif isinstance(command, Lock) and self.on_since is not None:
+            self._switch_off(self.now)
+
+    def _switch_off(self, now: float) -> None:
+        self.on_since = None
+        self.off_since = now
+
+    def _must_be_wanted(self) -> None:
+        """Nothing is released but for somebody who asked just now, or to hold the door open."""
+        if self.door.state is State.HOLD_OPEN:
+            return
+        assert self.now - self.asked_at <= self.asked_s + self.rules.pulse_gap_s, "for nobody"
+
+    def _check(self, commands: list[Command]) -> None:
+        door = self.door
+        assert door.released == (self.on_since is not None), "it mistakes the strike"
+        if door.released:
+            assert door._passage.state in RELEASING
+            assert not door.fault
+            assert door.next_deadline is not None
+            assert door.next_deadline <= self.on_until + 1e-9
+        if door.next_deadline is not None:
+            assert door.next_deadline > self.now, "time does not pass"
+        if door.leaf_open:
+            assert door._passage.state in {State.OPEN, State.HELD, State.FORCED, State.HOLD_OPEN}
+        kinds = [type(one) for one in commands]
+        if Refuse in kinds:
+            assert Release not in kinds[kinds.index(Refuse) :], "refused and released"
+        if Lock in kinds:
+            assert Release not in kinds[: kinds.index(Lock)], "a glitch"
+        if door.locked_down and door.released:
+            # Somebody left by the exit button.
+            assert self.now - self.asked_at <= LONGEST_S + self.rules.pulse_gap_s
+
+
+def any_event(dice: random.Random) -> DoorEvent:
+    makers: list[Callable[[], DoorEvent]] = [
+        lambda: Granted(dice.random() < 0.3),
+        Denied,
+        Exit,
+        lambda: Leaf(dice.random() < 0.5),
+        lambda: Leaf(dice.random() < 0.5),
+        Unlock,
+        LockNow,
+        LockDown,
+        LiftLockDown,
+        lambda: HoldOpen(dice.choice([-1.0, 0.0, 3.0, 100.0, math.inf, math.nan])),
+        lambda: Schedule(dice.random() < 0.5, dice.random() < 0.5),
+        lambda: Tamper(dice.random() < 0.5),
+        lambda: Fault("no such line"),
+        FaultOver,
+        Tick,
+        Tick,
+        Tick,
+    ]
+    return dice.choice(makers)()
+
+
+def any_rules(dice: random.Random) -> DoorRules:
+    return DoorRules(
+        open_s=dice.choice([0.5, 5.0, 60.0]),
+        extended_open_s=dice.choice([0.5, 15.0, 60.0]),
+        pulse_gap_s=dice.choice([0.1, 0.5, 10.0]),
+        relock=dice.choice(list(Relock)),
+        held_s=dice.choice([0.0, 2.0, 30.0]),
+        forced_alarm=dice.random() < 0.8,
+        forced_grace_s=dice.choice([0.0, 1.0]),
+        anti_tailgate=dice.random() < 0.3,
+        exit_releases=dice.random() < 0.7,
+        tamper_locks_down=dice.random() < 0.5,
+        hold_open_longest_s=dice.choice([0.0, 200.0]),
+        lock_out=LockOut(dice.choice([0, 1, 3]), 60.0, 20.0, 40.0),
+    )
+
+
+def any_wait(dice: random.Random, door: DoorMachine, now: float) -> float:
+    deadline = door.next_deadline
+    waits = [0.0, dice.uniform(0, 1), dice.uniform(0, 40), dice.uniform(0, 3000)]
+    if deadline is not None:
+        waits += [deadline - now, max(0.0, deadline - now - 1e-6), deadline - now + 1e-6]
+    return dice.choice(waits)
+
+
+HISTORIES, BATCHES = 12_000, 8
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_whatever_happens_the_strike_is_on_only_when_it_may_be(batch: int) -> None:
+    for number in range(batch, HISTORIES, BATCHES):
+        dice = random.Random(number)
+        memory = Memory(dice.random() < 0.2, dice.randrange(4), dice.uniform(-5, 90), 10.0)
+        leaf = dice.choice([None, False, True])
+        now = dice.uniform(0, 1e6)
+        watched = Watched(any_rules(dice), memory=memory, leaf_open=leaf, now=now)
+        for _ in range(dice.randrange(1, 40)):
+            now += any_wait(dice, watched.door, now)
+            watched.handle(any_event(dice), now)
+        watched.handle(ShutDown(), now)
+        assert watched.on_since is None
+        assert watched.door.next_deadline is None or watched.door._denials.until is not None
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_nobody_can_shut_staff_out_for_good(seed: int) -> None:
+    dice = random.Random(seed)
+    rules = DoorRules(lock_out=LockOut(denials=2, within_s=60, lasts_s=30, rest_s=60))
+    door, now, out_s, last = DoorMachine(rules), 0.0, 0.0, 0.0
+    while now < 3600:
+        now += dice.uniform(0, 10)
+        if door.state is State.LOCKED_OUT:
+            out_s += now - last
+        last = now
+        door.handle(Denied(), now)
+        if dice.random() < 0.05:  # the power fails
+            memory = door.memory(now).aged(dice.uniform(0, 5))
+            door = DoorMachine(rules, memory=memory, now=now)
+    assert out_s / now < 0.45  # 30 of 90 s, and what the steps of this test blur
+
+
+def test_a_waiting_release_is_dropped_if_nobody_can_be_waiting_any_more() -> None:
+    door = DoorMachine(DoorRules(open_s=5, pulse_gap_s=10))
+    door.handle(Granted(), 0)
+    door.handle(LockNow(), 1)
+    assert door.handle(Granted(), 2) == []  # it may be released at 11
+    assert door.handle(Tick(), 30) == []  # the machine stood still meanwhile
     assert door.state is State.LOCKED
-    assert door.granted(100.0) == [Release(5.0)]
+
+
+def test_the_leaf_that_stands_open_at_the_start_is_watched_not_an_alarm() -> None:
+    door = DoorMachine(DoorRules(held_s=30), leaf_open=True, now=5)
     assert door.state is State.OPEN
-    assert door.next_deadline == 105.0
+    assert door.next_deadline == 35
+    assert door.handle(Tick(), 35) == [Announce(Notice.DOOR_HELD)]
 
 
-def test_it_locks_at_the_deadline_and_not_before() -> None:
-    door = DoorMachine(RULES)
-    door.granted(100.0)
-    assert door.tick(104.999) == []
-    assert door.tick(105.0) == [Lock()]
+def test_a_contact_that_is_stuck_open_keeps_nobody_out() -> None:
+    door = DoorMachine(DoorRules(), leaf_open=True)
+    for t in (10, 100, 200, 1000):
+        assert Release(5.0) in door.handle(Granted(), t)
+
+
+# Lock-out, lock-down and restarts
+
+
+def test_what_it_remembers_goes_on_after_a_restart() -> None:
+    rules = DoorRules(lock_out=LockOut(denials=2, lasts_s=30, rest_s=60))
+    door = DoorMachine(rules)
+    door.handle(Denied(), 0)
+    assert door.memory(0) == Memory(denials=1)
+    assert door.handle(Denied(), 1)[-1] == Remember()
+    door.handle(LockDown(), 2)
+    memory = door.memory(11)
+    assert memory == Memory(locked_down=True, denials=0, locked_out_s=20, rest_s=60)
+    again = DoorMachine(rules, memory=memory.aged(5), now=0)
+    assert again.state is State.LOCKED_DOWN
+    again.handle(LiftLockDown(), 1)
+    assert again.state is State.LOCKED
+    later = DoorMachine(rules, memory=door.memory(11).aged(25), now=0)
+    assert later.memory(0) == Memory(locked_down=True, rest_s=55)
+
+
+@pytest.mark.parametrize("seconds", [-1e9, 1e9])
+def test_a_clock_that_jumps_over_a_restart_locks_nobody_out_for_longer(seconds: float) -> None:
+    rules = DoorRules(lock_out=LockOut(denials=1, lasts_s=30, rest_s=60))
+    memory = Memory(locked_out_s=1e12, rest_s=1e12).aged(seconds)
+    door = DoorMachine(rules, memory=memory, now=0)
+    door.handle(Tick(), 31)
     assert door.state is State.LOCKED
-    assert door.tick(106.0) == []
+    door.handle(Tick(), 91)
+    assert Announce(Notice.LOCKED_OUT, "30 s") in door.handle(Denied(), 92)
 
 
-def test_somebody_else_recognised_meanwhile_gets_their_full_time() -> None:
-    door = DoorMachine(RULES)
-    door.granted(100.0)
-    assert door.granted(104.0) == [Release(5.0)]
-    assert door.next_deadline == 109.0
+def test_lock_out_can_be_switched_off() -> None:
+    door = DoorMachine(DoorRules(lock_out=LockOut(denials=0)), memory=Memory(denials=9))
+    for t in range(100):
+        assert door.handle(Denied(), t) == []
+    assert door.state is State.LOCKED
 
 
-def test_grant_after_grant_never_keeps_it_open_longer_than_the_longest() -> None:
-    door = DoorMachine(RULES)
-    for t in (100.0, 104.0, 108.0):
-        door.granted(t)
-    assert door.next_deadline == 112.0
-    assert door.granted(111.0) == []
-    assert door.tick(112.0) == [Lock()]
-    assert door.granted(112.5) == [Release(5.0)]
+def test_old_denials_do_not_count() -> None:
+    door = DoorMachine(DoorRules(lock_out=LockOut(denials=3, within_s=100)))
+    for t in (0, 60, 120, 180, 240):
+        door.handle(Denied(), t)
+    assert door.state is State.LOCKED
+    door.handle(Denied(), 270)
+    assert door.state is State.LOCKED_OUT
 
 
-def test_a_grant_after_a_missed_deadline_locks_first() -> None:
-    door = DoorMachine(RULES)
-    door.granted(100.0)
-    assert door.granted(200.0) == [Lock(), Release(5.0)]
-    assert door.next_deadline == 205.0
+def test_somebody_let_in_makes_the_strangers_before_them_not_count() -> None:
+    door = DoorMachine(DoorRules(lock_out=LockOut(denials=2)))
+    door.handle(Denied(), 0)
+    assert Remember() in door.handle(Granted(), 1)
+    assert Remember() not in door.handle(Granted(), 2)
+    door.handle(Denied(), 3)
+    assert door.memory(3).denials == 1
+
+
+def test_a_fault_refuses_everybody_until_it_is_over_and_is_announced_once() -> None:
+    door = DoorMachine(DoorRules())
+    door.handle(Granted(), 0)
+    assert door.handle(Fault("x"), 1) == [Lock(), Announce(Notice.RELAY_FAULT, "x")]
+    assert door.handle(Fault("y"), 2) == [Lock()]
+    for event in (Granted(), Exit(), Unlock()):
+        assert door.handle(event, 3) == [Refuse(Refusal.FAULT)]
+    assert door.state is State.FAULT
+    assert door.handle(FaultOver(), 4) == [Announce(Notice.RELAY_RECOVERED)]
+    assert door.handle(FaultOver(), 5) == []
+    assert door.handle(Granted(), 6) == [Release(5.0)]
 
 
 def test_shutting_down_locks_in_every_state() -> None:
-    door = DoorMachine(RULES)
-    assert door.shut_down() == [Lock()]
-    door.granted(0.0)
-    assert door.shut_down() == [Lock()]
-    assert door.next_deadline is None
+    for events in ([], [Granted()], [LockDown()], [Leaf(True)], [Granted(), Leaf(True)]):
+        door = DoorMachine(DoorRules(), leaf_open=False)
+        for event in events:
+            door.handle(event, 0)
+        assert door.handle(ShutDown(), 1)[-1] == Lock()
+        assert door.next_deadline is None
 
 
-@settings(max_examples=500)
-@given(steps=st.lists(st.tuples(st.sampled_from(["grant", "tick"]), st.floats(0, 20)), max_size=40))
-def test_it_is_never_open_without_a_grant_or_beyond_its_limits(steps) -> None:  # type: ignore[no-untyped-def]
-    door = DoorMachine(RULES)
-    now, opened, granted = 0.0, None, []
-    for kind, wait in steps:
-        now += wait
-        if kind == "grant":
-            granted.append(now)
-        for command in door.granted(now) if kind == "grant" else door.tick(now):
-            if isinstance(command, Release):
-                assert granted
-                assert granted[-1] == now
-                assert 0 < command.seconds <= RULES.open_s
-                opened = now if opened is None else opened
-                assert now + command.seconds <= opened + RULES.longest_s + 1e-9
-            else:
-                opened = None
-        assert (door.next_deadline is not None) == (door.state is State.OPEN)
-        if door.next_deadline is not None:
-            assert opened is not None
-            assert now <= door.next_deadline <= now + RULES.open_s + 1e-9
-        else:
-            assert opened is None
+# The table itself
 
 
-def test_the_table_in_the_module_names_every_state() -> None:
-    import lockd.door.machine as module
+def test_the_table_names_only_what_there_is() -> None:
+    for row in TABLE:
+        assert not row.condition or row.condition in _CONDITIONS
+        assert set(row.actions.split()) <= _ACTIONS.keys()
+    assert {action for row in TABLE for action in row.actions.split()} == _ACTIONS.keys()
+    assert {row.condition for row in TABLE} - {""} == _CONDITIONS.keys()
+    assert {row.event for row in TABLE} >= set(TIMERS)
 
-    assert all(state.name in (module.__doc__ or "") for state in State)
+
+def test_a_row_without_a_condition_is_the_last_of_its_state_and_event() -> None:
+    seen: set[tuple[State, str]] = set()
+    for row in TABLE:
+        assert (row.state, row.event) not in seen, "never reached"
+        if not row.condition:
+            seen.add((row.state, row.event))
 
 
-@pytest.mark.parametrize("state", list(State))
-def test_states_are_published_in_the_words_of_home_assistant(state: State) -> None:
-    assert state.value in {"LOCKED", "UNLOCKED"}
+def test_every_state_of_the_table_can_be_reached_and_left() -> None:
+    states = {row.state for row in TABLE}
+    assert states == {row.next for row in TABLE}
+    assert states | {State.LOCKED_DOWN, State.LOCKED_OUT, State.FAULT} == set(State)
+    for state in states:
+        assert [row for row in TABLE if row.state is state and row.next is not state]
+
+
+def test_a_release_is_in_force_only_where_the_table_lets_it_begin() -> None:
+    for row in TABLE:
+        if {"release", "pulse"} & {*row.actions.split()}:
+            assert row.next in RELEASING
+        if row.next not in RELEASING and row.state in RELEASING:
+            assert "lock" in row.actions.split()
+
+
+def test_what_happens_at_the_door_is_published_under_its_name() -> None:
+    assert {notice.value for notice in Notice} <= {kind.value for kind in EventType}
+
+
+def test_an_event_that_a_state_does_not_name_changes_nothing() -> None:
+    passage = Passage(DoorRules(), None, 0.0)
+    passage.step("held_due", 1.0)
+    assert passage.state is State.LOCKED
+    assert passage.commands == []

@@ -1,0 +1,143 @@
+"""Stories of a door, told in tests/scenarios: what happens, and what the strike does then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lockd.door.events import (
+    Announce,
+    Command,
+    Denied,
+    DoorEvent,
+    DoorRules,
+    Exit,
+    Fault,
+    FaultOver,
+    Granted,
+    HoldOpen,
+    Leaf,
+    LiftLockDown,
+    Lock,
+    LockDown,
+    LockNow,
+    LockOut,
+    Refuse,
+    Release,
+    Relock,
+    Schedule,
+    Tamper,
+    Tick,
+    Unlock,
+)
+from lockd.door.machine import DoorMachine
+from tests.conftest import ROOT
+
+FILES = sorted((ROOT / "tests" / "scenarios").glob("*.yaml"))
+STORIES = [
+    pytest.param(story, id=f"{file.stem}: {story['story']}")
+    for file in FILES
+    for story in yaml.safe_load(file.read_text("utf-8"))
+]
+WORDS: dict[str, DoorEvent] = {
+    "granted": Granted(),
+    "granted extended": Granted(extended=True),
+    "stranger": Denied(),
+    "exit button": Exit(),
+    "door opens": Leaf(True),
+    "door closes": Leaf(False),
+    "command unlock": Unlock(),
+    "command lock": LockNow(),
+    "command lock down": LockDown(),
+    "command lift": LiftLockDown(),
+    "command hold open 100": HoldOpen(100.0),
+    "schedule begins": Schedule(True, first_grant=False),
+    "schedule begins, first grant": Schedule(True, first_grant=True),
+    "schedule ends": Schedule(False),
+    "box opened": Tamper(True),
+    "box closed": Tamper(False),
+    "relay fails": Fault("it does not obey"),
+    "relay obeys": FaultOver(),
+    "time": Tick(),
+}
+
+
+class Telling:
+    """A door to which a story happens."""
+
+    def __init__(self, rules: DoorRules, leaf_open: bool | None) -> None:
+        self.door = DoorMachine(rules, leaf_open=leaf_open)
+        self.strike: list[list[Any]] = []
+        self.told: list[list[Any]] = []
+
+    def until(self, t: float) -> None:
+        """Let time pass."""
+        while (due := self.door.next_deadline) is not None and due <= t:
+            self.hear(Tick(), due)
+
+    def hear(self, event: DoorEvent, t: float) -> None:
+        for command in self.door.handle(event, t):
+            self._obey(command, round(t, 3))
+
+    def _obey(self, command: Command, t: float) -> None:
+        on = bool(self.strike) and self.strike[-1][1] == "on"
+        match command:
+            case Release():
+                self.strike += [] if on else [[t, "on"]]
+            case Lock():
+                self.strike += [[t, "off"]] if on else []
+            case Refuse(reason):
+                self.told.append([t, f"refused: {reason.value}"])
+            case Announce(notice):
+                self.told.append([t, notice.value])
+
+
+def rules_of(written: dict[str, Any]) -> DoorRules:
+    lock_out = LockOut(**written.pop("lock_out", {}))
+    if "relock" in written:
+        written["relock"] = Relock(written["relock"])
+    return DoorRules(**written, lock_out=lock_out)
+
+
+def test_there_are_stories() -> None:
+    assert len(STORIES) > 20
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_the_strike_does_what_the_story_says(story: dict[str, Any]) -> None:
+    contact = {"none": None, "closed": False, "open": True}[story.get("contact", "none")]
+    telling = Telling(rules_of(dict(story.get("rules", {}))), contact)
+    for t, word in story["happens"]:
+        telling.until(t)
+        telling.hear(WORDS[word], t)
+    telling.until(story.get("until", 1e6))
+    assert telling.strike == story["strike"]
+    assert telling.told == story.get("told", [])
+    assert telling.door.state.value == story.get("ends", "locked")
+
+
+def test_every_word_is_used_in_a_story() -> None:
+    used = {word for story in STORIES for _, word in story.values[0]["happens"]}  # type: ignore[index]
+    assert used == WORDS.keys()
+
+
+def test_the_stories_are_where_they_are_looked_for() -> None:
+    assert [file.name for file in FILES] == [
+        "alarms.yaml",
+        "coming-in.yaml",
+        "holding-open.yaml",
+        "keeping-out.yaml",
+        "leaving.yaml",
+    ]
+    assert Path(FILES[0]).parent.name == "scenarios"
+
+
+def test_the_diagram_in_the_documents_is_the_table_of_the_code() -> None:
+    from tools.door_diagram import DOCUMENT, written
+
+    text = DOCUMENT.read_text("utf-8")
+    assert written(text) == text, "run python tools/door_diagram.py"
+    assert "LOCKED --> FORCED: leaf opened" in text
