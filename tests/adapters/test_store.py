@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lockd.adapters.store import MAX_NAME, Store, clean_name
+from lockd.adapters.store import MAX_NAME, Access, Store, clean_name
 from lockd.errors import PersonError, StoreError
 from lockd.types import Embedding
 from tests.fakes import unit
@@ -124,6 +124,114 @@ def test_what_is_no_unit_vector_is_never_enrolled(store: Store, bad: Embedding) 
     with pytest.raises(ValueError, match="unit vector"), np.errstate(invalid="ignore"):
         store.add("Ada", MODEL, [unit(1), bad.astype(np.float32)])
     assert store.people() == []
+
+
+class TestRights:
+    STAFF = Access(
+        groups=frozenset({"staff", "cleaners"}), valid_from="2026-01-01", valid_until="2026-12-31"
+    )
+
+    def test_somebody_new_has_none(self, store: Store) -> None:
+        person = store.add("Ada", MODEL, [unit(1)])
+        assert (person.groups, person.valid_from, person.valid_until) == (frozenset(), None, None)
+
+    def test_they_come_back_as_they_were_given(self, store: Store, path: Path) -> None:
+        given = store.add("Ada", MODEL, [unit(1), unit(2)], **self.STAFF)
+        assert given.groups == {"staff", "cleaners"}
+        store.close()
+        again = Store.open(path)
+        assert again.people()[0].person == given
+        assert [one.person for one in again.templates(MODEL, SIZE)[0]] == [given, given]
+        assert again.outdated("other") == [given]
+        assert again.remove("ada") == given
+        again.close()
+
+    def test_what_is_not_given_stays(self, store: Store) -> None:
+        store.add("Ada", MODEL, [unit(1)], **self.STAFF)
+        store.add("Ada", MODEL, [unit(2)])
+        changed = store.change_access("ADA", valid_until=None)
+        assert changed == store.people()[0].person
+        assert changed.groups == {"staff", "cleaners"}
+        assert (changed.valid_from, changed.valid_until) == ("2026-01-01", None)
+        assert store.change_access("Ada", groups=frozenset()).groups == frozenset()
+
+    def test_a_change_is_seen_by_a_running_service(self, store: Store, path: Path) -> None:
+        store.add("Ada", MODEL, [unit(1)])
+        store.gallery_changed()
+        other = Store.open(path)
+        other.change_access("Ada", groups=frozenset({"staff"}))
+        other.close()
+        assert store.gallery_changed()
+        assert store.templates(MODEL, SIZE)[0][0].person.groups == {"staff"}
+
+    @pytest.mark.parametrize(
+        ("access", "wrong"),
+        [
+            ({"valid_from": "2026-02-30"}, "'2026-02-30' is no day"),
+            ({"valid_until": "20261231"}, "'20261231' is no day"),
+            ({"valid_until": ""}, "'' is no day"),
+            ({"valid_from": "2027-01-01", "valid_until": "2026-12-31"}, "before the first day"),
+        ],
+    )
+    def test_what_makes_no_sense_is_refused_and_nothing_written(
+        self, store: Store, access: Access, wrong: str
+    ) -> None:
+        with pytest.raises(PersonError, match=wrong):
+            store.add("Ada", MODEL, [unit(1)], **access)
+        assert store.people() == []
+        person = store.add("Ada", MODEL, [unit(1)], **self.STAFF)
+        with pytest.raises(PersonError, match=wrong):
+            store.change_access("Ada", **access)
+        assert store.people()[0].person == person
+
+    def test_nobodys_cannot_be_changed(self, store: Store) -> None:
+        with pytest.raises(PersonError, match="'Ada': nobody of that name"):
+            store.change_access("Ada", groups=frozenset())
+
+    def test_a_group_that_somebody_wrote_into_the_file_is_one_that_nobody_has(
+        self, store: Store, path: Path
+    ) -> None:
+        store.add("Ada", MODEL, [unit(1)])
+        with sqlite3.connect(path) as raw:
+            raw.execute("UPDATE people SET groups = '[[1], null]'")
+        raw.close()
+        assert store.people()[0].person.groups == {"[1]", "None"}
+
+
+class TestMemory:
+    def test_what_the_door_remembers_outlives_it(self, store: Store, path: Path) -> None:
+        assert store.recall() is None
+        store.remember({"locked_down": True, "denials": [1.5, 2.5]})
+        store.remember({"locked_down": False, "until": None})
+        store.close()
+        again = Store.open(path)
+        assert again.recall() == {"locked_down": False, "until": None}
+        again.close()
+
+    def test_what_json_has_not_is_refused_and_the_memory_stays(self, store: Store) -> None:
+        store.remember({"denials": 3})
+        for bad in ({"until": float("nan")}, {"until": float("inf")}):
+            with pytest.raises(ValueError, match="JSON compliant"):
+                store.remember(bad)
+        assert store.recall() == {"denials": 3}
+
+    def test_it_is_no_change_of_the_gallery(self, store: Store, path: Path) -> None:
+        store.gallery_changed()
+        other = Store.open(path)
+        other.remember({"denials": 3})
+        other.close()
+        assert not store.gallery_changed()
+
+    def test_it_cannot_be_written_where_the_store_may_only_be_read(
+        self, store: Store, path: Path
+    ) -> None:
+        store.remember({"locked_down": True})
+        store.close()
+        reader = Store.open_read_only(path)
+        assert reader.recall() == {"locked_down": True}
+        with pytest.raises(StoreError, match="read-only"):
+            reader.remember({"locked_down": False})
+        reader.close()
 
 
 def test_templates_of_other_networks_or_of_the_wrong_size_are_counted_and_left_out(

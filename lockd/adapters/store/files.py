@@ -1,0 +1,32 @@
+"""Files that only their owner may read, and how SQLite is told of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for its owner alone, unless it is there."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def create_private(path: Path) -> None:
+    """Make an empty file that only its owner, the folder's owner, may read.
+
+    Raises:
+        FileExistsError: if there is something of that name, were it only a link.
+    """
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    try:
+        if os.geteuid() == 0:
+            # An administrator's command must leave a store that the service can open.
+            owner = path.parent.stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    finally:
+        os.close(descriptor)
+
+
+def uri(path: Path, query: str) -> str:
+    """Return SQLite's name of a file, with its parameters."""
+    return f"file:{path.resolve().as_uri().removeprefix('file://')}?{query}"
