@@ -18,6 +18,7 @@ from lockd import __version__
 from lockd.calibration_cli import calibrate
 from lockd.config import Settings, find, load
 from lockd.console import EXIT_CODES, config_option, err, log_to_stderr, reported
+from lockd.doctor.command import doctor
 from lockd.errors import ImageError
 from lockd.evaluation.cli import evaluate
 
@@ -34,6 +35,7 @@ def main() -> None:
 
 main.add_command(evaluate)
 main.add_command(calibrate)
+main.add_command(doctor)
 
 gallery_option = click.option(
     "--gallery",

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import logging
 import queue
+import socket
+import ssl
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +67,7 @@ class Bus:
         self._client.on_disconnect = self._on_disconnect
         self._client.on_connect_fail = self._on_connect_fail
         self._client.on_publish = self._on_publish
-        self._authenticate()
+        _authenticate(self._client, settings)
 
     def start(self) -> None:
         """Begin to connect; returns at once, whether or not there is a broker."""
@@ -123,26 +126,6 @@ class Bus:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def _authenticate(self) -> None:
-        settings = self._settings
-        if settings.username is not None:
-            password = None
-            if settings.password_file is not None:
-                try:
-                    password = settings.password_file.read_text("utf-8").strip()
-                except (OSError, UnicodeDecodeError) as error:
-                    reason = getattr(error, "strerror", None) or "not UTF-8 text"
-                    raise BusError(
-                        f"mqtt.password_file: {settings.password_file}: {reason}"
-                    ) from None
-            self._client.username_pw_set(settings.username, password)
-        if settings.tls is not None:
-            authority = settings.tls.ca_file
-            try:
-                self._client.tls_set(ca_certs=None if authority is None else str(authority))
-            except (OSError, ValueError) as error:
-                raise BusError(f"mqtt.tls.ca_file: {authority}: {error}") from error
-
     # In paho's thread: put a notice into a queue, nothing else.
 
     def _on_connect(self, client: Any, data: Any, flags: Any, reason: Any, *rest: Any) -> None:
@@ -156,3 +139,71 @@ class Bus:
 
     def _on_publish(self, client: Any, data: Any, mid: int, *rest: Any) -> None:
         self._published.put(mid)
+
+
+def _authenticate(client: mqtt.Client, settings: MqttSettings) -> None:
+    """Give a client the password and the certificates that it is to use."""
+    if settings.username is not None:
+        password = None
+        if settings.password_file is not None:
+            try:
+                password = settings.password_file.read_text("utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                reason = getattr(error, "strerror", None) or "not UTF-8 text"
+                raise BusError(f"mqtt.password_file: {settings.password_file}: {reason}") from None
+        client.username_pw_set(settings.username, password)
+    if settings.tls is not None:
+        authority = settings.tls.ca_file
+        try:
+            client.tls_set(ca_certs=None if authority is None else str(authority))
+        except (OSError, ValueError) as error:
+            raise BusError(f"mqtt.tls.ca_file: {authority}: {error}") from error
+
+
+def probe(settings: MqttSettings, *, timeout_s: float = 5.0) -> None:
+    """Connect as the service would, under another client's name, and leave again.
+
+    Args:
+        settings: `host` must be set.
+        timeout_s: for the connection, and again for the broker's answer.
+
+    Raises:
+        BusError: saying which step failed: name, connection, certificate or credentials.
+    """
+    name = f"{settings.client_id or 'lockd'}-doctor"
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name)
+    _authenticate(client, settings)
+    client.connect_timeout = timeout_s
+    answers: list[Any] = []
+    client.on_connect = lambda _client, _data, _flags, reason, *_: answers.append(reason)
+    where = f"{settings.host}:{settings.port}"
+    try:
+        client.connect(str(settings.host), settings.port)
+        deadline = time.monotonic() + timeout_s
+        while not answers and time.monotonic() < deadline:
+            if client.loop(0.1) not in (mqtt.MQTT_ERR_SUCCESS, mqtt.MQTT_ERR_AGAIN):
+                break
+    except (OSError, ValueError) as error:
+        raise BusError(f"mqtt: {where}: {error}{_advice(error)}") from error
+    finally:
+        client.disconnect()
+    if not answers:
+        raise BusError(
+            f"mqtt: {where}: connected, but no answer; is this a broker, and is mqtt.tls set as "
+            "the broker wants it?"
+        )
+    if answers[0].is_failure:
+        raise BusError(
+            f"mqtt: {where}: refused: {answers[0]}; correct mqtt.username and mqtt.password_file, "
+            "or the broker's list of users"
+        )
+
+
+def _advice(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "; set mqtt.tls.ca_file to the authority of the broker's certificate"
+    if isinstance(error, ssl.SSLError | ConnectionResetError | TimeoutError):
+        return "; does the broker listen there, and is mqtt.tls set as it wants it?"
+    if isinstance(error, socket.gaierror):
+        return "; correct mqtt.host, or the name server"
+    return "; is the broker running, and are mqtt.host and mqtt.port right?"

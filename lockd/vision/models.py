@@ -61,6 +61,11 @@ class Network:
             int(side) for side in self._interpreter.get_input_details()[0]["shape"]
         )
 
+    @property
+    def accelerated(self) -> bool:
+        """Whether the runtime's XNNPACK kernels run at least a part of it."""
+        return any("DELEGATE" in one["op_name"] for one in self._interpreter._get_ops_details())
+
     def __call__(self, pixels: Floats) -> Floats:
         """Run the network.
 
