@@ -205,10 +205,10 @@ def relay_safe(config_file: Path | None) -> None:
     The service manager runs this after the service has ended in whatever way: a
     process that was killed leaves its pin as it was.
     """
-    from lockd.adapters.strike import open_relay  # noqa: PLC0415
+    from lockd.adapters.pins import Board  # noqa: PLC0415
 
     relay = _settings(config_file).relay
-    open_relay(relay.pin, active_high=relay.active_high, factory=relay.factory).off()
+    Board(relay.factory).relay(relay).off()
 
 
 @main.command("check-config")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
@@ -31,6 +31,7 @@ from lockd.door.schedules import Schedule, read_days, read_holiday, read_range
 from lockd.errors import ConfigError
 from lockd.identity.evidence import Agreement
 from lockd.paths import shipped, user_state_dir
+from lockd.types import Signal
 from lockd.vision.quality import Limits
 
 ENVIRONMENT = "LOCKD_CONFIG"
@@ -38,6 +39,9 @@ STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
 SYSTEM_FILE = Path("/etc/lockd/lockd.yaml")
 
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
+Pin = Annotated[int, Field(ge=0, le=53)]
+Pull = Literal["up", "down", "none"]
+Level = Literal["low", "high"]
 Slug = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 File = Annotated[Path, Field(strict=False)]
 _T = TypeVar("_T")
@@ -181,8 +185,88 @@ class RelaySettings(_Settings):
     """The relay that releases the strike."""
 
     factory: Literal["lgpio", "rpigpio", "mock"] = "lgpio"
-    pin: Annotated[int, Field(ge=0, le=53)] = 17
+    """Of the inputs and signals too."""
+    pin: Pin = 17
     active_high: bool = True
+    """Whether a high level switches the relay on."""
+    wiring: Literal["fail_secure", "fail_safe"] = "fail_secure"
+    """Whether the relay is switched on to unlock, or is on for as long as it is locked."""
+
+    @property
+    def unlocks_high(self) -> bool:
+        """Whether a high level of the pin unlocks the door."""
+        return self.active_high == (self.wiring == "fail_secure")
+
+
+class InputSettings(_Settings):
+    """What every input has."""
+
+    pin: Pin
+    pull: Pull = "up"
+    """The Pi's own resistor; none if there is another one."""
+    debounce_s: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.05
+
+
+class ExitSettings(InputSettings):
+    """The exit button; as it is by default, it connects the pin to ground."""
+
+    pressed_when: Level = "low"
+
+    @property
+    def active_high(self) -> bool:
+        """Whether the pin is high while the button is pressed."""
+        return self.pressed_when == "high"
+
+
+class ContactSettings(InputSettings):
+    """The door contact; by default it connects the pin to ground while the door is closed."""
+
+    open_when: Level = "high"
+
+    @property
+    def active_high(self) -> bool:
+        """Whether the pin is high while the door is open."""
+        return self.open_when == "high"
+
+
+class TamperSettings(InputSettings):
+    """The tamper switch; by default it connects the pin to ground while all is well."""
+
+    tampered_when: Level = "high"
+
+    @property
+    def active_high(self) -> bool:
+        """Whether the pin is high while somebody tampers."""
+        return self.tampered_when == "high"
+
+
+class InputsSettings(_Settings):
+    """What is wired to the door besides the relay; each may be missing."""
+
+    exit: ExitSettings | None = None
+    contact: ContactSettings | None = None
+    tamper: TamperSettings | None = None
+
+
+class LedSettings(_Settings):
+    """A status LED."""
+
+    pin: Pin
+    active_high: bool = True
+
+
+class BuzzerSettings(LedSettings):
+    """A buzzer with a tone of its own."""
+
+    quiet: Annotated[tuple[Annotated[Signal, Field(strict=False)], ...], Field(strict=False)] = ()
+    """Patterns at which it stays silent."""
+
+
+class SignalsSettings(_Settings):
+    """What tells whoever stands at the door; each may be missing."""
+
+    led: LedSettings | None = None
+    buzzer: BuzzerSettings | None = None
 
 
 class StoreSettings(_Settings):
@@ -363,11 +447,30 @@ class Settings(_Settings):
     recognition: RecognitionSettings = RecognitionSettings()
     quality: QualitySettings = QualitySettings()
     relay: RelaySettings = RelaySettings()
+    inputs: InputsSettings = InputsSettings()
+    signals: SignalsSettings = SignalsSettings()
     access: AccessSettings = AccessSettings()
     store: StoreSettings = StoreSettings()
     control: ControlSettings = ControlSettings()
     mqtt: MqttSettings = MqttSettings()
     log: Literal["debug", "info", "warning", "error"] = "info"
+
+    @model_validator(mode="after")
+    def _one_use_of_a_pin(self) -> Settings:
+        used: dict[int, str] = {}
+        for name, pin in self._pins():
+            if pin in used:
+                raise ValueError(f"{used[pin]} and {name} are both {pin}; give each its own pin")
+            used[pin] = name
+        return self
+
+    def _pins(self) -> Iterator[tuple[str, int]]:
+        """Every pin, by the path of its setting."""
+        yield "relay.pin", self.relay.pin
+        for section in ("inputs", "signals"):
+            for name, part in getattr(self, section):
+                if part is not None:
+                    yield f"{section}.{name}.pin", part.pin
 
 
 def find(given: Path | None) -> Path | None:
@@ -498,7 +601,8 @@ def _explain_all(errors: list[dict[str, Any]]) -> list[str]:
         elif error["type"] == "missing":
             lines.append(f"{'.'.join(path)}: missing; it has no default")
         elif error["type"] == "value_error":
-            lines.append(f"{'.'.join(name for name in path if name != '[key]')}: {message}")
+            names = ".".join(name for name in path if name != "[key]")
+            lines.append(": ".join(filter(None, [names, message])))
         else:
             # A value that may be of several types is one mistake with several ways out.
             where = ".".join(_section(path)[0])

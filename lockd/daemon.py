@@ -23,8 +23,9 @@ from typing import Any
 from lockd import __version__
 from lockd.adapters.bus import Bus
 from lockd.adapters.cameras import Camera, LiveCamera, RecordedCamera, open_source
+from lockd.adapters.pins import Board
 from lockd.adapters.store import Store
-from lockd.adapters.strike import Strike, open_relay
+from lockd.adapters.strike import Strike
 from lockd.adapters.systemd import Notifier
 from lockd.clock import Clock, RealClock, RecordedClock
 from lockd.config import Settings
@@ -376,9 +377,9 @@ def open_service(
         else LiveCamera(settings.camera, clock)
     )
     stack.callback(camera.close)
-    relay = settings.relay
-    output = open_relay(relay.pin, active_high=relay.active_high, factory=relay.factory)
-    strike = Strike(output, clock.now)
+    board = Board(settings.relay.factory)
+    stack.callback(board.close)
+    strike = Strike(board.relay(settings.relay), clock.now)
     stack.callback(strike.close)
     return Service(
         settings,

@@ -91,6 +91,42 @@ class Unfit(StrEnum):
     HARDLY_A_FACE = "hardly_a_face"
 
 
+class Input(StrEnum):
+    """What is wired to the door besides the relay, and heard of."""
+
+    EXIT = "exit"
+    """The exit button (request-to-exit); active while pressed."""
+    CONTACT = "contact"
+    """The door contact; active while the door is open."""
+    TAMPER = "tamper"
+    """The tamper switch of the housing; active while somebody opened it."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputChange:
+    """An input that became active, or ceased to be.
+
+    Attributes:
+        input: which.
+        active: pressed, open or tampered with.
+    """
+
+    input: Input
+    active: bool
+
+
+class Signal(StrEnum):
+    """What the LED and the buzzer tell whoever stands at the door."""
+
+    IDLE = "idle"
+    LOOKING = "looking"
+    GRANTED = "granted"
+    DENIED = "denied"
+    FAULT = "fault"
+    ALARM = "alarm"
+    LOCKED_DOWN = "locked_down"
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """Somebody enrolled.

@@ -15,20 +15,26 @@ GRACE = Person("2", "Grace Hopper")
 
 
 class RecordingOutput:
-    """A relay that writes down its levels, and may be told to fail."""
+    """A relay that writes down its levels, and may be told to fail or to hang."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
         self.off_failures = 0
         self.on_fails = False
+        self.on_hangs = threading.Event()
+        self.off_hangs = threading.Event()
+        self.hanging = threading.Event()
+        self.go_on = threading.Event()
         self.switched_off = threading.Event()
 
     def on(self) -> None:
+        self._hang(self.on_hangs)
         if self.on_fails:
             raise OSError("no such line")
         self.log.append("on")
 
     def off(self) -> None:
+        self._hang(self.off_hangs)
         if self.off_failures:
             self.off_failures -= 1
             self.log.append("off failed")
@@ -38,6 +44,11 @@ class RecordingOutput:
 
     def close(self) -> None:
         self.log.append("close")
+
+    def _hang(self, whether: threading.Event) -> None:
+        if whether.is_set():
+            self.hanging.set()
+            self.go_on.wait()
 
 
 class ScriptedCamera:

@@ -67,6 +67,8 @@ def value_at(settings: Settings, path: str) -> Any:
 
 def paths_in(content: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in content.items():
+        if value is None and not path:
+            continue  # a section in which everything is commented out
         if isinstance(value, dict) and path + name not in OWN_NAMES:
             yield from paths_in(value, f"{path}{name}.")
         else:
@@ -354,6 +356,51 @@ class TestFiles:
     def test_devices_and_streams_are_no_paths(self, tmp_path: Path, source: object) -> None:
         settings = load(self.write(tmp_path, f"camera:\n  source: {source}"))
         assert str(settings.camera.source) == str(source).strip("'")
+
+
+class TestPins:
+    @pytest.mark.parametrize(
+        ("text", "line"),
+        [
+            (
+                "inputs: {exit: {pin: 17}}",
+                "relay.pin and inputs.exit.pin are both 17; give each its own pin",
+            ),
+            (
+                "inputs: {contact: {pin: 5}}\nsignals: {buzzer: {pin: 5}}",
+                "inputs.contact.pin and signals.buzzer.pin are both 5; give each its own pin",
+            ),
+            (
+                "relay: {pin: 22}\nsignals: {led: {pin: 22}}",
+                "relay.pin and signals.led.pin are both 22; give each its own pin",
+            ),
+        ],
+    )
+    def test_two_uses_of_one_pin_are_a_mistake_that_names_both(self, text: str, line: str) -> None:
+        assert mistakes(text) == ["lockd.yaml: 1 mistake", line]
+
+    def test_each_its_own_pin_is_good(self) -> None:
+        text = "inputs: {exit: {pin: 5}, contact: {pin: 6}}\nsignals: {led: {pin: 7}}"
+        assert isinstance(parse(text), Settings)
+
+    @pytest.mark.parametrize(
+        ("active_high", "wiring", "high"),
+        [
+            (True, "fail_secure", True),
+            (False, "fail_secure", False),
+            (True, "fail_safe", False),
+            (False, "fail_safe", True),
+        ],
+    )
+    def test_a_fail_safe_relay_is_on_while_the_door_is_locked(
+        self, active_high: bool, wiring: str, high: bool
+    ) -> None:
+        relay = parse(f"relay: {{active_high: {active_high}, wiring: {wiring}}}").relay
+        assert relay.unlocks_high is high
+
+    def test_a_pattern_that_does_not_exist_is_a_mistake(self) -> None:
+        (_, line) = mistakes("signals: {buzzer: {pin: 5, quiet: [granted, nights]}}")
+        assert line.startswith("signals.buzzer.quiet: 'nights' is wrong")
 
 
 class TestWhichFile:

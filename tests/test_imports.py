@@ -20,8 +20,8 @@ WORLDLY = {
 CALENDAR = {"lockd/door/rules.py", "lockd/door/schedules.py"}
 CLOCKS = {"fromtimestamp", "now", "today", "utcfromtimestamp", "utcnow"}
 ONE_PLACE = {
-    "gpiozero": "lockd/adapters/strike.py",
-    "lgpio": "lockd/adapters/strike.py",
+    "gpiozero": "lockd/adapters/pins.py",
+    "lgpio": "lockd/adapters/pins.py",
     "ai_edge_litert": "lockd/vision/models.py",
     "tflite_runtime": "lockd/vision/models.py",
     "sqlite3": "lockd/adapters/store/",
@@ -97,7 +97,9 @@ def test_enrolment_never_touches_the_strike() -> None:
     files = [file for file in sources() if name_of(file).startswith("enroll/")]
     assert files
     names = [name for file in files for name in imported(file)]
-    assert not [name for name in names if name.startswith("lockd.adapters.strike")]
+    assert not [
+        name for name in names if name.startswith(("lockd.adapters.strike", "lockd.adapters.pins"))
+    ]
 
 
 def test_the_runtimes_are_named_where_they_are_imported() -> None:

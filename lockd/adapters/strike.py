@@ -1,4 +1,4 @@
-"""The relay that releases the door's strike, through gpiozero.
+"""The strike: a relay that is never left on.
 
 The relay is switched on in one place, `Strike.release`, and only with a deadline
 already set. A guard thread, which may do nothing but switch it off, keeps that
@@ -6,9 +6,23 @@ deadline whatever the rest of the program does. Above it stands `LONGEST_ON_S`,
 which no setting exceeds, and above that the service manager's watchdog and its
 `ExecStopPost`.
 
-Start-up must not pulse the relay. gpiozero's own lgpio pin first claims the line as
-an output at level 0, which on an active-low board is *unlock* for some milliseconds,
-and then sets the wanted level. `_safe_lgpio_factory` claims it at that level at once.
+The guard proves that it makes progress: it wakes at least every `_BEAT_S` and notes
+the machine's monotonic time, which no clock setting steps. `Strike.guarded` is true
+only while that note is fresh. What may go wrong with it, and what happens then:
+
+- It died, or it hangs (in a driver's call, or starved): nothing is released any more,
+  `lock` still switches off, and the service must end, so that the service manager
+  locks by `ExecStopPost` and starts a fresh process. There is no second guard in its
+  place: why the first one went is unknown, the first may wake up again, and a fresh
+  process is the one state that we know.
+- The process is stopped and continued: the guard's wait is over by the machine's clock,
+  so its next act is to switch off. While stopped nothing in the process can act; the
+  watchdog kills it.
+- `off()` hangs in the driver. gpiozero's lgpio calls hold Python's global lock, so the
+  whole process stands still, the watchdog starves, and systemd kills it and locks. If
+  even the kernel's driver hangs, the process cannot be killed; then only the hardware
+  watchdog is left, which resets the Pi and lets go of the pin (`RuntimeWatchdogSec=` of
+  systemd).
 """
 
 from __future__ import annotations
@@ -17,7 +31,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from lockd.errors import PinError
 
@@ -26,18 +40,21 @@ log = logging.getLogger(__name__)
 LONGEST_ON_S = 60.0
 """The longest that the relay is ever on in one go, in seconds."""
 
-FACTORIES = ("lgpio", "rpigpio", "mock")
+_BEAT_S = 0.5
+_FRESH_S = 2.0
 _RETRY_S = 0.05
+_PATIENCE_S = 0.5
+_ANSWER_S = 0.25
 
 
 class Output(Protocol):
-    """What a strike needs of a relay: gpiozero's `OutputDevice` has it."""
+    """What a strike needs of its relay."""
 
     def on(self) -> None:
-        """Switch on: unlock."""
+        """Unlock."""
 
     def off(self) -> None:
-        """Switch off: lock."""
+        """Lock."""
 
     def close(self) -> None:
         """Give the pin back."""
@@ -46,28 +63,39 @@ class Output(Protocol):
 class Strike:
     """The relay and its guard.
 
-    Every method may be called from any thread; nothing blocks.
+    Every method may be called from any thread; none waits longer than half a second for
+    another.
 
     Attributes:
         changed: called with True or False after the relay was switched, from whichever
             thread switched it; it must neither block nor raise.
     """
 
-    def __init__(self, output: Output, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        output: Output,
+        now: Callable[[], float] = time.monotonic,
+        *,
+        machine: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Take over an output that is off, and start the guard.
 
         Args:
-            output: the relay.
+            output: the relay; on is unlocked.
             now: monotonic seconds; that of a recording never runs faster than it is told,
                 so that a slow replay does not lock early in its own time.
+            machine: the machine's monotonic seconds, by which the guard proves its progress.
         """
         self._output = output
         self._now = now
+        self._machine = machine
         self.changed: Callable[[bool], None] = lambda on: None
-        self._condition = threading.Condition(threading.RLock())
+        self._lock = threading.RLock()
+        self._condition = threading.Condition(self._lock)
         self._on_since: float | None = None
         self._deadline: float | None = None
         self._closing = False
+        self._beat = machine()
         self._guard = threading.Thread(target=self._keep, name="strike-guard", daemon=True)
         self._guard.start()
 
@@ -78,8 +106,22 @@ class Strike:
 
     @property
     def guarded(self) -> bool:
-        """Whether the guard is alive."""
-        return self._guard.is_alive()
+        """Whether the guard is alive and showed it within the last two seconds."""
+        return self._guard.is_alive() and self._machine() - self._beat < _FRESH_S
+
+    def answers(self) -> bool:
+        """Ask the guard for a sign of life, and wait a quarter of a second for it.
+
+        A whole process that was stopped and continued has a guard that is not `guarded`
+        until it had its turn; one that is dead or hangs does not answer.
+        """
+        if not self._lock.acquire(timeout=_PATIENCE_S):
+            return False
+        try:
+            self._condition.notify_all()
+            return self._condition.wait_for(lambda: self.guarded, _ANSWER_S)
+        finally:
+            self._lock.release()
 
     def release(self, seconds: float) -> None:
         """Switch the relay on, or prolong it, for so many seconds from now.
@@ -88,40 +130,51 @@ class Strike:
             seconds: over 0; cut to what `LONGEST_ON_S` leaves.
 
         Raises:
-            PinError: if the guard is dead, the strike closed or the pin fails; the
-                relay is then off or being switched off.
+            PinError: if the guard is dead or hangs, the strike closed or the pin fails;
+                the relay is then off or being switched off.
         """
-        with self._condition:
-            if self._closing or not self.guarded:
-                self._switch_off()
-                raise PinError("the relay's guard is not running, so the door stays locked")
-            now = self._now()
-            already = self._on_since is not None
-            self._on_since = self._on_since if self._on_since is not None else now
-            self._deadline = min(now + max(seconds, 0.0), self._on_since + LONGEST_ON_S)
-            self._condition.notify_all()
-            try:
-                self._output.on()
-            except Exception as error:
-                self._switch_off()
-                raise PinError(f"the relay cannot be switched on: {error}") from error
-            if not already:
-                self.changed(True)
+        if not self._lock.acquire(timeout=_PATIENCE_S):
+            raise PinError("the relay's driver hangs, so nothing is released")
+        try:
+            self._release(seconds)
+        finally:
+            self._lock.release()
 
     def lock(self) -> None:
         """Switch the relay off; if the pin fails, the guard goes on trying."""
-        with self._condition:
+        if not self._lock.acquire(timeout=_PATIENCE_S):
+            self._switch_off_past_a_hang()
+            return
+        try:
             self._switch_off()
             self._condition.notify_all()
+        finally:
+            self._lock.release()
 
     def close(self) -> None:
         """Lock, end the guard and give the pin back."""
-        with self._condition:
-            self._closing = True
-            self._switch_off()
-            self._condition.notify_all()
+        self._closing = True
+        self.lock()
         self._guard.join(timeout=1.0)
         self._output.close()
+
+    def _release(self, seconds: float) -> None:
+        """`release`, with the lock held."""
+        if self._closing or not (self.guarded or self.answers()):
+            self._switch_off()
+            raise PinError("the relay's guard is not running, so the door stays locked")
+        now = self._now()
+        already = self._on_since is not None
+        self._on_since = self._on_since if self._on_since is not None else now
+        self._deadline = min(now + max(seconds, 0.0), self._on_since + LONGEST_ON_S)
+        self._condition.notify_all()
+        try:
+            self._output.on()
+        except Exception as error:
+            self._switch_off()
+            raise PinError(f"the relay cannot be switched on: {error}") from error
+        if not already:
+            self.changed(True)
 
     def _switch_off(self) -> None:
         """Switch off; on failure leave a deadline that is over, so the guard tries again."""
@@ -136,78 +189,37 @@ class Strike:
         if was_on:
             self.changed(False)
 
+    def _switch_off_past_a_hang(self) -> None:
+        """Switch off without the lock, which somebody holds who hangs.
+
+        The deadline stays, over: should that somebody be switching on, and ever come to an
+        end, the guard switches off again.
+        """
+        log.critical("the relay's driver hangs; switching off past it")
+        self._deadline = self._now()
+        try:
+            self._output.off()
+        except Exception:
+            log.critical("the relay cannot be switched off", exc_info=True)
+
     def _keep(self) -> None:
         """The guard: wait for the deadline, switch off, until it worked."""
         with self._condition:
-            while not (self._closing and self._deadline is None):
-                if self._deadline is None:
-                    self._condition.wait()
-                    continue
-                left = self._deadline - self._now()
-                if left > 0:
-                    self._condition.wait(left)
-                    continue
-                self._switch_off()
-                if self._deadline is not None:
-                    self._condition.wait(_RETRY_S)
+            try:
+                while not (self._closing and self._deadline is None):
+                    self._beat = self._machine()
+                    self._condition.notify_all()
+                    self._condition.wait(self._pause())
+            finally:
+                if self._on_since is not None:
+                    self._switch_off()  # whatever ends the guard, its last act is to lock
 
-
-def open_relay(pin: int, *, active_high: bool, factory: str) -> Output:
-    """Claim a relay's pin at its locked level.
-
-    Args:
-        pin: BCM number.
-        active_high: whether a high level switches the relay on.
-        factory: one of `FACTORIES`; no other is ever used in its place.
-
-    Raises:
-        PinError: if the factory or the pin cannot be had.
-    """
-    import gpiozero  # noqa: PLC0415  # slow, and not needed by most commands
-
-    try:
-        output: Output = gpiozero.OutputDevice(
-            pin, active_high=active_high, initial_value=False, pin_factory=_pin_factory(factory)
-        )
-    except ImportError as error:
-        raise PinError(
-            f"relay.factory: {factory} is not installed ({error}); install the Debian package "
-            "python3-lgpio or python3-rpi.gpio, or try lockd without a relay: relay.factory: mock"
-        ) from error
-    except Exception as error:
-        raise PinError(
-            f"relay.pin: GPIO{pin} cannot be claimed through {factory}: "
-            f"{error or type(error).__name__}; is another program using it, and may this user "
-            "open /dev/gpiochip*? (group gpio)"
-        ) from error
-    return output
-
-
-def _pin_factory(name: str) -> Any:
-    """Make the named gpiozero pin factory."""
-    if name == "mock":
-        from gpiozero.pins.mock import MockFactory  # noqa: PLC0415
-
-        return MockFactory()
-    if name == "rpigpio":
-        from gpiozero.pins.rpigpio import RPiGPIOFactory  # noqa: PLC0415
-
-        return RPiGPIOFactory()
-    return _safe_lgpio_factory()
-
-
-def _safe_lgpio_factory() -> Any:
-    """Make an lgpio factory whose pins become outputs at the wanted level in one call."""
-    import lgpio  # noqa: PLC0415
-    from gpiozero.pins.lgpio import LGPIOFactory, LGPIOPin  # noqa: PLC0415
-
-    class SafePin(LGPIOPin):  # type: ignore[misc]
-        def output_with_state(self, state: bool) -> None:
-            handle = self.factory._handle
-            lgpio.gpio_claim_output(handle, self._number, int(state))
-            # A line that was an output already keeps its level when claimed.
-            lgpio.gpio_write(handle, self._number, int(state))
-
-    factory = LGPIOFactory()
-    factory.pin_class = SafePin
-    return factory
+    def _pause(self) -> float:
+        """Switch off if it is due, and say how long to wait then, in seconds."""
+        if self._deadline is None:
+            return _BEAT_S
+        left = self._deadline - self._now()
+        if left > 0:
+            return min(left, _BEAT_S)
+        self._switch_off()
+        return _BEAT_S if self._deadline is None else _RETRY_S

@@ -1,21 +1,32 @@
-"""The relay: on only with a deadline, off whatever happens, never pulsed at the start."""
+"""The relay: on only with a deadline and a guard that makes progress, off whatever happens."""
 
 from __future__ import annotations
 
+import math
+import signal
+import subprocess
 import sys
 import threading
 import time
-import types
 from collections.abc import Iterator
 
 import pytest
-from gpiozero.pins.mock import MockFactory
 
 from lockd.adapters import strike as module
-from lockd.adapters.strike import LONGEST_ON_S, Strike, open_relay
+from lockd.adapters.strike import LONGEST_ON_S, Strike
 from lockd.errors import PinError
 from tests.conftest import eventually
 from tests.fakes import RecordingOutput
+
+
+class MachineClock:
+    """The machine's monotonic clock, which goes on only when told to."""
+
+    def __init__(self) -> None:
+        self.t = 100.0
+
+    def __call__(self) -> float:
+        return self.t
 
 
 @pytest.fixture
@@ -119,13 +130,155 @@ def test_a_relay_that_fails_to_switch_on_is_switched_off_and_reported(
     assert not strike.is_on
 
 
-def test_without_its_guard_the_relay_is_never_switched_on(
-    strike: Strike, output: RecordingOutput, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("seconds", [math.nan, 0.0, -5.0, -math.inf])
+def test_a_time_that_is_none_is_over_at_once(
+    strike: Strike, output: RecordingOutput, seconds: float
 ) -> None:
-    monkeypatch.setattr(Strike, "guarded", property(lambda self: False))
-    with pytest.raises(PinError, match="guard"):
-        strike.release(5)
-    assert "on" not in output.log
+    strike.release(seconds)
+    assert output.switched_off.wait(5)
+    assert output.log == ["on", "off"]
+    eventually(lambda: not strike.is_on)
+
+
+class TestWithoutAGuard:
+    """A guard that died or hangs: nothing is released, and locking still works."""
+
+    @pytest.fixture
+    def machine(self) -> MachineClock:
+        return MachineClock()
+
+    @pytest.fixture
+    def strike(self, output: RecordingOutput, machine: MachineClock) -> Iterator[Strike]:
+        strike = Strike(output, machine=machine)
+        yield strike
+        strike.close()
+
+    def test_a_guard_at_work_keeps_proving_it(self, strike: Strike, machine: MachineClock) -> None:
+        for _ in range(3):
+            machine.t += 1.9
+            assert strike.guarded
+            machine.t += 0.2
+            eventually(lambda: strike.guarded)  # it beats by itself, with nothing to do
+
+    def test_it_beats_while_the_relay_is_on_too(
+        self, strike: Strike, machine: MachineClock
+    ) -> None:
+        strike.release(60)
+        machine.t += 100
+        eventually(lambda: strike.guarded)
+
+    def test_a_guard_that_ended_releases_nothing_and_locks(
+        self, strike: Strike, output: RecordingOutput, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        strike.release(60)
+        monkeypatch.setattr(strike._guard, "is_alive", lambda: False)
+        assert not strike.guarded
+        assert not strike.answers()
+        with pytest.raises(PinError, match="guard"):
+            strike.release(5)
+        assert output.log == ["on", "off"]
+        assert not strike.is_on
+
+    def test_a_guard_that_dies_locks_as_its_last_act(
+        self, strike: Strike, output: RecordingOutput, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
+        strike.release(60)
+
+        def broken() -> float:
+            raise MemoryError
+
+        with strike._condition:
+            strike._machine = broken
+            strike._condition.notify_all()
+        assert output.switched_off.wait(5)
+        strike._guard.join(5)
+        strike._machine = time.monotonic
+        assert not strike.guarded
+        with pytest.raises(PinError, match="guard"):
+            strike.release(5)
+        assert output.log == ["on", "off", "off"]
+
+    def test_a_guard_that_hangs_in_the_driver_is_noticed_and_passed_by(
+        self, strike: Strike, output: RecordingOutput, machine: MachineClock
+    ) -> None:
+        strike.release(60)
+        output.off_hangs.set()
+        strike._deadline = 0.0
+        with strike._condition:
+            strike._condition.notify_all()
+        assert output.hanging.wait(5)
+        machine.t += 2.1
+        assert not strike.guarded
+        assert not strike.answers()
+        with pytest.raises(PinError, match="hangs"):
+            strike.release(5)
+        output.off_hangs.clear()  # for whoever comes next; the first one is still in it
+        strike.lock()
+        assert output.log == ["on", "off"]
+        output.go_on.set()
+        eventually(lambda: strike.guarded)
+        assert not strike.is_on
+
+    def test_a_release_that_hung_and_went_on_is_switched_off_again(
+        self, strike: Strike, output: RecordingOutput
+    ) -> None:
+        output.on_hangs.set()
+        releasing = threading.Thread(target=strike.release, args=(60,))
+        releasing.start()
+        assert output.hanging.wait(5)
+        strike.lock()
+        assert output.log == ["off"]
+        output.switched_off.clear()
+        output.go_on.set()
+        assert output.switched_off.wait(5)
+        releasing.join()
+        assert output.log == ["off", "on", "off"]
+        eventually(lambda: not strike.is_on)
+
+    def test_a_guard_that_was_only_stopped_with_the_process_answers_and_releases(
+        self, strike: Strike, output: RecordingOutput, machine: MachineClock
+    ) -> None:
+        with strike._condition:  # as if the main thread went on first
+            machine.t += 30
+            assert not strike.guarded
+            strike.release(60)
+        assert output.log == ["on"]
+        assert strike.guarded
+
+
+STOPPED = """
+import sys, time
+from lockd.adapters.strike import Strike
+
+class Relay:
+    def on(self): print("on", flush=True)
+    def off(self): print("off", time.monotonic(), flush=True)
+    def close(self): pass
+
+strike = Strike(Relay())
+strike.release(0.4)
+sys.stdin.readline()
+print("left", strike.is_on, flush=True)
+"""
+
+
+def test_a_process_stopped_beyond_the_deadline_switches_off_when_it_goes_on() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", STOPPED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "on\n"
+    process.send_signal(signal.SIGSTOP)
+    stopped = time.monotonic()
+    eventually(lambda: time.monotonic() > stopped + 1.0)
+    continued = time.monotonic()
+    process.send_signal(signal.SIGCONT)
+    word, t = process.stdout.readline().split()  # nothing but the guard is doing anything
+    assert word == "off"
+    assert float(t) >= continued
+    rest, _ = process.communicate("\n")
+    assert rest == "left False\n"
 
 
 def test_a_closed_strike_stays_locked(output: RecordingOutput) -> None:
@@ -146,90 +299,6 @@ def test_every_switching_is_reported_once(strike: Strike, output: RecordingOutpu
     assert heard == [True, False]
 
 
-@pytest.mark.parametrize("active_high", [True, False])
-def test_start_and_end_never_pulse_the_relay(
-    active_high: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    factory = MockFactory()
-    pin = factory.pin(17)
-    monkeypatch.setattr(module, "_pin_factory", lambda name: factory)
-    relay = open_relay(17, active_high=active_high, factory="mock")
-    locked = not active_high
-    assert pin.function == "output"
-    assert pin.state == locked
-    strike = Strike(relay)
-    strike.close()
-    # Before it becomes an output the pin floats, which the mock shows as False.
-    levels = [state.state for state in pin.states]
-    assert levels == ([False] if active_high else [False, True])
-
-
-def test_levels_of_a_release_from_start_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    factory = MockFactory()
-    pin = factory.pin(17)
-    monkeypatch.setattr(module, "_pin_factory", lambda name: factory)
-    strike = Strike(open_relay(17, active_high=True, factory="mock"))
-    strike.release(60)
-    strike.lock()
-    strike.close()
-    assert [state.state for state in pin.states] == [False, True, False]
-
-
-@pytest.fixture
-def chip(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
-    """A GPIO chip as lgpio shows it, which writes down what is done to its lines."""
-    calls: list[tuple[object, ...]] = []
-    lgpio = types.ModuleType("lgpio")
-
-    def note(name: str) -> object:
-        return lambda handle, *arguments: calls.append((name, *arguments)) or 0
-
-    for name in (
-        "gpio_claim_input",
-        "gpio_claim_output",
-        "gpio_write",
-        "gpio_free",
-        "gpiochip_close",
-    ):
-        setattr(lgpio, name, note(name))
-    lgpio.gpiochip_open = lambda number: 1  # type: ignore[attr-defined]
-    lgpio.gpio_read = lambda handle, line: 0  # type: ignore[attr-defined]
-    lgpio.gpio_get_mode = lambda handle, line: 2  # type: ignore[attr-defined]
-    for name in ("BOTH_EDGES", "RISING_EDGE", "FALLING_EDGE"):
-        setattr(lgpio, name, 0)
-    for name in ("SET_PULL_NONE", "SET_PULL_UP", "SET_PULL_DOWN"):
-        setattr(lgpio, name, 0)
-    monkeypatch.setitem(sys.modules, "lgpio", lgpio)
-    monkeypatch.delitem(sys.modules, "gpiozero.pins.lgpio", raising=False)
-    # gpiozero shares pins among factories, and so among tests.
-    monkeypatch.setattr("gpiozero.pins.local.LocalPiFactory.pins", {})
-    # gpiozero reads the board's revision from the device tree; give it that of a Pi 4.
-    monkeypatch.setattr("gpiozero.pins.local.LocalPiFactory._get_revision", lambda self: 0xC03111)
-    return calls
-
-
-@pytest.mark.parametrize(("active_high", "locked"), [(True, 0), (False, 1)])
-def test_lgpio_claims_the_line_at_its_locked_level_in_one_call(
-    chip: list[tuple[object, ...]], active_high: bool, locked: int
-) -> None:
-    relay = open_relay(17, active_high=active_high, factory="lgpio")
-    levels = [call for call in chip if call[0] in ("gpio_claim_output", "gpio_write")]
-    assert levels == [("gpio_claim_output", 17, locked), ("gpio_write", 17, locked)]
-    relay.on()
-    relay.off()
-    written = [call[2] for call in chip if call[0] == "gpio_write"]
-    assert written == [locked, 1 - locked, locked]
-    relay.close()
-
-
-def test_a_factory_that_cannot_be_had_is_an_error_and_no_other_is_used(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(sys.modules, "lgpio", None)
-    with pytest.raises(PinError, match=r"relay\.factory: lgpio is not installed"):
-        open_relay(17, active_high=True, factory="lgpio")
-
-
 def test_releasing_from_many_threads_leaves_it_locked(output: RecordingOutput) -> None:
     strike = Strike(output)
     threads = [threading.Thread(target=strike.release, args=(0.05,)) for _ in range(20)]
@@ -240,12 +309,3 @@ def test_releasing_from_many_threads_leaves_it_locked(output: RecordingOutput) -
     eventually(lambda: not strike.is_on)
     assert output.log[-1] == "off"
     strike.close()
-
-
-def test_a_pin_that_is_taken_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    factory = MockFactory()
-    monkeypatch.setattr(module, "_pin_factory", lambda name: factory)
-    first = open_relay(17, active_high=True, factory="mock")
-    with pytest.raises(PinError, match=r"GPIO17 cannot be claimed through mock.*in use"):
-        open_relay(17, active_high=True, factory="mock")
-    first.close()
