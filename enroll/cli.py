@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
+from enroll.rights import days_told, given, groups_told, rights_options, told
 from lockd import __version__
 from lockd.adapters.store import Store, clean_name
 from lockd.config import Settings, find, load
@@ -35,19 +36,29 @@ def main() -> None:
 @click.argument(
     "photos", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
 )
+@rights_options
 @config_option
 @reported
-def add(name: str, photos: tuple[Path, ...], config_file: Path | None) -> None:
+def add(
+    name: str,
+    photos: tuple[Path, ...],
+    groups: tuple[str, ...],
+    valid_from: str | None,
+    valid_until: str | None,
+    config_file: Path | None,
+) -> None:
     """Enrol NAME from photographs, or give NAME more of them.
 
     Each photograph must show exactly one usable face. Those that do not are refused
-    with the reason; the others are enrolled.
+    with the reason; the others are enrolled. Of the rights of somebody enrolled already,
+    those not given stay; see also `access`.
     """
     from enroll.people import Enroller  # noqa: PLC0415
 
     name = clean_name(name)
     with _opened(config_file) as (settings, store), _progress("enrolling", len(photos)) as step:
-        outcome = Enroller(settings, store).add(name, photos, step)
+        access = given(settings, groups, valid_from, valid_until)
+        outcome = Enroller(settings, store).add(name, photos, step, access=access)
     _report([outcome])
     _fail_if_refused([outcome])
 
@@ -121,7 +132,7 @@ def re_embed(directory: Path, config_file: Path | None) -> None:
 @reported
 def list_(config_file: Path | None, as_json: bool) -> None:
     """Show who is enrolled."""
-    with _opened(config_file) as (_, store):
+    with _opened(config_file) as (settings, store):
         people = store.people()
     if as_json:
         rows = [
@@ -130,6 +141,9 @@ def list_(config_file: Path | None, as_json: bool) -> None:
                 "name": one.person.name,
                 "templates": one.templates,
                 "created_utc": one.created_utc,
+                "groups": sorted(one.person.groups),
+                "valid_from": one.person.valid_from,
+                "valid_until": one.person.valid_until,
             }
             for one in people
         ]
@@ -138,10 +152,45 @@ def list_(config_file: Path | None, as_json: bool) -> None:
     if not people:
         click.echo("Nobody is enrolled, so everyone is a stranger.")
         return
-    table = Table("Name", "Templates", "Enrolled (UTC)")
-    for one in people:
-        table.add_row(escape(one.person.name), str(one.templates), one.created_utc)
+    columns = {
+        "Name": [one.person.name for one in people],
+        "Groups": [groups_told(one.person, settings) for one in people],
+        "Valid": [days_told(one.person) for one in people],
+        "Templates": [str(one.templates) for one in people],
+        "Enrolled (UTC)": [one.created_utc[:16].replace("T", " ") for one in people],
+    }
+    shown = {title: cells for title, cells in columns.items() if any(cells)}
+    table = Table(*shown)
+    for row in zip(*shown.values(), strict=True):
+        table.add_row(*map(escape, row))
     Console().print(table)
+
+
+@main.command()
+@click.argument("name")
+@rights_options
+@click.option("--no-groups", is_flag=True, help="Take them out of every group.")
+@config_option
+@reported
+def access(
+    name: str,
+    groups: tuple[str, ...],
+    no_groups: bool,
+    valid_from: str | None,
+    valid_until: str | None,
+    config_file: Path | None,
+) -> None:
+    """Say when NAME may come in, and show it.
+
+    The groups given take the place of those before; what is not given stays.
+    """
+    if groups and no_groups:
+        raise click.UsageError("--group and --no-groups exclude each other")
+    with _opened(config_file) as (settings, store):
+        rights = given(settings, groups, valid_from, valid_until)
+        if no_groups:
+            rights["groups"] = frozenset()
+        click.echo(told(store.change_access(name, **rights), settings))
 
 
 @main.command()

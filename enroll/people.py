@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lockd.adapters.store import Store
+from lockd.adapters.store import Access, Store
 from lockd.config import Settings
 from lockd.errors import ImageError, LockdError, PersonError
 from lockd.photographs import template_of
@@ -47,6 +47,7 @@ class Enroller:
         done: Callable[[], None],
         *,
         replace_outdated: bool = False,
+        access: Access | None = None,
     ) -> Outcome:
         """Enrol one person; everything accepted is written at once, in one transaction.
 
@@ -55,6 +56,7 @@ class Enroller:
             photos: to be judged one by one.
             done: called after each.
             replace_outdated: also forget the templates that other networks made of them.
+            access: their rights, as far as they are given.
 
         Raises:
             StoreError: if the store cannot be written; then nothing was.
@@ -70,7 +72,13 @@ class Enroller:
         if embeddings:
             model = self._vision.embedder.fingerprint
             try:
-                self._store.add(name, model, embeddings, replace_outdated=replace_outdated)
+                self._store.add(
+                    name,
+                    model,
+                    embeddings,
+                    replace_outdated=replace_outdated,
+                    **(access or Access()),
+                )
             except PersonError as error:
                 outcome.refused.append(error)
             else:

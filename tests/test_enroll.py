@@ -259,7 +259,10 @@ class TestListingAndRemoving:
         text = run("list", "--json").stdout
         assert "Zoë" in text
         (row,) = json.loads(text)
-        assert row.keys() == {"id", "name", "templates", "created_utc"}
+        assert row.keys() == {
+            *("id", "name", "templates", "created_utc"),
+            *("groups", "valid_from", "valid_until"),
+        }
         assert row["created_utc"].endswith("Z")
 
     def test_a_person_removed_is_gone_and_the_others_stay(self, run: Run) -> None:
@@ -283,6 +286,109 @@ class TestListingAndRemoving:
             ids.append(json.loads(run("list", "--json").stdout)[0]["id"])
             run("remove", "Joe")
         assert ids[0] != ids[1]
+
+
+class TestRights:
+    ACCESS = """
+access:
+  groups:
+    staff: {hours: {mon-fri: ["07:00-19:00"]}}
+    cleaners: {hours: {mon-sun: ["22:00-02:00"]}}
+"""
+
+    @pytest.fixture
+    def with_groups(self, run: Run, tmp_path: Path) -> Run:
+        """Runs the command with the groups staff and cleaners."""
+        config = tmp_path / "lockd.yaml"
+        config.write_text(self.ACCESS)
+        return lambda *arguments: run(*arguments, "--config", config)
+
+    def rights(self, run: Run) -> tuple[list[str], str | None, str | None]:
+        (row,) = json.loads(run("list", "--json").stdout)
+        return row["groups"], row["valid_from"], row["valid_until"]
+
+    def test_somebody_is_enrolled_with_them(self, with_groups: Run) -> None:
+        options = ("--group", "staff", "--group", "cleaners", "--valid-until", "2026-12-31")
+        assert with_groups("add", "Joe", BIDEN_ENROLLED, *options).exit_code == 0
+        assert self.rights(with_groups) == (["cleaners", "staff"], None, "2026-12-31")
+        text = with_groups("list").stdout
+        assert "cleaners," in text
+        assert "staff" in text
+        assert "until 2026-12-31" in text
+
+    def test_more_photographs_leave_them_as_they_are(self, with_groups: Run) -> None:
+        with_groups("add", "Barack", OBAMA_ENROLLED, "--group", "staff")
+        with_groups("add", "Barack", OBAMA_ENROLLED_TOO, "--valid-from", "2026-11-01")
+        assert self.rights(with_groups) == (["staff"], "2026-11-01", None)
+
+    def test_they_are_changed_one_by_one_and_shown(self, with_groups: Run) -> None:
+        with_groups("add", "Joe", BIDEN_ENROLLED, "--group", "staff")
+        result = with_groups("access", "JOE", "--group", "cleaners", "--valid-from", "2026-11-01")
+        assert result.exit_code == 0
+        assert result.stdout == "Joe: groups: cleaners; valid: from 2026-11-01\n"
+        result = with_groups("access", "Joe", "--valid-until", "2026-12-31")
+        assert result.stdout == "Joe: groups: cleaners; valid: from 2026-11-01 until 2026-12-31\n"
+        result = with_groups("access", "Joe", "--no-groups", "--valid-from", "none")
+        assert result.stdout == ("Joe: groups: none, so always admitted; valid: until 2026-12-31\n")
+        assert self.rights(with_groups) == ([], None, "2026-12-31")
+
+    def test_the_default_group_is_named(self, run: Run, tmp_path: Path) -> None:
+        config = tmp_path / "lockd.yaml"
+        config.write_text(self.ACCESS + "  default_group: staff\n")
+        run("add", "Joe", BIDEN_ENROLLED)
+        text = run("access", "Joe", "--config", config).stdout
+        assert text == "Joe: groups: none, so staff by default; valid: without limit\n"
+
+    @pytest.mark.parametrize(
+        ("name", "hint"),
+        [("stafff", "did you mean staff?"), ("visitors", "there are staff, cleaners")],
+    )
+    def test_a_group_that_does_not_exist_is_refused_and_nothing_written(
+        self, with_groups: Run, name: str, hint: str
+    ) -> None:
+        result = with_groups("add", "Joe", BIDEN_ENROLLED, "--group", name)
+        assert result.exit_code == 9
+        assert f"'{name}': no such group in the configuration; {hint}" in result.stderr
+        assert enrolled(with_groups) == {}
+        with_groups("add", "Joe", BIDEN_ENROLLED, "--group", "staff")
+        assert with_groups("access", "Joe", "--group", name).exit_code == 9
+        assert self.rights(with_groups) == (["staff"], None, None)
+
+    def test_without_any_groups_it_says_where_to_make_one(self, run: Run) -> None:
+        result = run("add", "Joe", BIDEN_ENROLLED, "--group", "staff")
+        assert result.exit_code == 9
+        assert "add it to access.groups first" in result.stderr
+
+    def test_a_group_that_is_gone_is_shown_as_unknown(self, with_groups: Run, run: Run) -> None:
+        with_groups("add", "Joe", BIDEN_ENROLLED, "--group", "staff")
+        assert "staff (unknown)" in run("access", "Joe").stdout
+        assert "(unknown)" in run("list").stdout
+        # Another photograph does not need the group back.
+        assert run("add", "Joe", BIDEN_ENROLLED).exit_code == 0
+        assert self.rights(run) == (["staff"], None, None)
+
+    @pytest.mark.parametrize("day", ["2026-02-30", "tomorrow", "20261231", "31.12.2026", ""])
+    def test_what_is_no_date_is_wrong_usage(self, run: Run, day: str) -> None:
+        result = run("access", "Joe", "--valid-until", day)
+        assert result.exit_code == 2
+        assert f"{day!r} is no date" in result.stderr
+
+    def test_a_last_day_before_the_first_is_refused(self, run: Run) -> None:
+        run("add", "Joe", BIDEN_ENROLLED, "--valid-from", "2026-12-01")
+        result = run("access", "Joe", "--valid-until", "2026-11-30")
+        assert result.exit_code == 9
+        assert "before the first day" in result.stderr
+        assert self.rights(run) == ([], "2026-12-01", None)
+
+    def test_groups_and_no_groups_exclude_each_other(self, with_groups: Run) -> None:
+        result = with_groups("access", "Joe", "--group", "staff", "--no-groups")
+        assert result.exit_code == 2
+        assert "exclude each other" in result.stderr
+
+    def test_nobodys_can_be_changed(self, run: Run) -> None:
+        result = run("access", "Ada")
+        assert result.exit_code == 9
+        assert "nobody of that name" in result.stderr
 
 
 class TestSettings:
@@ -311,5 +417,5 @@ class TestSettings:
 
     def test_the_help_names_the_commands_and_the_exit_codes(self, run: Run) -> None:
         text = run("--help").stdout
-        for word in ("add", "folder", "list", "remove", "Exit codes", "person's name"):
+        for word in ("add", "folder", "list", "access", "remove", "Exit codes", "person's name"):
             assert word in text
