@@ -1,5 +1,8 @@
 """lockd: a door that knows its people."""
 
-from importlib.metadata import version
+from importlib import metadata
 
-__version__ = version("lockd")
+try:
+    __version__ = metadata.version("lockd")
+except metadata.PackageNotFoundError:  # a checkout that is not installed: `tools/install.sh`
+    __version__ = "0+unknown"

@@ -21,6 +21,7 @@ from lockd.console import EXIT_CODES, config_option, err, log_to_stderr, reporte
 from lockd.doctor.command import doctor
 from lockd.errors import ImageError
 from lockd.evaluation.cli import evaluate
+from lockd.install.command import install, uninstall
 
 if TYPE_CHECKING:
     from lockd.identity.gallery import Gallery
@@ -36,6 +37,8 @@ def main() -> None:
 main.add_command(evaluate)
 main.add_command(calibrate)
 main.add_command(doctor)
+main.add_command(install)
+main.add_command(uninstall)
 
 gallery_option = click.option(
     "--gallery",

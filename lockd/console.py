@@ -34,7 +34,7 @@ Exit codes:
   2  wrong usage                  8  photograph refused or unreadable
   3  configuration                9  person's name
   4  networks or TFLite runtime  10  MQTT settings
-  5  store
+  5  store                       11  installation
 """
 
 

@@ -60,3 +60,9 @@ class BusError(LockdError, OSError):
     """The MQTT settings cannot work, whatever the network does."""
 
     exit_code = 10
+
+
+class InstallError(LockdError, OSError):
+    """The system cannot be changed as an installation needs it."""
+
+    exit_code = 11

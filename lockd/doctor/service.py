@@ -141,6 +141,8 @@ def store(machine: Machine) -> list[Finding]:
     """Open the store for reading, and look at its owner and the room it has."""
     path = machine.settings.store.path()
     findings = [_room(path)]
+    if path.parent.exists() and not os.access(path.parent, os.R_OK | os.X_OK):
+        return [*findings, skipped(f"{path}: only the service and root may look; run as root")]
     if not path.exists():
         return [*findings, skipped(f"{path}: not there yet; `lockd-enroll add` makes it")]
     findings.append(_owner(path))
