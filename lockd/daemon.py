@@ -372,7 +372,7 @@ def open_service(
         bus.start()
     clock: Clock = RecordedClock() if as_fast_as_possible else RealClock()
     camera: Camera = (
-        RecordedCamera(open_source(settings.camera))
+        RecordedCamera(open_source(settings.camera), settings.camera.view())
         if as_fast_as_possible
         else LiveCamera(settings.camera, clock)
     )

@@ -7,6 +7,8 @@ A message names the thing, the value and the way out.
 
 from __future__ import annotations
 
+from lockd.types import CameraTrouble
+
 
 class LockdError(Exception):
     """Anything lockd reports to a person instead of with a traceback."""
@@ -33,9 +35,17 @@ class StoreError(LockdError, OSError):
 
 
 class CameraError(LockdError, OSError):
-    """A camera, video or folder cannot be opened or read."""
+    """A camera, video or folder cannot be opened or read.
+
+    Attributes:
+        trouble: the kind of it, in one stable word.
+    """
 
     exit_code = 6
+
+    def __init__(self, message: str, trouble: CameraTrouble = CameraTrouble.FAILING) -> None:
+        super().__init__(message)
+        self.trouble = trouble
 
 
 class PinError(LockdError, RuntimeError):

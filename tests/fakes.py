@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from lockd.types import Box, Embedding, Face, Frame, Image, Match, Person
+from lockd.types import Box, CameraTrouble, Embedding, Face, Frame, Image, Match, Person
 from lockd.vision.geometry import Octaves
 
 ADA = Person("1", "Ada Lovelace")
@@ -57,13 +57,22 @@ class ScriptedCamera:
     def __init__(self, frames: Iterable[Frame | None]) -> None:
         self._frames = list(frames)
         self.problem: str | None = None
+        self.trouble: CameraTrouble | None = None
+        self.alive = True
+        self.started = False
+        self.wakes = 0
 
     @property
     def ended(self) -> bool:
         return not self._frames
 
     def next(self, timeout_s: float) -> Frame | None:
-        return self._frames.pop(0) if self._frames else None
+        frame = self._frames.pop(0) if self._frames else None
+        self.started |= frame is not None
+        return frame
+
+    def wake(self) -> None:
+        self.wakes += 1
 
     def close(self) -> None:
         self._frames = []

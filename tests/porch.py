@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.server
-import itertools
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,6 @@ import numpy as np
 
 from lockd.types import Image
 from lockd.vision.pictures import decode, encode_jpeg
-
-NOISY_FRAMES = 6
 
 
 def porch(photo: Path) -> Image:
@@ -33,11 +30,26 @@ def on_porch(photo: Path) -> bytes:
     return encode_jpeg(porch(photo))
 
 
-def filmed(image: Image) -> list[bytes]:
-    """JPEGs of a picture as a sensor gives them: no two alike."""
-    random = np.random.default_rng(1)
-    noise = [random.integers(-3, 4, image.shape, np.int16) for _ in range(NOISY_FRAMES)]
-    return [encode_jpeg(np.clip(image + one, 0, 255).astype(np.uint8)) for one in noise]
+class Film:
+    """A picture as a sensor gives it: for ever, and no two frames of it alike."""
+
+    def __init__(self, image: Image) -> None:
+        self._image = image.astype(np.int16)
+        self._random = np.random.default_rng(1)
+        rows, columns, _ = image.shape
+        self._noise = self._random.integers(-3, 4, (rows + 200, columns + 200, 3), np.int16)
+
+    def frame(self) -> bytes:
+        """The next frame, as a JPEG."""
+        rows, columns, _ = self._image.shape
+        y, x = self._random.integers(0, 200, 2)
+        noisy = self._image + self._noise[y : y + rows, x : x + columns]
+        return encode_jpeg(np.clip(noisy, 0, 255).astype(np.uint8))
+
+
+def filmed(image: Image) -> Film:
+    """A film of a picture in which nothing moves."""
+    return Film(image)
 
 
 class StreamCamera:
@@ -48,19 +60,18 @@ class StreamCamera:
         port: stays the same when it is switched off and on again.
     """
 
-    def __init__(self, frames: bytes | list[bytes], fps: float = 25.0) -> None:
+    def __init__(self, film: bytes | Film, fps: float = 25.0) -> None:
         self.stuck = threading.Event()
         self.port = 0
         self._period_s = 1 / fps
-        self._frames: list[bytes] = []
+        self._film = film
         self._gone = threading.Event()
         self._server: http.server.ThreadingHTTPServer | None = None
-        self.show(frames)
         self.switch_on()
 
-    def show(self, frames: bytes | list[bytes]) -> None:
-        """From now on show these, over and over."""
-        self._frames = [frames] if isinstance(frames, bytes) else frames
+    def show(self, film: bytes | Film) -> None:
+        """From now on show this; bytes, over and over: a frozen picture."""
+        self._film = film
 
     @property
     def url(self) -> str:
@@ -75,12 +86,13 @@ class StreamCamera:
                 self.send_response(200)
                 self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
                 self.end_headers()
-                for number in itertools.count():
+                while True:
                     if gone.wait(camera._period_s):
                         return
                     if camera.stuck.is_set():
                         continue
-                    part = camera._frames[number % len(camera._frames)]
+                    film = camera._film
+                    part = film if isinstance(film, bytes) else film.frame()
                     head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
                     try:
                         self.wfile.write(head % len(part) + part + b"\r\n")

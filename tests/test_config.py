@@ -217,7 +217,11 @@ class TestMistakes:
             ("door.open_s", [0.5, 60], [0.49, 61, ".nan", ".inf", "soon"]),
             ("door.id", ["a", "a-b_9"], ["''", "a b", "a/b", "+", "'#'", "x" * 65]),
             ("door.name", ["Tür"], ["''", "x" * 65]),
-            ("camera.source", [0, 63, "clip.mp4"], [-1, 64, "[]"]),
+            ("camera.source", [0, 63, "clip.mp4", "csi", "csi:1"], [-1, 64, "[]", "''"]),
+            ("camera.rotate", [0, 90, 180, 270], [45, -90, 360, "left"]),
+            ("camera.frozen_after_s", [0, 3600], [-1, 3601, ".nan"]),
+            ("camera.covered_after_s", [0, 3600], [-1, 3601, ".nan"]),
+            ("camera.max_age_s", [0.1, 60], [0, 61, ".nan"]),
             ("camera.read_timeout_s", [0.1, 3600], [0, -1, 3601, ".inf", ".nan"]),
             ("recognition.accept", [0.3, 1], [0.19, -1, 0, 1.01, ".nan"]),
             ("recognition.margin", [0, 1], [-0.01, 1.01, ".nan"]),
@@ -248,6 +252,22 @@ class TestMistakes:
         for value in bad:
             (_, line) = mistakes(f"{indent}{key}: {value}")
             assert line.startswith(f"{path}: ")
+
+    @pytest.mark.parametrize("source", ["csi:", "csi:x", "csi:-1", "picamera2:10"])
+    def test_a_ribbon_camera_has_a_number_of_one_digit(self, source: str) -> None:
+        (_, line) = mistakes(f"camera: {{source: '{source}'}}")
+        assert line.startswith("camera: source ")
+        assert ":1 for the second one" in line
+
+    def test_a_region_lies_within_the_picture(self) -> None:
+        assert parse("camera: {region: {x: 0.7, width: 0.3}}").camera.region is not None
+        for size in (0.04, 1.01, ".nan"):
+            (_, line) = mistakes(f"camera: {{region: {{height: {size}}}}}")
+            assert line.startswith("camera.region.height: ")
+        (_, line) = mistakes("camera: {region: {x: 0.8, width: 0.3}}")
+        assert line == (
+            "camera.region: x (0.8) and width (0.3) reach beyond the picture; they may add up to 1"
+        )
 
     def test_a_number_of_agreeing_frames_that_cannot_be_reached_is_a_mistake(self) -> None:
         (_, line) = mistakes("recognition:\n  agree_frames: 6")
@@ -351,7 +371,8 @@ class TestFiles:
         assert settings.recognition.models == Path("/networks")
 
     @pytest.mark.parametrize(
-        "source", [0, "'1'", "/dev/video2", "rtsp://camera/1", "http://camera/video.mjpg"]
+        "source",
+        [0, "'1'", "/dev/video2", "rtsp://camera/1", "http://camera/video.mjpg", "csi", "csi:1"],
     )
     def test_devices_and_streams_are_no_paths(self, tmp_path: Path, source: object) -> None:
         settings = load(self.write(tmp_path, f"camera:\n  source: {source}"))

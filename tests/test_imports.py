@@ -26,6 +26,7 @@ ONE_PLACE = {
     "tflite_runtime": "lockd/vision/models.py",
     "sqlite3": "lockd/adapters/store/",
     "amqtt": "lockd/adapters/broker.py",
+    "picamera2": "lockd/adapters/cameras/picamera.py",
     "matplotlib": "lockd/evaluation/plots.py",
 }
 # The demo subscribes as any user's program would.

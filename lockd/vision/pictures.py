@@ -1,6 +1,8 @@
-"""Decode photographs and draw on them."""
+"""Decode photographs, put pictures upright and draw on them."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -9,6 +11,50 @@ from lockd.errors import ImageError
 from lockd.types import Face, Image
 
 _GREEN, _RED, _WHITE, _BLACK = (80, 200, 60), (60, 60, 230), (255, 255, 255), (0, 0, 0)
+
+_TURNS = {
+    90: cv2.ROTATE_90_CLOCKWISE,
+    180: cv2.ROTATE_180,
+    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How a camera's picture becomes the one that is looked at: turn, mirror, cut.
+
+    Attributes:
+        rotate: degrees clockwise: 0, 90, 180 or 270.
+        mirror: swap left and right of the turned picture.
+        region: (x, y, width, height) of the part to keep, in fractions of the picture
+            turned and mirrored; None keeps all of it.
+    """
+
+    rotate: int = 0
+    mirror: bool = False
+    region: tuple[float, float, float, float] | None = None
+
+    def of(self, image: Image) -> Image:
+        """Return the picture to look at: at least one pixel, in memory of its own if cut.
+
+        Args:
+            image: uint8 (height, width, 3).
+        """
+        seen = cv2.rotate(image, _TURNS[self.rotate]) if self.rotate else image
+        if self.mirror:
+            seen = cv2.flip(seen, 1)
+        if self.region is not None:
+            x, y, width, height = self.region
+            rows = _part(y, height, seen.shape[0])
+            columns = _part(x, width, seen.shape[1])
+            seen = np.ascontiguousarray(seen[rows, columns])
+        return seen  # type: ignore[return-value]
+
+
+def _part(start: float, size: float, pixels: int) -> slice:
+    """The pixels of a side that fractions name: within it, and at least one."""
+    first = min(round(start * pixels), pixels - 1)
+    return slice(first, max(first + 1, min(round((start + size) * pixels), pixels)))
 
 
 def decode(content: bytes, name: str) -> Image:

@@ -18,17 +18,16 @@ import cv2
 import numpy as np
 import pytest
 
-from lockd.adapters import cameras
 from lockd.adapters.cameras import (
-    CaptureSource,
-    FolderSource,
     LiveCamera,
     RecordedCamera,
     Source,
-    VideoSource,
     list_pictures,
     open_source,
+    reader,
 )
+from lockd.adapters.cameras.capture import CaptureSource
+from lockd.adapters.cameras.sources import FolderSource, VideoSource
 from lockd.config import CameraSettings
 from lockd.errors import CameraError, ImageError, LockdError
 from lockd.types import Image
@@ -199,10 +198,11 @@ class TestDevices:
         message = str(caught.value)
         assert message.startswith("camera /dev/video63: not there")
         assert "plugged in" in message
-        assert "group video" in message
+        assert "/dev/v4l/by-id" in message
+        assert caught.value.trouble == "missing"
 
     def test_a_device_that_is_no_camera_is_refused(self) -> None:
-        with pytest.raises(CameraError, match="camera /dev/null: cannot be opened"):
+        with pytest.raises(CameraError, match="camera /dev/null: no camera"):
             open_source(of("/dev/null"))
 
 
@@ -478,9 +478,9 @@ class Studio:
         self._sources: list[ScriptedSource] = []
         self._cameras: list[LiveCamera] = []
         stand_in = SimpleNamespace(
-            Event=lambda: self.stop, Condition=threading.Condition, Thread=threading.Thread
+            Event=lambda: self.stop, Lock=threading.Lock, Thread=threading.Thread
         )
-        monkeypatch.setattr(cameras, "threading", stand_in)
+        monkeypatch.setattr(reader, "threading", stand_in)
 
     def camera(self, *script: ScriptedSource | Exception, **settings: Any) -> LiveCamera:
         """A camera whose source opens, or does not, as written down; then stays away."""
@@ -507,7 +507,7 @@ class Studio:
             source.close()
         for camera in self._cameras:
             camera.close()
-            assert not camera._thread.is_alive()
+            assert not camera._reader.running
 
 
 @pytest.fixture
@@ -590,7 +590,7 @@ class TestFailures:
         studio.stop.held = True
         camera = studio.camera(CameraError("camera /dev/video0: unplugged"), ScriptedSource(9))
         studio.stop.next_wait()
-        assert camera.problem == "camera /dev/video0: unplugged"
+        assert camera.problem == "failing: camera /dev/video0: unplugged"
         assert camera.next(0.0) is None
         assert not camera.ended
         studio.stop.let_go.release()
@@ -602,7 +602,7 @@ class TestFailures:
         camera = studio.camera(ScriptedSource(9, CameraError("unplugged")))
         studio.stop.next_wait()
         assert camera.next(0.0) is not None
-        assert camera.problem == "unplugged"
+        assert camera.problem == "failing: unplugged"
 
     @pytest.mark.parametrize(
         "error",
@@ -648,7 +648,7 @@ class TestFailures:
         studio.clock.t += 4
         assert camera.problem is None
         studio.clock.t += 0.1
-        assert camera.problem == "no picture for 4 s"
+        assert camera.problem == "silent: no picture for 4 s"
 
     def test_before_the_first_picture_a_camera_may_take_the_time_to_open_too(
         self, studio: Studio
@@ -659,7 +659,7 @@ class TestFailures:
         studio.clock.t += 7
         assert camera.problem is None
         studio.clock.t += 0.1
-        assert camera.problem == "no picture for 7 s"
+        assert camera.problem == "silent: no picture for 7 s"
 
 
 class TestRecordingsAsCameras:
@@ -718,7 +718,7 @@ class TestClosing:
         camera = studio.camera(source)
         assert camera.next(PATIENCE_S) is not None
         camera.close()
-        assert not camera._thread.is_alive()
+        assert not camera._reader.running
         assert source.closed.is_set()
 
     def test_closing_between_two_attempts_opens_nothing_more(self, studio: Studio) -> None:
@@ -726,7 +726,7 @@ class TestClosing:
         camera = studio.camera(CameraError("unplugged"), ScriptedSource(1))
         studio.stop.next_wait()
         camera.close()
-        assert not camera._thread.is_alive()
+        assert not camera._reader.running
         assert studio.opened == 1
 
     def test_a_real_recording_runs_through_a_real_thread_to_its_end(self, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from tests.faults.manager import Manager, Unit
 from tests.faults.proxy import Proxy
 from tests.faults.records import Line, Shown, complaints, openings, read_journal
 from tests.faults.service import control_address
-from tests.porch import StreamCamera, filmed, porch
+from tests.porch import Film, StreamCamera, filmed, porch
 
 RELAY = 17
 KNOWN, STRANGER, NOBODY = "Barack Obama", "stranger", "nobody"
@@ -34,7 +34,7 @@ PICTURES = {
 OPEN_S = 0.8
 LATE_S = 1.0
 """How late a busy machine may switch the relay off."""
-_FILMED: dict[str, list[bytes]] = {}
+_FILMED: dict[str, Film] = {}
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "door": {"id": "front", "open_s": OPEN_S},
@@ -56,7 +56,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def film_of(who: str) -> list[bytes]:
+def film_of(who: str) -> Film:
     """What the camera gives while somebody is before it."""
     if who not in _FILMED:
         _FILMED[who] = filmed(porch(PICTURES[who]))
