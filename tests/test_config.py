@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -680,6 +681,13 @@ class TestAccess:
     def test_a_group_without_hours_is_never_taken_for_one_that_is_always_admitted(self) -> None:
         for text in ("{}", "{hours: }", "{extended: true}"):
             assert mistakes(f"access: {{groups: {{staff: {text}}}}}")
+
+    @pytest.mark.parametrize("number", [0, 1])
+    def test_the_examples_of_the_documentation_are_good(self, number: int) -> None:
+        text = (ROOT / "docs" / "access.md").read_text("utf-8")
+        example = re.findall(r"^    access:\n(?:     .*\n)+", text, re.MULTILINE)[number]
+        access = parse(textwrap.dedent(example)).access
+        assert access.groups or access.hold_open
 
     def test_what_is_set_reaches_the_rules(self) -> None:
         access = parse(
