@@ -1,8 +1,15 @@
 """lockd: a door that knows its people."""
 
-from importlib import metadata
+from __future__ import annotations
 
-try:
-    __version__ = metadata.version("lockd")
-except metadata.PackageNotFoundError:  # a checkout that is not installed: `tools/install.sh`
-    __version__ = "0+unknown"
+
+def __getattr__(name: str) -> str:
+    # Looked up when asked for: it takes longer than all that `lockd relay-safe` does.
+    if name == "__version__":
+        from importlib import metadata  # noqa: PLC0415
+
+        try:
+            return metadata.version("lockd")
+        except metadata.PackageNotFoundError:  # not installed: `tools/install.sh`
+            return "0+unknown"
+    raise AttributeError(name)

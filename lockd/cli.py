@@ -206,12 +206,12 @@ def relay_safe(config_file: Path | None) -> None:
     """Drive the relay's pin to its locked level and leave.
 
     The service manager runs this after the service has ended in whatever way: a
-    process that was killed leaves its pin as it was.
+    process that was killed leaves its pin as it was. Which pin that is the service
+    left word of; without it the configuration counts.
     """
-    from lockd.adapters.pins import Board  # noqa: PLC0415
+    from lockd.relay_safe import lock  # noqa: PLC0415
 
-    relay = _settings(config_file).relay
-    Board(relay.factory).relay(relay).off()
+    click.echo(str(lock(config_file)))
 
 
 @main.command("check-config")
