@@ -65,12 +65,20 @@ def add(
 
 @main.command()
 @click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@rights_options
 @config_option
 @reported
-def folder(directory: Path, config_file: Path | None) -> None:
+def folder(
+    directory: Path,
+    groups: tuple[str, ...],
+    valid_from: str | None,
+    valid_until: str | None,
+    config_file: Path | None,
+) -> None:
     """Enrol everybody in a folder with one sub-folder of photographs per person.
 
-    A person is named after the sub-folder, with spaces for underscores.
+    A person is named after the sub-folder, with spaces for underscores. The rights given
+    are everybody's in it.
     """
     from enroll.people import Enroller  # noqa: PLC0415
     from lockd.photographs import people_folders, shown_name  # noqa: PLC0415
@@ -80,9 +88,10 @@ def folder(directory: Path, config_file: Path | None) -> None:
     outcomes: list[Outcome] = []
     try:
         with _opened(config_file) as (settings, store), _progress("enrolling", total) as step:
+            access = given(settings, groups, valid_from, valid_until)
             enroller = Enroller(settings, store)
             for name, photos in people:
-                outcomes.append(enroller.add(shown_name(name), photos, step))
+                outcomes.append(enroller.add(shown_name(name), photos, step, access=access))
     finally:
         _report(outcomes)
     _fail_if_refused(outcomes)

@@ -332,6 +332,14 @@ access:
         assert result.stdout == ("Joe: groups: none, so always admitted; valid: until 2026-12-31\n")
         assert self.rights(with_groups) == ([], None, "2026-12-31")
 
+    def test_a_whole_folder_gets_the_same(self, with_groups: Run) -> None:
+        assert with_groups("folder", PEOPLE, "--group", "stafff").exit_code == 9
+        assert enrolled(with_groups) == {}
+        with_groups("folder", PEOPLE, "--group", "staff", "--valid-until", "2026-12-31")
+        rows = json.loads(with_groups("list", "--json").stdout)
+        found = [(row["groups"], row["valid_until"]) for row in rows]
+        assert found == [(["staff"], "2026-12-31")] * 2
+
     def test_the_default_group_is_named(self, run: Run, tmp_path: Path) -> None:
         config = tmp_path / "lockd.yaml"
         config.write_text(self.ACCESS + "  default_group: staff\n")
