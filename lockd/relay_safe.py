@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lockd.adapters import line
-from lockd.errors import PinError
 
 if TYPE_CHECKING:
     from lockd.config import RelaySettings
@@ -121,7 +120,7 @@ def _locked_by_the_kernel(relay: Relay) -> bool:
         return False
     try:
         line.drive(relay.chip, relay.pin, high=relay.locked_high)
-    except PinError as error:
+    except OSError as error:
         print(f"{error}; trying {relay.factory}", file=sys.stderr)
         return False
     return True

@@ -3,6 +3,7 @@
 For `lockd relay-safe`, which must be quick and must work when nothing else does: this
 needs neither gpiozero nor lgpio, whose import takes a writable folder and some time. It
 speaks version 2 of the kernel's GPIO interface, in Linux since 5.10 (``linux/gpio.h``).
+Its errors are plain OSErrors, for lockd's own would bring NumPy with them.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
-
-from lockd.errors import PinError
 
 CHIP = "/dev/gpiochip{}"
 
@@ -42,7 +41,7 @@ def drive(chip: int, line: int, *, high: bool) -> None:
         high: the level.
 
     Raises:
-        PinError: if the line cannot be had or does not have the level.
+        OSError: if the line cannot be had or does not have the level.
     """
     path = CHIP.format(chip)
     try:
@@ -59,9 +58,9 @@ def drive(chip: int, line: int, *, high: bool) -> None:
         finally:
             os.close(handle)
     except OSError as error:
-        raise PinError(f"{path}: line {line} cannot be driven: {error.strerror}") from error
+        raise OSError(f"{path}: line {line} cannot be driven: {error.strerror}") from error
     if bool(_VALUES.unpack(values)[0] & 1) != high:
-        raise PinError(
+        raise OSError(
             f"{path}: line {line} was driven {_name(high)} and is {_name(not high)}; "
             "is something else driving it?"
         )
