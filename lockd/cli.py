@@ -19,6 +19,7 @@ from lockd.calibration_cli import calibrate
 from lockd.config import Settings, find, load
 from lockd.console import EXIT_CODES, config_option, err, log_to_stderr, reported
 from lockd.doctor.command import doctor
+from lockd.door_cli import door
 from lockd.errors import ImageError
 from lockd.evaluation.cli import evaluate
 from lockd.install.command import install, uninstall
@@ -39,6 +40,7 @@ main.add_command(calibrate)
 main.add_command(doctor)
 main.add_command(install)
 main.add_command(uninstall)
+main.add_command(door)
 
 gallery_option = click.option(
     "--gallery",
@@ -63,15 +65,21 @@ def _settings(config_file: Path | None, **sections: dict[str, Any]) -> Settings:
 @reported
 def run(config_file: Path | None) -> None:
     """Run the service: watch the camera and open the door."""
-    from lockd.daemon import open_service  # noqa: PLC0415
+    from lockd.assembly import serve  # noqa: PLC0415
+    from lockd.daemon import Service  # noqa: PLC0415
 
-    settings = load(find(config_file))
-    log_to_stderr(settings.log)
-    with ExitStack() as stack:
-        service = open_service(settings, stack)
+    def read() -> Settings:
+        settings = load(find(config_file))
+        log_to_stderr(settings.log)
+        return settings
+
+    def started(service: Service) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: service.stop())
-        service.run()
+        signal.signal(signal.SIGHUP, lambda *_: service.reload())
+
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
+    serve(read, started)
 
 
 @main.command()
@@ -86,7 +94,8 @@ def replay(source: str, gallery: Path | None, config_file: Path | None, realtime
     The relay is simulated and nothing is published. Prints one JSON line per event
     and one with a summary at the end.
     """
-    from lockd.daemon import Tally, open_service  # noqa: PLC0415
+    from lockd.assembly import open_service  # noqa: PLC0415
+    from lockd.daemon import Tally, Watchers  # noqa: PLC0415
     from lockd.messages import Event  # noqa: PLC0415
 
     settings = _settings(
@@ -94,6 +103,9 @@ def replay(source: str, gallery: Path | None, config_file: Path | None, realtime
         camera={"source": source},
         relay={"factory": "mock"},
         mqtt={"host": None},
+        control={"socket": None},
+        inputs={"exit": None, "contact": None, "tamper": None},
+        signals={"led": None, "buzzer": None},
     )
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
 
@@ -116,7 +128,8 @@ def replay(source: str, gallery: Path | None, config_file: Path | None, realtime
             stack,
             as_fast_as_possible=not realtime,
             gallery=_gallery_maker(gallery, settings),
-            on_event=print_event,
+            remember=False,
+            watchers=Watchers(event=print_event),
         )
         signal.signal(signal.SIGINT, lambda *_: service.stop())
         stack.callback(lambda: print_summary(service.tally))

@@ -35,6 +35,7 @@ Exit codes:
   3  configuration                9  person's name
   4  networks or TFLite runtime  10  MQTT settings
   5  store                       11  installation
+                                 12  asking the running service
 """
 
 

@@ -1,9 +1,9 @@
 """The service: look, decide, act.
 
 One thread, the caller's, holds all state and runs everything here. The camera's
-thread writes the newest frame, paho's fills queues, the strike's guard may only
-switch the relay off; none of them calls into this file, except that the strike
-reports its switching to a callback which takes a note.
+thread writes the newest frame; the pins', paho's and the control socket's fill queues;
+the strike's guard may only switch the relay off. None of them calls into this file, except
+that the strike reports its switching to a callback which takes a note.
 
 A verdict goes to the strike first, then to the store, then to the bus, so that the
 door waits for neither the disk nor the network.
@@ -12,8 +12,7 @@ door waits for neither the disk nor the network.
 from __future__ import annotations
 
 import logging
-import math
-import os
+import queue
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -22,27 +21,28 @@ from typing import Any
 
 from lockd import __version__
 from lockd.adapters.bus import Bus
-from lockd.adapters.cameras import Camera, LiveCamera, RecordedCamera, open_source
-from lockd.adapters.pins import Board
-from lockd.adapters.store import Store
+from lockd.adapters.cameras import Camera
+from lockd.adapters.control import ControlSocket, Request
 from lockd.adapters.strike import Strike
 from lockd.adapters.systemd import Notifier
-from lockd.clock import Clock, RealClock, RecordedClock
+from lockd.clock import Clock
 from lockd.config import Settings
-from lockd.door.events import Command, Granted, Lock, Release, ShutDown, Tick
-from lockd.door.machine import DoorMachine
-from lockd.errors import PinError, StoreError
+from lockd.doorkeeper import COMMANDS, Doorkeeper, Levels, Lights, LocalTime
+from lockd.errors import ConfigError, PinError
 from lockd.identity.evidence import Recognised, Stranger, Verdict
-from lockd.identity.gallery import Gallery
-from lockd.messages import Event, EventType, Topics, encode
-from lockd.outbox import STORE_PAUSE_S, Outbox
-from lockd.types import Frame
+from lockd.messages import Event, EventType, encode
+from lockd.outbox import Outbox
+from lockd.roster import Roster
+from lockd.types import Frame, InputChange
 from lockd.watcher import Look, Vision, Watcher
 
 log = logging.getLogger(__name__)
 
 _LONGEST_WAIT_S = 0.25
-_STORE_PATIENCE_S = 0.2
+_ONCE_MORE_S = 1.0
+_START_PATIENCE_S = 30.0
+_FAILURES_TO_END = 10
+_COMPLAIN_EVERY_S = 30.0
 
 
 @dataclass(slots=True)
@@ -62,62 +62,112 @@ class Tally:
     relay: list[tuple[float, bool]] = field(default_factory=list)
 
 
-class Service:
-    """A door's service, built from parts that somebody else opened and will close.
+@dataclass(slots=True)
+class Parts:
+    """What a service is built from; somebody else opened it and will close it.
 
-    Args:
-        settings: of everything.
+    Attributes:
         clock: the camera's.
         camera: gives frames.
         vision: the networks.
         strike: the relay.
-        store: people and outbox; None with a gallery that never changes.
-        gallery: the people, where there is no store.
+        roster: the people, and the store if there is one.
+        wall: the local time, while it is known to be right.
         bus: where events are published, if anywhere.
-        on_event: called with every event, after the door was served.
-        on_look: called with every frame and what it showed.
-        on_relay: called with the time and True or False when the relay was switched,
+        control: where commands come from, if anywhere.
+        inputs: exit button, contact, tamper switch, if any is wired.
+        changes: of the inputs, filled by their threads.
+        lights: LED and buzzer, if any.
+        reread: reads the configuration anew, where it can be.
+    """
+
+    clock: Clock
+    camera: Camera
+    vision: Vision
+    strike: Strike
+    roster: Roster
+    wall: LocalTime
+    bus: Bus | None = None
+    control: ControlSocket | None = None
+    inputs: Levels | None = None
+    changes: queue.SimpleQueue[InputChange] = field(default_factory=queue.SimpleQueue)
+    lights: Lights | None = None
+    reread: Callable[[], Settings] | None = None
+
+
+@dataclass(slots=True)
+class Watchers:
+    """Who wants to know what the service does.
+
+    Attributes:
+        event: called with every event, after the door was served.
+        look: called with every frame and what it showed.
+        relay: called with the time and True or False when the relay was switched,
             maybe by the strike's guard; must neither block nor raise.
+    """
+
+    event: Callable[[Event], None] = lambda event: None
+    look: Callable[[Frame, Look], None] = lambda frame, look: None
+    relay: Callable[[float, bool], None] = lambda t, on: None
+
+
+class Service:
+    """A door's service.
+
+    Attributes:
+        tally: what it did.
+        successor: the configuration to go on with, once it was told to reload.
     """
 
     def __init__(
         self,
         settings: Settings,
+        parts: Parts,
         *,
-        clock: Clock,
-        camera: Camera,
-        vision: Vision,
-        strike: Strike,
-        store: Store | None = None,
-        gallery: Gallery | None = None,
-        bus: Bus | None = None,
-        on_event: Callable[[Event], None] = lambda event: None,
-        on_look: Callable[[Frame, Look], None] = lambda frame, look: None,
-        on_relay: Callable[[float, bool], None] = lambda t, on: None,
+        watchers: Watchers | None = None,
+        news: list[tuple[EventType, str | None]] | None = None,
     ) -> None:
+        """Put it together.
+
+        Args:
+            settings: of everything.
+            parts: what it is built from.
+            watchers: who wants to know.
+            news: told at the start.
+        """
         self._settings = settings
-        self._clock = clock
-        self._camera = camera
-        self._vision = vision
-        self._strike = strike
-        self._store = store
-        self._bus = bus
-        self._on_event = on_event
-        self._on_look = on_look
-        self._on_relay = on_relay
-        size = vision.embedder.size
-        self._watcher = Watcher(settings, vision, gallery or Gallery((), size))
-        self._door = DoorMachine(settings.door.rules())
-        self._outbox = Outbox(settings, store, bus)
+        self._parts = parts
+        self._clock = parts.clock
+        self._camera = parts.camera
+        self._strike = parts.strike
+        self._roster = parts.roster
+        self._watchers = watchers or Watchers()
+        self._news = news or []
+        self._watcher = Watcher(settings, parts.vision, parts.roster.gallery)
+        self._outbox = Outbox(settings, parts.roster.store, parts.bus)
         self._notifier = Notifier()
-        self._camera_problem: str | None = None
-        self._store_problem: str | None = None
-        self._gallery_problem: str | None = None
-        self._gallery_pause_until = -math.inf
+        self._problems: dict[EventType, str] = {}
         self._state: dict[str, Any] = {}
         self._stop = threading.Event()
+        self._reload = threading.Event()
+        self._ready = False
+        self._failures = 0
+        self._faces = False
+        self._complained = float("-inf")
+        self.successor: Settings | None = None
         self.tally = Tally()
-        strike.changed = self._relay_changed
+        self._door = Doorkeeper(
+            settings,
+            clock=parts.clock,
+            strike=parts.strike,
+            tell=self._emit,
+            wall=parts.wall,
+            keep=parts.roster.keep,
+            inputs=parts.inputs,
+            lights=parts.lights,
+            memory=parts.roster.recall(),
+        )
+        self._strike.changed = self._relay_changed
 
     def now(self) -> float:
         """Return the time on the service's clock: that of its events."""
@@ -127,19 +177,25 @@ class Service:
         """Ask `run` to end; may be called from a signal handler."""
         self._stop.set()
 
+    def reload(self) -> None:
+        """Ask for the configuration to be read again; may be called from a signal handler."""
+        self._reload.set()
+
     def run(self) -> Tally:
         """Run until `stop` is called or a recording ends; the door is locked then.
 
         Raises:
             CameraError: if a recording is broken; what it showed was acted on.
+            PinError: if the relay's guard is gone; the door is locked.
         """
         with ExitStack() as stack:
             stack.callback(self._notifier.close)
             stack.callback(self._say_goodbye)
             stack.callback(self._lock_for_good)
-            self._refresh_gallery()
+            self._refresh_people()
             self._emit(EventType.SERVICE_STARTED)
-            self._notifier.ready()
+            for kind, reason in self._news:
+                self._emit(kind, reason=reason)
             while not (self._stop.is_set() or self._camera.ended):
                 self.step()
             self._finish_recording()
@@ -148,24 +204,18 @@ class Service:
     def step(self) -> None:
         """Wait for a frame, for as long as nothing else is due, and act on it."""
         frame = self._camera.next(self._patience())
+        now = self._clock.now()
+        self._door.pass_time(now if frame is None else max(now, frame.t))
+        self._hear()
         if frame is not None:
-            self._pass_time(frame.t)
-            if self._refresh_gallery():
-                self._emit(EventType.GALLERY_CHANGED)
-            look = self._watcher.look(frame)
-            for verdict in look.verdicts:
-                self._act(verdict)
-            self.tally.frames += 1
-            self.tally.faces += len(look.sightings)
-            self.tally.judged += sum(one.match is not None for one in look.sightings)
-            self._on_look(frame, look)
-        else:
-            self._pass_time(self._clock.now())
-        self._watch_camera()
-        self._watch_store()
+            self._see(frame)
+        self._door.show(faces=self._faces)
+        self._watch_parts()
         self._serve_bus()
-        if self._strike.guarded:
-            self._notifier.alive()
+        self._show_life()
+        if self._reload.is_set():
+            self._reload.clear()
+            self._read_again()
 
     def _patience(self) -> float:
         """How long to wait for a frame."""
@@ -174,111 +224,186 @@ class Service:
             return _LONGEST_WAIT_S
         return min(_LONGEST_WAIT_S, max(0.0, deadline - self._clock.now()))
 
-    def _pass_time(self, now: float) -> None:
-        """Let the door act on what fell due up to now, at the time it did."""
-        while (deadline := self._door.next_deadline) is not None and deadline <= now:
-            self._clock.advance(deadline)
-            self._obey(self._door.handle(Tick(), deadline))
-        self._clock.advance(now)
+    # Look
 
-    def _act(self, verdict: Verdict) -> None:
+    def _see(self, frame: Frame) -> None:
+        """Judge a frame and act on what it amounts to, unless it is too old for that."""
+        if self._refresh_people():
+            self._emit(EventType.GALLERY_CHANGED)
+        if self._is_stale(frame):
+            return
+        look = self._look(frame)
+        if look is None:
+            return
+        stale = self._is_stale(frame)
+        for verdict in look.verdicts:
+            self._act(verdict, stale=stale)
+        self._faces = bool(look.sightings)
+        self.tally.frames += 1
+        self.tally.faces += len(look.sightings)
+        self.tally.judged += sum(one.match is not None for one in look.sightings)
+        self._watchers.look(frame, look)
+
+    def _look(self, frame: Frame) -> Look | None:
+        """Judge a frame; one that cannot be judged is skipped, but not too many in a row."""
+        try:
+            look = self._watcher.look(frame)
+        except Exception:
+            self._failures += 1
+            log.exception("frame %d cannot be judged", frame.seq)
+            if self._failures >= _FAILURES_TO_END:
+                raise
+            return None
+        self._failures = 0
+        return look
+
+    def _is_stale(self, frame: Frame) -> bool:
+        """Return whether a frame is too old to decide."""
+        age = self._clock.now() - frame.t
+        if age <= self._settings.camera.max_age_s:
+            return False
+        if self._clock.now() - self._complained >= _COMPLAIN_EVERY_S:
+            self._complained = self._clock.now()
+            log.warning(
+                "frame %d is %.1f s old and decides nothing (camera.max_age_s: %g)",
+                frame.seq,
+                age,
+                self._settings.camera.max_age_s,
+            )
+        return True
+
+    # Decide and act
+
+    def _act(self, verdict: Verdict, *, stale: bool) -> None:
         """Carry a verdict out: the door first."""
-        now = self._clock.now()
         match verdict:
-            case Recognised(visit, person, similarity):
-                self._obey(self._door.handle(Granted(), now))
-                self._emit(
-                    EventType.ACCESS_GRANTED,
-                    person=person.name,
-                    person_id=person.id,
-                    visit=visit,
-                    similarity=similarity,
-                )
+            case Recognised():
+                if stale or not self._door.recognised(verdict):
+                    again_at = self._clock.now() + (0.0 if stale else _ONCE_MORE_S)
+                    self._watcher.refused(verdict.visit, verdict.person, again_at)
             case Stranger(visit, similarity):
                 self._emit(EventType.STRANGER, visit=visit, similarity=similarity)
+                self._door.stranger()
             case _:
                 self._emit(EventType.UNIDENTIFIED, visit=verdict.visit, reason=verdict.reason)
 
-    def _obey(self, commands: list[Command]) -> None:
-        for command in commands:
-            try:
-                if isinstance(command, Release):
-                    self._strike.release(command.seconds)
-                elif isinstance(command, Lock):
-                    self._strike.lock()
-            except PinError as error:
-                log.critical("%s", error)
-                self._emit(EventType.RELAY_FAULT, reason=str(error))
+    def _hear(self) -> None:
+        """Take what the inputs and the control socket brought."""
+        while not self._parts.changes.empty():
+            self._door.changed(self._parts.changes.get())
+        for request in self._parts.control.requests() if self._parts.control else ():
+            request.answer(self._answer(request))
 
-    def _refresh_gallery(self) -> bool:
-        """Read the people again if an administrator changed them; return whether."""
-        now = self._clock.now()
-        if self._store is None or now < self._gallery_pause_until:
-            return False
+    def _answer(self, request: Request) -> dict[str, Any]:
+        command, seconds = request.values.get("command"), request.values.get("seconds", 0)
+        if command == "status":
+            return {"result": "ok", **self._current_state()}
+        good = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        if not isinstance(command, str) or command not in COMMANDS or not good:
+            return {"result": "malformed", "reason": f"commands: status, {', '.join(COMMANDS)}"}
+        result = self._door.command(command, float(seconds), request.by)
+        return {"result": result, **self._current_state()}
+
+    def _refresh_people(self) -> bool:
+        changed = self._roster.refresh(self._clock.now())
+        late = self._roster.recall()
+        if late is not None:
+            self._door.recall(late)
+        self._outbox.store = self._roster.store
+        if changed:
+            self._watcher.gallery = self._roster.gallery
+        return changed
+
+    def _read_again(self) -> None:
+        """Go on with the configuration as it is now, or as it was, if that has mistakes."""
+        if self._parts.reread is None:
+            return
         try:
-            if not self._store.gallery_changed() and self._gallery_problem is None:
-                return False
-            embedder = self._vision.embedder
-            templates, refused = self._store.templates(embedder.fingerprint, embedder.size)
-        except StoreError as error:
-            self._gallery_problem = str(error)
-            self._gallery_pause_until = now + STORE_PAUSE_S
-            return False
-        self._gallery_problem = None
-        if refused:
-            log.error(
-                "%d templates were made by other networks or are damaged, and are not used; "
-                "see `lockd-enroll re-embed`",
-                refused,
-            )
-        self._watcher.gallery = Gallery(templates, embedder.size)
-        people = len(self._watcher.gallery.people)
-        log.info("gallery: %d people, %d templates", people, len(templates))
-        if not people:
-            log.warning("nobody is enrolled, so everyone is a stranger; see `lockd-enroll add`")
-        return True
+            self.successor = self._parts.reread()
+        except ConfigError as error:
+            log.error("%s\nthe configuration stays as it was", error)
+            self._emit(EventType.CONFIG_PROBLEM, reason=str(error))
+        else:
+            self._stop.set()
 
-    def _watch_camera(self) -> None:
-        """Report a camera that stopped giving frames, and its return, once each."""
-        problem = self._camera.problem
-        if (problem is None) == (self._camera_problem is None):
+    # Watch the parts
+
+    def _watch_parts(self) -> None:
+        """Report what ceased to work, and that it works again, once each."""
+        camera, trouble = self._camera.problem, self._camera.trouble
+        self._report(
+            (EventType.CAMERA_PROBLEM, EventType.CAMERA_RECOVERED),
+            camera,
+            trouble=None if trouble is None else trouble.value,
+        )
+        if camera is not None:
+            self._faces = False
+        self._report(
+            (EventType.STORE_PROBLEM, EventType.STORE_RECOVERED),
+            self._roster.problem or self._outbox.problem,
+        )
+        self._report((EventType.CLOCK_PROBLEM, EventType.CLOCK_RECOVERED), self._door.clock_problem)
+
+    def _report(
+        self, kinds: tuple[EventType, EventType], problem: str | None, **details: Any
+    ) -> None:
+        worse, better = kinds
+        if (problem is None) == (worse not in self._problems):
             return
-        self._camera_problem = problem
         if problem is not None:
+            self._problems[worse] = problem
             log.error("%s; trying again", problem)
-            self._notifier.status(problem)
-            self._emit(EventType.CAMERA_PROBLEM, reason=problem)
+            self._emit(worse, reason=problem, **details)
         else:
-            log.info("camera: pictures again")
-            self._notifier.status("watching")
-            self._emit(EventType.CAMERA_RECOVERED)
+            del self._problems[worse]
+            log.info("%s", better.value)
+            self._emit(better)
 
-    def _watch_store(self) -> None:
-        """Report a store that cannot be used, and its recovery, once each."""
-        problem = self._gallery_problem or self._outbox.problem
-        if (problem is None) == (self._store_problem is None):
+    def _show_life(self) -> None:
+        """Tell the service manager how it goes, as long as everything goes on.
+
+        Raises:
+            PinError: if the relay's guard is gone.
+        """
+        if not self._strike.guarded and not self._strike.answers():
+            raise PinError(
+                "the relay's guard has died or hangs; lockd ends, so that the service manager "
+                "locks the door and starts it again"
+            )
+        if not self._camera.alive:
             return
-        self._store_problem = problem
-        if problem is not None:
-            log.error("%s; people stay as they were, events stay in memory", problem)
-            self._emit(EventType.STORE_PROBLEM, reason=problem)
+        self._notifier.alive()
+        missing = list(self._problems.values())
+        self._notifier.status("; ".join(missing) or f"watching, {self.state.value}")
+        if self._ready:
+            return
+        if self._camera.started and not missing:
+            self._ready = True
+            self._notifier.ready()
         else:
-            log.info("store: usable again")
-            self._emit(EventType.STORE_RECOVERED)
+            self._notifier.patience(_START_PATIENCE_S)
+
+    @property
+    def state(self) -> Any:
+        """What the door is doing."""
+        return self._door.state
+
+    # Tell
 
     def _emit(self, kind: EventType, **details: Any) -> None:
         event = Event(kind, self._clock.now(), self._settings.door.id, **details)
         self._outbox.post(event)
         log.info("%s", event.as_dict())  # what the log tells has been kept
-        self._on_event(event)
+        self._watchers.event(event)
 
     def _serve_bus(self) -> None:
         """Move events on, and keep the retained state true."""
         self._outbox.pump(self._clock.now())
-        if self._bus is None:
+        bus = self._parts.bus
+        if bus is None:
             return
         connected = False
-        for notice in self._bus.notices():
+        for notice in bus.notices():
             connected = notice.problem is None
             if notice.problem is None:
                 log.info("mqtt: connected")
@@ -286,125 +411,48 @@ class Service:
                 log.warning("mqtt: %s; trying again", notice.problem)
         state = self._current_state()
         if connected:
-            self._bus.announce()
+            bus.announce()
         if connected or state != self._state:
-            self._bus.show(encode(state))
+            bus.show(encode(state))
         self._state = state
 
     def _current_state(self) -> dict[str, Any]:
-        return {
+        state: dict[str, Any] = {
             "lock": "UNLOCKED" if self._strike.is_on else "LOCKED",
-            "camera": "problem" if self._camera_problem else "ok",
-            "store": "problem" if self._store_problem else "ok",
+            "state": self._door.state.value,
+            "camera": "problem" if EventType.CAMERA_PROBLEM in self._problems else "ok",
+            "store": "problem" if EventType.STORE_PROBLEM in self._problems else "ok",
             "people": len(self._watcher.gallery.people),
             "version": __version__,
         }
+        if self._door.leaf_open is not None:
+            state["door"] = "open" if self._door.leaf_open else "closed"
+        return state
 
     def _relay_changed(self, on: bool) -> None:
         """Note that the relay was switched; the strike's guard may call this too."""
         t = self._clock.now()
         self.tally.relay.append((t, on))
-        self._on_relay(t, on)
+        self._watchers.relay(t, on)
+
+    # End
 
     def _finish_recording(self) -> None:
         """End the visits of a recording, and let the door lock when it is due."""
         if not self._camera.ended:
             return
         for verdict in self._watcher.finish():
-            self._act(verdict)
-        while (due := self._door.next_deadline) is not None and not self._stop.is_set():
-            self._clock.wait_until(due, self._stop)
-            self._pass_time(self._clock.now())
+            self._act(verdict, stale=False)
+        while self._door.closing and not self._stop.is_set():
+            due = self._door.next_deadline
+            self._clock.wait_until(self._clock.now() if due is None else due, self._stop)
+            self._door.pass_time(self._clock.now())
 
     def _lock_for_good(self) -> None:
-        self._obey(self._door.handle(ShutDown(), self._clock.now()))
-        self._notifier.stopping()
+        self._door.shut_down()
+        if self.successor is None:
+            self._notifier.stopping()
 
     def _say_goodbye(self) -> None:
-        self._emit(EventType.SERVICE_STOPPED)
+        self._emit(EventType.SERVICE_STOPPED, reason="reload" if self.successor else None)
         self._serve_bus()
-
-
-def open_service(
-    settings: Settings,
-    stack: ExitStack,
-    *,
-    as_fast_as_possible: bool = False,
-    gallery: Callable[[Vision], Gallery] | None = None,
-    on_event: Callable[[Event], None] = lambda event: None,
-    on_look: Callable[[Frame, Look], None] = lambda frame, look: None,
-    on_relay: Callable[[float, bool], None] = lambda t, on: None,
-) -> Service:
-    """Open every part that the settings name, the strike last so that it closes first.
-
-    Args:
-        settings: of everything.
-        stack: takes what must be closed.
-        as_fast_as_possible: judge every frame of a recording, in its own time.
-        gallery: makes the people, instead of a store.
-        on_event: see `Service`.
-        on_look: see `Service`.
-        on_relay: see `Service`.
-
-    Raises:
-        LockdError: whichever part fails first.
-    """
-    store = None
-    if gallery is None:
-        store = _open_store(settings)
-        stack.callback(store.close)
-    vision = Vision(settings)
-    log.info(
-        "recognition: %s, %s, %d threads, accept %.3f, margin %.3f, %d of %d frames agree",
-        settings.recognition.profile,
-        vision.models.runtime_name,
-        settings.recognition.threads,
-        settings.recognition.threshold(vision.embedder.accept),
-        settings.recognition.margin,
-        settings.recognition.agree_frames,
-        settings.recognition.window_frames,
-    )
-    bus = None
-    if settings.mqtt.host is not None:
-        topics = Topics(settings.mqtt.base_topic, settings.door.id)
-        bus = Bus(settings.mqtt, topics, settings.door.id)
-        stack.callback(bus.close)
-        bus.start()
-    clock: Clock = RecordedClock() if as_fast_as_possible else RealClock()
-    camera: Camera = (
-        RecordedCamera(open_source(settings.camera), settings.camera.view())
-        if as_fast_as_possible
-        else LiveCamera(settings.camera, clock)
-    )
-    stack.callback(camera.close)
-    board = Board(settings.relay.factory)
-    stack.callback(board.close)
-    strike = Strike(board.relay(settings.relay), clock.now)
-    stack.callback(strike.close)
-    return Service(
-        settings,
-        clock=clock,
-        camera=camera,
-        vision=vision,
-        strike=strike,
-        store=store,
-        gallery=gallery(vision) if gallery else None,
-        bus=bus,
-        on_event=on_event,
-        on_look=on_look,
-        on_relay=on_relay,
-    )
-
-
-def _open_store(settings: Settings) -> Store:
-    """Open the store, for reading only if its medium allows no more: doors must open."""
-    path = settings.store.path()
-    try:
-        return Store.open(path, timeout_s=_STORE_PATIENCE_S)
-    except StoreError as error:
-        writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
-        if writable or not path.exists():
-            raise
-        store = Store.open_read_only(path)
-        log.error("%s; people are recognised, events are not kept over a restart", error)
-        return store

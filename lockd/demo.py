@@ -26,8 +26,9 @@ from rich.markup import escape
 from enroll.people import Enroller
 from lockd.adapters.broker import HOST, LocalBroker
 from lockd.adapters.store import Store
+from lockd.assembly import open_service
 from lockd.config import Settings, load
-from lockd.daemon import Service, Tally, open_service
+from lockd.daemon import Service, Tally, Watchers
 from lockd.messages import Event, EventType
 from lockd.paths import shipped
 from lockd.photographs import people_folders, shown_name
@@ -129,9 +130,7 @@ class Demo:
             service = open_service(
                 settings,
                 stack,
-                on_event=self._on_event,
-                on_look=self._on_look,
-                on_relay=self._on_relay,
+                watchers=Watchers(self._on_event, self._on_look, self._on_relay),
             )
             self._console.print(f"\nService ready after {time.perf_counter() - began:.2f} s.\n")
             tally = self._watch(service)

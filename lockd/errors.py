@@ -76,3 +76,9 @@ class InstallError(LockdError, OSError):
     """The system cannot be changed as an installation needs it."""
 
     exit_code = 11
+
+
+class ControlError(LockdError, OSError):
+    """The running service cannot be asked, or cannot be made to listen."""
+
+    exit_code = 12

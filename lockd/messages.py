@@ -70,7 +70,11 @@ class Event:
         person_id: that person's stable id.
         visit: number of the visit, the same for all events of one.
         similarity: -1..1, or None.
-        reason: why, for problems and unidentified visits.
+        reason: why, for problems, refusals and unidentified visits.
+        trouble: a camera's, in a word that does not change.
+        command: what was commanded.
+        by: the user who did.
+        result: what became of it, ``ok`` or why not.
         id: unique; the same event always bears the same.
         utc: wall-clock time, for records only.
     """
@@ -83,6 +87,10 @@ class Event:
     visit: int | None = None
     similarity: float | None = None
     reason: str | None = None
+    trouble: str | None = None
+    command: str | None = None
+    by: str | None = None
+    result: str | None = None
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     utc: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -103,6 +111,10 @@ class Event:
             "visit": self.visit,
             "similarity": similarity,
             "reason": self.reason,
+            "trouble": self.trouble,
+            "command": self.command,
+            "by": self.by,
+            "result": self.result,
         }
         return {key: value for key, value in values.items() if value is not None}
 

@@ -11,12 +11,9 @@ from lockd.adapters.store import Store
 from lockd.config import Settings
 from lockd.errors import StoreError
 from lockd.messages import Event, Topics, encode, public
+from lockd.roster import STORE_PAUSE_S
 
 log = logging.getLogger(__name__)
-
-STORE_PAUSE_S = 2.0
-"""How long a store that failed is left alone: waiting for its lock at every frame would
-slow the looking down."""
 
 _BACKLOG = 1000
 _NOT_STORED = 0  # no message in the store has this number
@@ -28,12 +25,16 @@ class Outbox:
     An event is written to the store, published, and forgotten when the broker has
     acknowledged it. While the store cannot be written events go out of memory straight to
     the broker, if there is one, and wait in memory if there is not.
+
+    Attributes:
+        store: where they wait, or None while there is none.
+        problem: why the store takes none, or None.
     """
 
     def __init__(self, settings: Settings, store: Store | None, bus: Bus | None) -> None:
         self._mqtt = settings.mqtt
         self._topics = Topics(settings.mqtt.base_topic, settings.door.id)
-        self._store = store
+        self.store = store
         self._bus = bus
         self._backlog: deque[tuple[list[str], bytes]] = deque(maxlen=_BACKLOG)
         self._sent_up_to = 0
@@ -54,9 +55,9 @@ class Outbox:
         """Move what can be moved."""
         if self._bus is None:
             return
-        if self._store is not None and self._store.writable and now >= self._pause_until:
+        if self.store is not None and self.store.writable and now >= self._pause_until:
             try:
-                self._through_store(self._bus, self._store)
+                self._through_store(self._bus, self.store)
             except StoreError as error:
                 self.problem = str(error)
                 self._pause_until = now + STORE_PAUSE_S

@@ -12,7 +12,7 @@ from lockd.config import Settings
 from lockd.identity.evidence import Evidence, Verdict
 from lockd.identity.gallery import Gallery
 from lockd.identity.tracks import Tracker
-from lockd.types import Face, Frame, Match, Unfit
+from lockd.types import Face, Frame, Match, Person, Unfit
 from lockd.vision import quality
 from lockd.vision.embedder import Embedder
 from lockd.vision.geometry import Octaves
@@ -107,6 +107,10 @@ class Watcher:
                 verdicts += [verdict] if verdict else []
             sightings.append(Sighting(track.id, face, unfit, match))
         return Look(sightings, verdicts)
+
+    def refused(self, visit: int, person: Person, again_at: float) -> None:
+        """Recognise somebody once more, if still there then: they were not let in."""
+        self._evidence.refused(visit, person, again_at)
 
     def finish(self) -> list[Verdict]:
         """End every visit, at the end of a recording."""

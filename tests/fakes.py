@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from datetime import datetime
 
 import numpy as np
 
@@ -76,6 +77,18 @@ class ScriptedCamera:
 
     def close(self) -> None:
         self._frames = []
+
+
+class FixedTime:
+    """A wall clock that shows what it is told; None is a time nobody knows."""
+
+    def __init__(self, time: datetime | None = None) -> None:
+        self.time = time
+        self.problem: str | None = None
+
+    def local(self) -> datetime | None:
+        self.problem = None if self.time is not None else "no time"
+        return self.time
 
 
 def blank(width: int = 64, height: int = 48) -> Image:

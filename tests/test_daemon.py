@@ -16,13 +16,23 @@ from lockd.adapters.store import Store
 from lockd.adapters.strike import Strike
 from lockd.clock import RecordedClock
 from lockd.config import Settings
-from lockd.daemon import Service
+from lockd.daemon import Parts, Service, Watchers
 from lockd.errors import CameraError, StoreError
 from lockd.identity.gallery import Gallery, Template
 from lockd.messages import Event, EventType, Topics
+from lockd.roster import Roster
 from lockd.types import Frame
 from tests.conftest import Mosquitto, Subscriber, eventually
-from tests.fakes import ADA, GRACE, RecordingOutput, ScriptedCamera, ScriptedVision, film, unit
+from tests.fakes import (
+    ADA,
+    GRACE,
+    FixedTime,
+    RecordingOutput,
+    ScriptedCamera,
+    ScriptedVision,
+    film,
+    unit,
+)
 
 ADA_FACE, GRACE_FACE, NOBODY = unit(1), unit(0, 1), unit(0, 0, 1)
 PEOPLE = Gallery([Template(ADA, ADA_FACE), Template(GRACE, GRACE_FACE)], 8)
@@ -41,16 +51,29 @@ class Stage:
 
     def service(self, frames: list[Frame | None], **parts: Any) -> Service:
         self.camera = ScriptedCamera(frames)
-        parts.setdefault("gallery", None if "store" in parts else PEOPLE)
+        settings = parts.pop("settings", Settings())
+        look = parts.pop("on_look", lambda frame, look: None)
+        roster = self.roster(settings, parts.pop("store", None), parts.pop("gallery", PEOPLE))
         return Service(
-            parts.pop("settings", Settings()),
-            clock=self.clock,
-            camera=self.camera,
-            vision=self.vision,  # type: ignore[arg-type]
-            strike=self.strike,
-            on_event=self.events.append,
-            **parts,
+            settings,
+            Parts(
+                clock=self.clock,
+                camera=self.camera,
+                vision=self.vision,  # type: ignore[arg-type]
+                strike=self.strike,
+                wall=FixedTime(),
+                roster=roster,
+                **parts,
+            ),
+            watchers=Watchers(event=self.events.append, look=look),
         )
+
+    def roster(self, settings: Settings, store: Store | None, gallery: Gallery) -> Roster:
+        embedder: Any = self.vision
+        access = settings.access.rules()
+        if store is None:
+            return Roster(None, embedder, access, gallery=gallery)
+        return Roster(lambda create: store, embedder, access, wall=lambda: 1e9)
 
     def run(self, frames: list[Frame | None], **parts: Any) -> Service:
         service = self.service(frames, **parts)
@@ -146,11 +169,7 @@ def test_a_recording_that_ends_while_the_door_is_open_lets_it_lock_in_time(stage
 def test_being_stopped_locks_at_once(stage: Stage) -> None:
     ada = stage.vision.scene(ADA_FACE)
     service = stage.service(film((ada, 60)))
-    done = service._on_look
-    service._on_look = lambda frame, look: (  # type: ignore[func-returns-value]
-        done(frame, look),
-        service.stop() if stage.strike.is_on else None,
-    )[0]
+    service._watchers.look = lambda frame, look: service.stop() if stage.strike.is_on else None
     service.run()
     assert stage.output.log == ["on", "off"]
     assert service.tally.relay[-1][0] < 1
@@ -225,7 +244,7 @@ def test_a_change_of_the_people_counts_from_the_next_frame(stage: Stage, store: 
     ada = stage.vision.scene(ADA_FACE)
     service = stage.service(film((ada, 4)), store=store)
     admin = Store.open(store.path)
-    service._refresh_gallery()
+    service._refresh_people()
     for _ in range(5):
         service.step()
     assert stage.told() == []
@@ -344,7 +363,7 @@ def test_a_locked_store_delays_neither_the_door_nor_loses_an_event(
     store.add("Ada", "scripted", [ADA_FACE])
     ada, porch = stage.vision.scene(ADA_FACE), stage.vision.scene()
     service = stage.service(film((ada, 1), (porch, 4)), store=store, bus=bus, settings=settings)
-    service._refresh_gallery()
+    service._refresh_people()
     blocker = sqlite3.connect(store.path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     for _ in range(10):

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-PURE = ("lockd/vision", "lockd/identity", "lockd/door", "lockd/types.py", "lockd/errors.py")
+PURE = ("lockd/vision/", "lockd/identity/", "lockd/door/", "lockd/types.py", "lockd/errors.py")
 # What would give pure code a device, a socket, a disk or a clock.
 WORLDLY = {
     "asyncio", "datetime", "gpiozero", "paho", "random", "requests", "select", "shutil",
@@ -82,8 +82,14 @@ def test_adapters_never_import_each_other_and_nothing_below_imports_the_daemon(f
         own = ".".join(["lockd.adapters", file.relative_to(ROOT / "lockd/adapters").parts[0]])
         others = [name for name in names if name.startswith("lockd.adapters")]
         assert [name for name in others if not f"{name}.".startswith(f"{own}.")] == []
-    if not name_of(file).startswith(("lockd/__main__.py", "lockd/cli.py", "lockd/demo.py")):
-        assert not [name for name in names if name.startswith(("lockd.daemon", "lockd.cli"))]
+    commands = ("lockd/cli.py", "lockd/demo.py")
+    for above, users in (
+        ("lockd.cli", ("lockd/__main__.py",)),
+        ("lockd.assembly", commands),
+        ("lockd.daemon", ("lockd/assembly.py", *commands)),
+    ):
+        if name_of(file) not in users:
+            assert [name for name in names if f"{name}.".startswith(f"{above}.")] == []
 
 
 @pytest.mark.parametrize("file", sources(), ids=name_of)

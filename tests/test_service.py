@@ -227,18 +227,124 @@ def test_it_ends_when_asked_to_though_the_camera_hangs_and_there_is_no_broker(
         assert door.end(number) == 0
 
 
-def test_a_store_that_is_damaged_ends_the_service_with_its_exit_code(
+def command(door: Door, *words: str) -> tuple[int, dict[str, Any]]:
+    """Run `lockd door`; return its exit code and its answer."""
+    done = subprocess.run(
+        [BIN / "lockd", "door", "--json", "--config", door.file, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, json.loads(done.stdout or "{}")
+
+
+def test_with_a_damaged_store_the_door_is_served_and_says_so_until_it_is_mended(
     doors: Callable[..., Door], camera: StreamCamera, tmp_path: Path
 ) -> None:
-    door = doors(camera={"source": camera.url})
+    socket_file = tmp_path / "control"
+    door = doors(camera={"source": camera.url}, control={"socket": str(socket_file)})
+    door.enroll("folder", PEOPLE)
     store = tmp_path / "state" / "lockd.db"
-    store.parent.mkdir()
+    good = store.read_bytes()
     store.write_bytes(b"junk" * 1000)
     door.start()
-    assert door.process is not None
-    assert door.process.wait(20) == 5
-    assert "damaged and was left as it is" in door.log.read_text()
+    eventually(lambda: "damaged and was left as it is" in door.log.read_text())
+    eventually(socket_file.exists)
+    assert command(door, "unlock")[0] == 0
+    eventually(lambda: command(door)[1]["store"] == "problem")
+    assert command(door)[1]["people"] == 0
+    assert not door.reports("READY=1")
     assert store.read_bytes() == b"junk" * 1000
+    store.write_bytes(good)
+    eventually(lambda: door.reports("READY=1"))
+    assert command(door)[1]["people"] == 2
+    assert door.end() == 0
+    assert not socket_file.exists()
+
+
+def test_commands_are_obeyed_refused_and_told(
+    doors: Callable[..., Door],
+    camera: StreamCamera,
+    mosquitto: Mosquitto,
+    subscribe: Callable[[int], Subscriber],
+    tmp_path: Path,
+) -> None:
+    subscriber = subscribe(mosquitto.port)
+    door = doors(
+        camera={"source": camera.url},
+        mqtt={"host": "127.0.0.1", "port": mosquitto.port},
+        control={"socket": str(tmp_path / "control")},
+    )
+    door.start()
+    eventually(lambda: door.reports("READY=1"))
+    assert command(door, "unlock")[0] == 0
+    code, answer = command(door, "hold-open", "--seconds", "5")
+    assert (code, answer["result"]) == (1, "not_allowed")
+    assert command(door, "lock-down")[1]["state"] == "locked_down"
+    assert command(door, "hold-open")[0] == 2
+
+    # A crash must not lift a lock-down.
+    assert door.end(signal.SIGKILL) == -signal.SIGKILL
+    door.start()
+    eventually(lambda: door.reported.count("READY=1") == 2)
+    code, answer = command(door, "unlock")
+    assert (code, answer["result"]) == (1, "locked_down")
+    assert command(door, "lift")[1]["state"] == "locked"
+    told = [
+        (event["command"], event["result"])
+        for event in eventually(lambda: len(heard(subscriber, "command")) == 5)
+        and heard(subscriber, "command")
+    ]
+    assert told == [
+        ("unlock", "ok"),
+        ("hold-open", "not_allowed"),
+        ("lock-down", "ok"),
+        ("unlock", "locked_down"),
+        ("lift", "ok"),
+    ]
+    assert door.end() == 0
+
+
+def test_reloading_takes_a_good_configuration_and_refuses_a_bad_one(
+    doors: Callable[..., Door],
+    camera: StreamCamera,
+    mosquitto: Mosquitto,
+    subscribe: Callable[[int], Subscriber],
+) -> None:
+    subscriber = subscribe(mosquitto.port)
+    door = doors(camera={"source": camera.url}, mqtt={"host": "127.0.0.1", "port": mosquitto.port})
+    door.start()
+    assert door.process is not None
+    eventually(lambda: door.reports("READY=1"))
+    good = door.file.read_text()
+
+    door.file.write_text(good + "colour: red\n")
+    door.process.send_signal(signal.SIGHUP)
+    (problem,) = eventually(lambda: heard(subscriber, "config_problem"))
+    assert "colour: unknown key" in problem["reason"]
+    assert heard(subscriber, "service_stopped") == []
+
+    door.file.write_text(good.replace("factory: mock", "factory: rpigpio"))
+    door.process.send_signal(signal.SIGHUP)
+    eventually(lambda: len(heard(subscriber, "config_problem")) == 2)
+    assert "rpigpio is not installed" in heard(subscriber, "config_problem")[1]["reason"]
+    assert heard(subscriber, "service_stopped")[0]["reason"] == "reload"
+
+    door.file.write_text(good.replace("id: front", "id: back"))
+    door.process.send_signal(signal.SIGHUP)
+    eventually(lambda: told(subscriber, "lockd/back/events"))
+    eventually(lambda: subscriber.of("lockd/front/availability")[-1] == b"offline")
+    kinds = eventually(
+        lambda: (
+            [one["type"] for one in told(subscriber, "lockd/back/events")][:2]
+            if len(told(subscriber, "lockd/back/events")) > 1
+            else None
+        )
+    )
+    assert kinds == ["service_started", "config_reloaded"]
+    assert not door.reports("STOPPING=1")
+    assert door.end() == 0
+    assert door.process.pid  # it was one process all the time
 
 
 def test_a_relay_that_cannot_be_claimed_ends_the_service_with_its_exit_code(

@@ -95,6 +95,7 @@ class Strike:
         self._on_since: float | None = None
         self._deadline: float | None = None
         self._closing = False
+        self._obeys = True
         self._beat = machine()
         self._guard = threading.Thread(target=self._keep, name="strike-guard", daemon=True)
         self._guard.start()
@@ -103,6 +104,11 @@ class Strike:
     def is_on(self) -> bool:
         """Whether the relay is on, so the door unlocked."""
         return self._on_since is not None
+
+    @property
+    def obeys(self) -> bool:
+        """Whether the relay went off when it was last told to."""
+        return self._obeys
 
     @property
     def guarded(self) -> bool:
@@ -182,9 +188,12 @@ class Strike:
         try:
             self._output.off()
         except Exception:
-            log.critical("the relay cannot be switched off; trying again", exc_info=True)
+            if self._obeys:
+                log.critical("the relay cannot be switched off; trying again", exc_info=True)
+            self._obeys = False
             self._deadline = self._now()
             return
+        self._obeys = True
         self._on_since = self._deadline = None
         if was_on:
             self.changed(False)

@@ -10,6 +10,8 @@ import time
 
 log = logging.getLogger(__name__)
 
+_PACE_S = 5.0
+
 
 class Notifier:
     """Tells systemd how the service is; without systemd it does nothing."""
@@ -20,7 +22,8 @@ class Notifier:
         # Four times within the watchdog's patience, and never if it is off.
         patience_us = os.environ.get("WATCHDOG_USEC", "")
         self._every_s = int(patience_us) / 4e6 if patience_us.isdecimal() else None
-        self._fed = -math.inf
+        self._fed = self._asked = -math.inf
+        self._status = ""
         if self._address:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
             self._socket.setblocking(False)
@@ -36,13 +39,22 @@ class Notifier:
             self._fed = now
             self._send("WATCHDOG=1")
 
+    def patience(self, seconds: float) -> None:
+        """Ask for more time to get ready, at the pace of the watchdog's food."""
+        now = time.monotonic()
+        if now - self._asked >= (self._every_s or _PACE_S):
+            self._asked = now
+            self._send(f"EXTEND_TIMEOUT_USEC={round(seconds * 1e6)}")
+
     def stopping(self) -> None:
         """The service is on its way down."""
         self._send("STOPPING=1")
 
     def status(self, text: str) -> None:
         """Set the line that ``systemctl status`` shows."""
-        self._send("STATUS=" + text.replace("\n", " "))
+        if text != self._status:
+            self._status = text
+            self._send("STATUS=" + text.replace("\n", " "))
 
     def close(self) -> None:
         """Close the socket."""

@@ -7,9 +7,9 @@ one blurred frame of a colleague looks like a stranger. So a visit collects vote
     stranger_frames votes in a row name nobody, over stranger_after_s  -> Stranger
     the visit ends without either                                     -> Unidentified
 
-Each person is announced once a visit, and a stranger once. Somebody announced as a
-stranger who is recognised after all is let in; nobody who was recognised becomes a
-stranger in the same visit.
+Each person is announced once a visit, unless they were `refused`, and a stranger once.
+Somebody announced as a stranger who is recognised after all is let in; nobody who was
+recognised becomes a stranger in the same visit.
 """
 
 from __future__ import annotations
@@ -90,6 +90,7 @@ class _Visit:
     votes: deque[_Vote]
     hindrances: Counter[str] = field(default_factory=Counter)
     announced: set[str] = field(default_factory=set)
+    again_at: dict[str, float] = field(default_factory=dict)
     stranger: bool = False
     nobodies: int = 0  # how many of the last votes, in a row, were for nobody
     nobody_since: float = 0.0
@@ -132,6 +133,12 @@ class Evidence:
         _count_nobody(known, match, now)
         return self._recognised(visit, known, now) or self._stranger(visit, known, now)
 
+    def refused(self, visit: int, person: Person, again_at: float) -> None:
+        """Announce somebody once more, if still there then: they were not let in."""
+        known = self._visits.get(visit)
+        if known is not None:
+            known.again_at[person.id] = again_at
+
     def ended(self, visit: int) -> Unidentified | None:
         """Forget a visit; return why it stayed without a verdict, if it lasted and did."""
         known = self._visits.pop(visit, None)
@@ -158,8 +165,9 @@ class Evidence:
         agreeing = [one for one in window if one.person is not None and one.person.id == person.id]
         if len(agreeing) < self._rules.agree_frames:
             return None
-        if person.id in known.announced:
+        if person.id in known.announced and not now >= known.again_at.get(person.id, math.inf):
             return None
+        known.again_at.pop(person.id, None)
         known.announced.add(person.id)
         return Recognised(visit, person, min(vote.similarity for vote in agreeing))
 

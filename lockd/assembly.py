@@ -1,0 +1,209 @@
+"""Builds a service from its settings, and builds it anew when these change."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from lockd.adapters.bus import Bus
+from lockd.adapters.cameras import Camera, LiveCamera, RecordedCamera, open_source
+from lockd.adapters.control import ControlSocket
+from lockd.adapters.pins import Board, Output
+from lockd.adapters.signals import Signals
+from lockd.adapters.store import Store
+from lockd.adapters.strike import Strike
+from lockd.adapters.wallclock import WallClock
+from lockd.clock import Clock, RealClock, RecordedClock
+from lockd.config import LedSettings, Settings
+from lockd.daemon import Parts, Service, Watchers
+from lockd.errors import LockdError, StoreError
+from lockd.identity.gallery import Gallery
+from lockd.messages import EventType, Topics
+from lockd.roster import Roster
+from lockd.types import InputChange
+from lockd.watcher import Vision
+
+log = logging.getLogger(__name__)
+
+_STORE_PATIENCE_S = 0.2
+
+News = list[tuple[EventType, str | None]]
+
+
+def serve(read: Callable[[], Settings], started: Callable[[Service], None]) -> None:
+    """Run the service, and again with another configuration whenever it is told to reload.
+
+    A configuration with which no service can be opened is given up for the one before.
+
+    Args:
+        read: reads the configuration.
+        started: called with every service before it runs.
+
+    Raises:
+        LockdError: if no service can be opened with the first configuration, or one ends
+            with an error.
+    """
+    before: Settings | None = None
+    settings: Settings | None = read()
+    news: News = []
+    while settings is not None:
+        with ExitStack() as stack:
+            try:
+                service = open_service(settings, stack, reread=read, news=news)
+            except LockdError as error:
+                if before is None:
+                    raise
+                log.critical("%s\nthe configuration stays as it was", error)
+                settings, before = before, None
+                news = [(EventType.CONFIG_PROBLEM, str(error))]
+                continue
+            started(service)
+            service.run()
+        before, settings = settings, service.successor
+        news = [(EventType.CONFIG_RELOADED, None)]
+
+
+def open_service(
+    settings: Settings,
+    stack: ExitStack,
+    *,
+    as_fast_as_possible: bool = False,
+    gallery: Callable[[Vision], Gallery] | None = None,
+    remember: bool = True,
+    reread: Callable[[], Settings] | None = None,
+    news: News | None = None,
+    watchers: Watchers | None = None,
+) -> Service:
+    """Open every part that the settings name, the strike last so that it closes first.
+
+    A store that cannot be opened is no reason not to start: the exit button must work.
+
+    Args:
+        settings: of everything.
+        stack: takes what must be closed.
+        as_fast_as_possible: judge every frame of a recording, in its own time.
+        gallery: makes the people, instead of a store.
+        remember: whether lock-out and lock-down outlive this run, and came from the last.
+        reread: reads the configuration anew.
+        news: told at the start.
+        watchers: who wants to know what the service does.
+
+    Raises:
+        LockdError: whichever part fails first.
+    """
+    vision = Vision(settings)
+    _log_recognition(settings, vision)
+    roster = _open_roster(settings, vision, gallery, remember)
+    stack.callback(roster.close)
+    bus = _open_bus(settings, stack)
+    clock: Clock = RecordedClock() if as_fast_as_possible else RealClock()
+    camera: Camera = (
+        RecordedCamera(open_source(settings.camera), settings.camera.view())
+        if as_fast_as_possible
+        else LiveCamera(settings.camera, clock)
+    )
+    stack.callback(camera.close)
+    control = None
+    if not as_fast_as_possible and (socket := settings.control.path()) is not None:
+        control = ControlSocket(socket, camera.wake)
+        stack.callback(control.close)
+    board = Board(settings.relay.factory)
+    stack.callback(board.close)
+    changes: queue.SimpleQueue[InputChange] = queue.SimpleQueue()
+
+    def heard(change: InputChange) -> None:
+        changes.put(change)
+        camera.wake()
+
+    inputs = board.inputs(settings.inputs, heard)
+    stack.callback(inputs.close)
+    lights = _open_lights(board, settings)
+    stack.callback(lights.close)
+    lights.start()
+    strike = Strike(board.relay(settings.relay), clock.now)
+    stack.callback(strike.close)
+    parts = Parts(
+        clock=clock,
+        camera=camera,
+        vision=vision,
+        strike=strike,
+        roster=roster,
+        bus=bus,
+        control=control,
+        inputs=inputs,
+        changes=changes,
+        lights=lights,
+        wall=WallClock(settings.access),
+        reread=reread,
+    )
+    return Service(settings, parts, watchers=watchers, news=news)
+
+
+def _open_lights(board: Board, settings: Settings) -> Signals:
+    led, buzzer = settings.signals.led, settings.signals.buzzer
+
+    def output(name: str, part: LedSettings | None) -> Output | None:
+        if part is None:
+            return None
+        setting = f"signals.{name}.pin"
+        return board.output(part.pin, active_high=part.active_high, setting=setting)
+
+    quiet = () if buzzer is None else buzzer.quiet
+    return Signals(output("led", led), output("buzzer", buzzer), quiet)
+
+
+def _log_recognition(settings: Settings, vision: Vision) -> None:
+    log.info(
+        "recognition: %s, %s, %d threads, accept %.3f, margin %.3f, %d of %d frames agree",
+        settings.recognition.profile,
+        vision.models.runtime_name,
+        settings.recognition.threads,
+        settings.recognition.threshold(vision.embedder.accept),
+        settings.recognition.margin,
+        settings.recognition.agree_frames,
+        settings.recognition.window_frames,
+    )
+
+
+def _open_roster(
+    settings: Settings,
+    vision: Vision,
+    gallery: Callable[[Vision], Gallery] | None,
+    remember: bool,
+) -> Roster:
+    """The people: those of the store, unless they are given."""
+    access = settings.access.rules()
+    if gallery is not None:
+        return Roster(None, vision.embedder, access, gallery=gallery(vision))
+    return Roster(
+        lambda create: _open_store(settings, create), vision.embedder, access, remember=remember
+    )
+
+
+def _open_store(settings: Settings, create: bool) -> Store:
+    """Open the store, for reading only if its medium allows no more: doors must open."""
+    path = settings.store.path()
+    if not create and not path.exists():
+        raise StoreError(f"store {path}: it is gone; put it back, or restart lockd for a new one")
+    try:
+        return Store.open(path, timeout_s=_STORE_PATIENCE_S)
+    except StoreError as error:
+        writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+        if writable or not path.exists():
+            raise
+        store = Store.open_read_only(path)
+        log.error("%s; people are recognised, events are not kept over a restart", error)
+        return store
+
+
+def _open_bus(settings: Settings, stack: ExitStack) -> Bus | None:
+    if settings.mqtt.host is None:
+        return None
+    topics = Topics(settings.mqtt.base_topic, settings.door.id)
+    bus = Bus(settings.mqtt, topics, settings.door.id)
+    stack.callback(bus.close)
+    bus.start()
+    return bus

@@ -1,0 +1,170 @@
+"""The people enrolled, as the store has them, and a store that may fail, come and change."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from lockd.adapters.store import Store
+from lockd.door.events import Memory
+from lockd.door.rules import AccessRules
+from lockd.errors import StoreError
+from lockd.identity.gallery import Gallery
+from lockd.vision.embedder import Embedder
+
+log = logging.getLogger(__name__)
+
+STORE_PAUSE_S = 2.0
+"""How long a store that failed is left alone: waiting for its lock at every frame would
+slow the looking down."""
+
+_FAILURES_TO_REOPEN = 5
+
+
+class Roster:
+    """Who may come in.
+
+    A store that cannot be opened or read leaves the people as they were, nobody at the
+    start, and is tried again. One whose file was taken away or replaced is opened anew.
+
+    Attributes:
+        store: the store in use, or None while there is none.
+        gallery: the people.
+        problem: why the store cannot be used, or None.
+    """
+
+    def __init__(
+        self,
+        opener: Callable[[bool], Store] | None,
+        embedder: Embedder,
+        access: AccessRules,
+        *,
+        gallery: Gallery | None = None,
+        remember: bool = True,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """Open the store.
+
+        Args:
+            opener: opens the store, and makes one if told to and there is none, or raises
+                `StoreError`; None with people that never change.
+            embedder: whose templates can be compared.
+            access: for a word on groups that do not exist.
+            gallery: the people, where there is no store.
+            remember: whether `keep` writes and `recall` reads.
+            wall: the time of the day, seconds; for the age of what is remembered.
+        """
+        self._opener = opener
+        self._embedder = embedder
+        self._access = access
+        self._pause_until = -math.inf
+        self._failures = 0
+        self._remember = remember
+        self._recalled = not remember
+        self._wall = wall
+        self._file: tuple[int, int] | None = None
+        self.store: Store | None = None
+        self.problem: str | None = None
+        self.gallery = Gallery((), embedder.size) if gallery is None else gallery
+        if opener is not None:
+            self._open(-math.inf)
+
+    def refresh(self, now: float) -> bool:
+        """Read the people again if an administrator changed them; return whether."""
+        if self._opener is None or now < self._pause_until:
+            return False
+        if self.store is None and not self._open(now):
+            return False
+        try:
+            return self._read()
+        except StoreError as error:
+            self._fail(error, now)
+            return False
+
+    def keep(self, memory: Memory) -> None:
+        """Write down what a restart must know."""
+        values = {name: getattr(memory, name) for name in Memory.__dataclass_fields__}
+        try:
+            if self._remember and self.store is not None and self.store.writable:
+                self.store.remember({**values, "utc": self._wall()})
+        except StoreError as error:
+            log.error("%s; lock-out and lock-down would not outlive a restart now", error)
+
+    def recall(self) -> Memory | None:
+        """Return what the last run left, as old as it is by now; once, when it can be read."""
+        if self._recalled or self.store is None:
+            return None
+        self._recalled = True
+        try:
+            values = self.store.recall() or {"utc": self._wall()}
+            age_s = self._wall() - values.pop("utc")
+            return Memory(**values).aged(age_s)
+        except (StoreError, KeyError, TypeError, ValueError) as error:
+            log.error("%s; what the door should remember cannot be read", error)
+            return None
+
+    def close(self) -> None:
+        """Close the store."""
+        if self.store is not None:
+            self.store.close()
+            self.store = None
+
+    def _open(self, now: float) -> bool:
+        if self._opener is None:
+            return False
+        try:
+            # A store that was there and is gone is no reason to begin with an empty one.
+            self.store = self._opener(self._file is None)
+        except StoreError as error:
+            self._fail(error, now)
+            return False
+        self._file = _identity(self.store.path)
+        return True
+
+    def _read(self) -> bool:
+        store = self.store
+        if store is None:
+            return False
+        if _identity(store.path) != self._file:
+            self.close()
+            raise StoreError(f"store {store.path}: the file was taken away or replaced")
+        if not store.gallery_changed() and self.problem is None:
+            return False
+        templates, refused = store.templates(self._embedder.fingerprint, self._embedder.size)
+        self.problem, self._failures = None, 0
+        if refused:
+            log.error(
+                "%d templates were made by other networks or are damaged, and are not used; "
+                "see `lockd-enroll re-embed`",
+                refused,
+            )
+        self.gallery = Gallery(templates, self._embedder.size)
+        people = self.gallery.people
+        log.info("gallery: %d people, %d templates", len(people), len(templates))
+        if not people:
+            log.warning("nobody is enrolled, so everyone is a stranger; see `lockd-enroll add`")
+        for group, names in self._access.unknown_groups(people).items():
+            log.error(
+                "access.groups has no %s; this group lets nobody in: %s", group, ", ".join(names)
+            )
+        return True
+
+    def _fail(self, error: StoreError, now: float) -> None:
+        """Leave the store alone for a while, and in the end open it anew."""
+        self.problem = str(error)
+        self._pause_until = now + STORE_PAUSE_S
+        self._failures += 1
+        if self._failures % _FAILURES_TO_REOPEN == 0:
+            self.close()
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """What tells a file from another one of the same name; None if there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

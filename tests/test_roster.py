@@ -1,0 +1,216 @@
+"""The people of a store that fails, goes and comes back."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lockd.adapters.store import Store
+from lockd.door.events import Memory
+from lockd.door.rules import AccessRules, Group
+from lockd.errors import StoreError
+from lockd.identity.gallery import Gallery
+from lockd.roster import STORE_PAUSE_S, Roster
+from tests.fakes import ScriptedVision, unit
+
+MODEL = ScriptedVision().fingerprint
+
+
+class Site:
+    """A folder with a store, and rosters of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "lockd.db"
+        self.wall = 1e9
+        self.rosters: list[Roster] = []
+
+    def open(self, create: bool) -> Store:
+        if not create and not self.path.exists():
+            raise StoreError(f"{self.path}: it is gone")
+        return Store.open(self.path, timeout_s=0.01)
+
+    def roster(self, **arguments: Any) -> Roster:
+        embedder: Any = ScriptedVision()
+        access = AccessRules({"staff": Group(None)})
+        arguments = {"wall": lambda: self.wall, **arguments}
+        self.rosters.append(Roster(self.open, embedder, access, **arguments))
+        return self.rosters[-1]
+
+    def enrol(self, name: str, groups: frozenset[str] = frozenset()) -> None:
+        store = Store.open(self.path)
+        store.add(name, MODEL, [unit(1)])
+        if groups:
+            store.change_access(name, groups=groups)
+        store.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    site = Site(tmp_path)
+    yield site
+    for roster in site.rosters:
+        roster.close()
+
+
+def names(roster: Roster) -> list[str]:
+    return [person.name for person in roster.gallery.people]
+
+
+def test_people_are_read_at_the_start_and_when_they_changed(site: Site) -> None:
+    site.enrol("Ada")
+    roster = site.roster()
+    assert roster.refresh(0.0)
+    assert names(roster) == ["Ada"]
+    assert not roster.refresh(0.1)
+    site.enrol("Grace")
+    assert roster.refresh(0.2)
+    assert names(roster) == ["Ada", "Grace"]
+
+
+def test_a_store_that_is_not_there_yet_is_made(site: Site) -> None:
+    roster = site.roster()
+    assert roster.refresh(0.0)
+    assert site.path.exists()
+    assert roster.problem is None
+
+
+def test_a_damaged_store_leaves_nobody_and_is_taken_when_it_is_mended(site: Site) -> None:
+    site.enrol("Ada")
+    good = site.path.read_bytes()
+    site.path.write_bytes(b"junk" * 1000)
+    roster = site.roster()
+    assert "damaged and was left as it is" in str(roster.problem)
+    assert not roster.refresh(0.0)
+    assert site.path.read_bytes() == b"junk" * 1000
+    site.path.write_bytes(good)
+    assert not roster.refresh(1.0), "it is left alone for a while"
+    assert roster.refresh(1.0 + STORE_PAUSE_S)
+    assert names(roster) == ["Ada"]
+    assert roster.problem is None
+
+
+def test_a_store_that_was_taken_away_leaves_the_people_and_is_not_made_anew(site: Site) -> None:
+    site.enrol("Ada")
+    roster = site.roster()
+    roster.refresh(0.0)
+    away = site.path.with_name("away.db")
+    site.path.rename(away)
+    for t in (1.0, 4.0, 7.0):
+        assert not roster.refresh(t)
+    assert "gone" in str(roster.problem) or "taken away" in str(roster.problem)
+    assert names(roster) == ["Ada"]
+    assert not site.path.exists()
+    away.rename(site.path)
+    assert roster.refresh(20.0)
+    assert roster.problem is None
+
+
+def test_a_store_that_was_replaced_is_read(site: Site, tmp_path: Path) -> None:
+    site.enrol("Ada")
+    roster = site.roster()
+    roster.refresh(0.0)
+    other = Site(tmp_path / "other")
+    other.enrol("Grace")
+    os.replace(other.path, site.path)
+    for suffix in ("-wal", "-shm"):
+        site.path.with_name(site.path.name + suffix).unlink(missing_ok=True)
+    assert not roster.refresh(1.0)
+    assert roster.refresh(1.0 + STORE_PAUSE_S)
+    assert names(roster) == ["Grace"]
+
+
+def test_a_store_that_keeps_failing_is_opened_anew(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.enrol("Ada")
+    roster = site.roster()
+    roster.refresh(0.0)
+    first = roster.store
+    assert first is not None
+
+    def fail() -> bool:
+        raise StoreError("disk I/O error")
+
+    monkeypatch.setattr(first, "gallery_changed", fail)
+    for t in range(20):
+        roster.refresh(float(t))
+    assert roster.store is not first
+    assert roster.problem is None
+    assert names(roster) == ["Ada"]
+
+
+def test_groups_that_do_not_exist_are_told(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    site.enrol("Ada", frozenset({"stuff"}))
+    site.roster().refresh(0.0)
+    assert "access.groups has no stuff; this group lets nobody in: Ada" in caplog.text
+
+
+def test_people_who_are_given_need_no_store() -> None:
+    embedder: Any = ScriptedVision()
+    gallery = Gallery((), 8)
+    roster = Roster(None, embedder, AccessRules(), gallery=gallery)
+    assert not roster.refresh(0.0)
+    assert roster.gallery is gallery
+    roster.keep(Memory(locked_down=True))
+    assert roster.recall() is None
+
+
+# What the door remembers
+
+
+def test_what_is_kept_is_recalled_once_as_old_as_it_is(site: Site) -> None:
+    site.roster().keep(Memory(locked_down=True, denials=2, locked_out_s=30, rest_s=60))
+    site.wall += 10
+    again = site.roster()
+    assert again.recall() == Memory(locked_down=True, denials=2, locked_out_s=20, rest_s=60)
+    assert again.recall() is None
+
+
+def test_a_store_that_can_be_read_only_later_is_recalled_then(site: Site) -> None:
+    site.roster().keep(Memory(locked_down=True))
+    site.rosters.pop().close()
+    good = site.path.read_bytes()
+    site.path.write_bytes(b"junk" * 1000)
+    roster = site.roster()
+    assert roster.recall() is None
+    site.path.write_bytes(good)
+    roster.refresh(10.0)
+    assert roster.recall() == Memory(locked_down=True)
+
+
+@pytest.mark.parametrize("text", ['{"utc": 1}', "{}", '{"utc": "x"}', '{"what": 1, "utc": 1e9}'])
+def test_a_memory_that_makes_no_sense_is_none(
+    site: Site, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.roster().keep(Memory(locked_down=True))
+    connection = sqlite3.connect(site.path)
+    connection.execute("UPDATE door_memory SET memory = ?", (text,))
+    connection.commit()
+    connection.close()
+    found = site.roster().recall()
+    assert found in (None, Memory())
+    assert found is not None or "cannot be read" in caplog.text
+
+
+def test_a_rehearsal_neither_writes_nor_reads_what_the_door_remembers(site: Site) -> None:
+    site.roster().keep(Memory(locked_down=True))
+    rehearsal = site.roster(remember=False)
+    assert rehearsal.recall() is None
+    rehearsal.keep(Memory())
+    assert site.roster().recall() == Memory(locked_down=True)
+
+
+def test_a_store_that_cannot_be_written_is_said_and_survived(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    roster = site.roster()
+    blocker = sqlite3.connect(site.path, isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    roster.keep(Memory(locked_down=True))
+    blocker.close()
+    assert "would not outlive a restart" in caplog.text
