@@ -8,10 +8,12 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lockd.errors import ImageError
 from lockd.types import Box, Face, Image
-from lockd.vision.pictures import annotate, decode, encode_jpeg
+from lockd.vision.pictures import View, annotate, decode, encode_jpeg
 from tests.fakes import blank, face_at
 from tests.pictures import COLLINS, as_stored, read, with_orientation
 
@@ -205,3 +207,48 @@ class TestEncode:
     def test_a_picture_too_large_for_jpeg_is_an_image_error(self) -> None:
         with pytest.raises(ImageError):
             encode_jpeg(np.zeros((1, 70_000, 3), np.uint8))
+
+
+class TestView:
+    IMAGE = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+
+    @pytest.mark.parametrize("rotate", [0, 90, 180, 270])
+    @pytest.mark.parametrize("mirror", [False, True])
+    def test_it_turns_clockwise_and_then_swaps_left_and_right(
+        self, rotate: int, mirror: bool
+    ) -> None:
+        expected = np.rot90(self.IMAGE, -rotate // 90)
+        expected = expected[:, ::-1] if mirror else expected
+        assert np.array_equal(View(rotate, mirror).of(self.IMAGE), expected)
+
+    def test_a_region_is_cut_from_the_upright_picture(self) -> None:
+        seen = View(90, region=(0.5, 0.0, 0.5, 0.5)).of(self.IMAGE)
+        assert np.array_equal(seen, np.rot90(self.IMAGE, -1)[:3, 2:])
+        assert seen.flags.c_contiguous
+        assert not np.shares_memory(seen, self.IMAGE)
+
+    @given(
+        st.integers(1, 40),
+        st.integers(1, 40),
+        st.sampled_from([0, 90, 180, 270]),
+        st.tuples(st.floats(0, 0.95), st.floats(0, 0.95)),
+        st.tuples(st.floats(0.05, 1), st.floats(0.05, 1)),
+    )
+    def test_whatever_the_region_there_is_a_picture_within_the_picture(
+        self,
+        height: int,
+        width: int,
+        rotate: int,
+        start: tuple[float, float],
+        size: tuple[float, float],
+    ) -> None:
+        image = np.zeros((height, width, 3), np.uint8)
+        seen = View(rotate, region=(*start, *size)).of(image)
+        turned = image.shape if rotate % 180 == 0 else (width, height, 3)
+        assert 1 <= seen.shape[0] <= turned[0]
+        assert 1 <= seen.shape[1] <= turned[1]
+
+    def test_parts_side_by_side_share_no_pixel_and_leave_none_out(self) -> None:
+        image = np.arange(101, dtype=np.uint8).reshape(1, 101, 1).repeat(3, axis=2)
+        parts = [View(region=(x, 0, 0.1, 1)).of(image) for x in np.arange(10) / 10]
+        assert np.array_equal(np.concatenate(parts, axis=1), image)
