@@ -157,6 +157,26 @@ def test_the_daemon_is_always_started_again(unit: dict[str, list[str]]) -> None:
     assert float(unit["Service.RestartSec"][0]) <= 2
 
 
+def test_a_reload_is_a_signal_to_the_service(unit: dict[str, list[str]]) -> None:
+    assert unit["Service.ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+
+
+def test_a_leak_has_bounds_and_no_face_is_written_to_a_swap_file(
+    unit: dict[str, list[str]],
+) -> None:
+    assert unit["Service.MemoryMax"] == ["700M"]
+    assert unit["Service.MemorySwapMax"] == ["0"]
+    assert unit["Service.TasksMax"] == ["128"]
+    assert unit["Service.LimitNOFILE"] == ["1024"]
+
+
+def test_a_user_outside_the_group_cannot_reach_the_control_socket(
+    unit: dict[str, list[str]],
+) -> None:
+    assert unit["Service.RuntimeDirectory"] == ["lockd"]
+    assert unit["Service.RuntimeDirectoryMode"] == ["0750"]
+
+
 def test_the_door_waits_for_nothing(unit: dict[str, list[str]]) -> None:
     for key in ("Requires", "Requisite", "BindsTo", "PartOf"):
         assert unit[f"Unit.{key}"] == []
