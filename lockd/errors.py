@@ -2,12 +2,38 @@
 
 Every error also derives from the builtin a caller would expect, so that
 ``except ValueError`` keeps working for code that knows nothing of lockd.
-A message names the thing, the value and the way out.
+A message names the thing, the value and the way out. Nothing outside Python's own library
+is imported here, for `tools/install.sh` runs before anything else is installed.
 """
 
 from __future__ import annotations
 
-from lockd.types import CameraTrouble
+from enum import StrEnum
+
+
+class CameraTrouble(StrEnum):
+    """What is wrong with a camera: stable words, for programs as well as people."""
+
+    MISSING = "missing"
+    """Not there, not reachable, or a program that it needs is not installed."""
+    BUSY = "busy"
+    """Another program has it."""
+    DENIED = "denied"
+    """This user may not open it."""
+    FAILING = "failing"
+    """It was there, and broke."""
+    SILENT = "silent"
+    """No picture came in the time that one may take."""
+    FROZEN = "frozen"
+    """Its pictures repeat those before, down to the sensor's noise."""
+    GARBLED = "garbled"
+    """What it sends is no picture."""
+    DARK = "dark"
+    """Its pictures show almost no light."""
+    COVERED = "covered"
+    """Its pictures show almost no structure, as with something in front of the lens."""
+    SIZE_CHANGED = "size_changed"
+    """Its pictures changed their size; it is opened again at the new one."""
 
 
 class LockdError(Exception):

@@ -127,31 +127,6 @@ class Signal(StrEnum):
     LOCKED_DOWN = "locked_down"
 
 
-class CameraTrouble(StrEnum):
-    """What is wrong with a camera: stable words, for programs as well as people."""
-
-    MISSING = "missing"
-    """Not there, not reachable, or a program that it needs is not installed."""
-    BUSY = "busy"
-    """Another program has it."""
-    DENIED = "denied"
-    """This user may not open it."""
-    FAILING = "failing"
-    """It was there, and broke."""
-    SILENT = "silent"
-    """No picture came in the time that one may take."""
-    FROZEN = "frozen"
-    """Its pictures repeat those before, down to the sensor's noise."""
-    GARBLED = "garbled"
-    """What it sends is no picture."""
-    DARK = "dark"
-    """Its pictures show almost no light."""
-    COVERED = "covered"
-    """Its pictures show almost no structure, as with something in front of the lens."""
-    SIZE_CHANGED = "size_changed"
-    """Its pictures changed their size; it is opened again at the new one."""
-
-
 @dataclass(frozen=True, slots=True)
 class Person:
     """Somebody enrolled.

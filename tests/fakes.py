@@ -8,7 +8,8 @@ from datetime import datetime
 
 import numpy as np
 
-from lockd.types import Box, CameraTrouble, Embedding, Face, Frame, Image, Match, Person
+from lockd.errors import CameraTrouble
+from lockd.types import Box, Embedding, Face, Frame, Image, Match, Person
 from lockd.vision.geometry import Octaves
 
 ADA = Person("1", "Ada Lovelace")

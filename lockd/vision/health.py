@@ -31,7 +31,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lockd.types import CameraTrouble, Floats, Image
+from lockd.errors import CameraTrouble
+from lockd.types import Floats, Image
 
 _WIDTH, _HEIGHT = 128, 96  # samples of a picture, whatever its size
 _COLUMNS, _ROWS = 8, 6  # cells

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lockd.types import CameraTrouble, Image
+from lockd.errors import CameraTrouble
+from lockd.types import Image
 from lockd.vision.health import Health, Patience
 from lockd.vision.pictures import decode, encode_jpeg
 from tests.conftest import CLIP, PHOTOS, SCENES

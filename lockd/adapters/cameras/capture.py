@@ -10,8 +10,8 @@ import cv2
 from lockd.adapters.cameras import v4l2
 from lockd.adapters.cameras.sources import GuardedSource
 from lockd.config import STREAM_SCHEMES, CameraSettings
-from lockd.errors import CameraError
-from lockd.types import CameraTrouble, Image
+from lockd.errors import CameraError, CameraTrouble
+from lockd.types import Image
 
 
 class CaptureSource(GuardedSource):

@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 
 from lockd.adapters.cameras.sources import GuardedSource
 from lockd.config import CameraSettings
-from lockd.errors import CameraError
-from lockd.types import CameraTrouble, Image
+from lockd.errors import CameraError, CameraTrouble
+from lockd.types import Image
 
 PROGRAMS = ("rpicam-vid", "libcamera-vid")
 _PIPE_BYTES = 1 << 20  # the most that an ordinary user may ask for

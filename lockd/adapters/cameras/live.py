@@ -13,8 +13,8 @@ from lockd.adapters.cameras.sources import Source
 from lockd.adapters.cameras.watch import Watch
 from lockd.clock import Clock
 from lockd.config import CameraSettings
-from lockd.errors import CameraError
-from lockd.types import CameraTrouble, Frame
+from lockd.errors import CameraError, CameraTrouble
+from lockd.types import Frame
 
 log = logging.getLogger(__name__)
 

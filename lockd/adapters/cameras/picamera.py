@@ -12,8 +12,8 @@ import numpy as np
 
 from lockd.adapters.cameras.sources import GuardedSource
 from lockd.config import CameraSettings
-from lockd.errors import CameraError
-from lockd.types import CameraTrouble, Image
+from lockd.errors import CameraError, CameraTrouble
+from lockd.types import Image
 
 
 class PicameraSource(GuardedSource):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lockd.adapters.cameras.sources import Source
-from lockd.errors import CameraError
-from lockd.types import CameraTrouble, Frame
+from lockd.errors import CameraError, CameraTrouble
+from lockd.types import Frame
 from lockd.vision.pictures import View
 
 

@@ -13,8 +13,8 @@ from typing import Protocol
 
 import cv2
 
-from lockd.errors import CameraError
-from lockd.types import CameraTrouble, Frame, Image
+from lockd.errors import CameraError, CameraTrouble
+from lockd.types import Frame, Image
 from lockd.vision.pictures import decode
 
 PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})

@@ -7,8 +7,7 @@ import fcntl
 import os
 import struct
 
-from lockd.errors import CameraError
-from lockd.types import CameraTrouble
+from lockd.errors import CameraError, CameraTrouble
 
 # linux/videodev2.h; the same on every architecture that Linux runs on today but MIPS,
 # PowerPC, SPARC and Alpha.

@@ -9,8 +9,8 @@ from lockd.adapters.cameras.reader import Waits
 from lockd.adapters.cameras.slot import Slot
 from lockd.clock import Clock
 from lockd.config import CameraSettings
-from lockd.errors import CameraError, LockdError
-from lockd.types import CameraTrouble, Image
+from lockd.errors import CameraError, CameraTrouble, LockdError
+from lockd.types import Image
 from lockd.vision.health import Health, Patience
 
 log = logging.getLogger(__name__)
