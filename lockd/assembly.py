@@ -22,6 +22,7 @@ from lockd.daemon import Parts, Service, Watchers
 from lockd.errors import LockdError, StoreError
 from lockd.identity.gallery import Gallery
 from lockd.messages import EventType, Topics
+from lockd.relay_safe import leave_word, relay_of
 from lockd.roster import Roster
 from lockd.types import InputChange
 from lockd.watcher import Vision
@@ -123,6 +124,7 @@ def open_service(
     lights = _open_lights(board, settings)
     stack.callback(lights.close)
     lights.start()
+    leave_word(relay_of(settings.relay, board.chip))
     strike = Strike(board.relay(settings.relay), clock.now)
     stack.callback(strike.close)
     parts = Parts(

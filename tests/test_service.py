@@ -51,6 +51,8 @@ class Door:
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
         self.log = folder / "log"
+        self.runtime = folder / "run"
+        self.runtime.mkdir()
 
     def start(self) -> None:
         with self.log.open("w") as log:
@@ -60,6 +62,7 @@ class Door:
                     **os.environ,
                     "NOTIFY_SOCKET": str(self.folder / "notify"),
                     "WATCHDOG_USEC": "2000000",
+                    "RUNTIME_DIRECTORY": str(self.runtime),
                 },
                 stderr=log,
                 text=True,
@@ -231,6 +234,7 @@ def command(door: Door, *words: str) -> tuple[int, dict[str, Any]]:
     """Run `lockd door`; return its exit code and its answer."""
     done = subprocess.run(
         [BIN / "lockd", "door", "--json", "--config", door.file, *words],
+        env={**os.environ, "RUNTIME_DIRECTORY": str(door.runtime)},
         capture_output=True,
         text=True,
         check=False,
@@ -241,8 +245,8 @@ def command(door: Door, *words: str) -> tuple[int, dict[str, Any]]:
 def test_with_a_damaged_store_the_door_is_served_and_says_so_until_it_is_mended(
     doors: Callable[..., Door], camera: StreamCamera, tmp_path: Path
 ) -> None:
-    socket_file = tmp_path / "control"
-    door = doors(camera={"source": camera.url}, control={"socket": str(socket_file)})
+    door = doors(camera={"source": camera.url})
+    socket_file = door.runtime / "control"
     door.enroll("folder", PEOPLE)
     store = tmp_path / "state" / "lockd.db"
     good = store.read_bytes()
@@ -267,13 +271,11 @@ def test_commands_are_obeyed_refused_and_told(
     camera: StreamCamera,
     mosquitto: Mosquitto,
     subscribe: Callable[[int], Subscriber],
-    tmp_path: Path,
 ) -> None:
     subscriber = subscribe(mosquitto.port)
     door = doors(
         camera={"source": camera.url},
         mqtt={"host": "127.0.0.1", "port": mosquitto.port},
-        control={"socket": str(tmp_path / "control")},
     )
     door.start()
     eventually(lambda: door.reports("READY=1"))
@@ -317,6 +319,8 @@ def test_reloading_takes_a_good_configuration_and_refuses_a_bad_one(
     assert door.process is not None
     eventually(lambda: door.reports("READY=1"))
     good = door.file.read_text()
+    word = door.runtime / "relay.json"
+    assert json.loads(word.read_text())["pin"] == 17
 
     door.file.write_text(good + "colour: red\n")
     door.process.send_signal(signal.SIGHUP)
@@ -330,7 +334,9 @@ def test_reloading_takes_a_good_configuration_and_refuses_a_bad_one(
     assert "rpigpio is not installed" in heard(subscriber, "config_problem")[1]["reason"]
     assert heard(subscriber, "service_stopped")[0]["reason"] == "reload"
 
-    door.file.write_text(good.replace("id: front", "id: back"))
+    door.file.write_text(
+        good.replace("id: front", "id: back").replace("factory: mock", "factory: mock\n  pin: 27")
+    )
     door.process.send_signal(signal.SIGHUP)
     eventually(lambda: told(subscriber, "lockd/back/events"))
     eventually(lambda: subscriber.of("lockd/front/availability")[-1] == b"offline")
@@ -342,6 +348,7 @@ def test_reloading_takes_a_good_configuration_and_refuses_a_bad_one(
         )
     )
     assert kinds == ["service_started", "config_reloaded"]
+    assert json.loads(word.read_text())["pin"] == 27
     assert not door.reports("STOPPING=1")
     assert door.end() == 0
     assert door.process.pid  # it was one process all the time
