@@ -132,8 +132,8 @@ class CameraSettings(_Settings):
     """0 does not look for it, and hands over pictures that repeat others."""
     covered_after_s: Optional_s = 10.0
     """For dark as well; 0 does not look for either."""
-    max_age_s: Annotated[float, Field(ge=0.1, le=60, allow_inf_nan=False)] = 1.0
-    """A frame older than this is not judged."""
+    max_age_s: Annotated[float, Field(ge=0.1, le=60, allow_inf_nan=False)] = 3.0
+    """A frame older than this, once judged, decides nothing."""
 
     @model_validator(mode="after")
     def _known(self) -> CameraSettings:

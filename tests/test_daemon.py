@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import queue
+import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,11 +20,11 @@ from lockd.adapters.strike import Strike
 from lockd.clock import RecordedClock
 from lockd.config import Settings
 from lockd.daemon import Parts, Service, Watchers
-from lockd.errors import CameraError, StoreError
+from lockd.errors import CameraError, CameraTrouble, PinError, StoreError
 from lockd.identity.gallery import Gallery, Template
 from lockd.messages import Event, EventType, Topics
 from lockd.roster import Roster
-from lockd.types import Frame
+from lockd.types import Frame, Input, InputChange
 from tests.conftest import Mosquitto, Subscriber, eventually
 from tests.fakes import (
     ADA,
@@ -47,6 +50,7 @@ class Stage:
         self.strike = Strike(self.output)
         self.camera = ScriptedCamera([])
         self.events: list[Event] = []
+        self.services: list[Service] = []
         self.clock = RecordedClock()
 
     def service(self, frames: list[Frame | None], **parts: Any) -> Service:
@@ -54,7 +58,7 @@ class Stage:
         settings = parts.pop("settings", Settings())
         look = parts.pop("on_look", lambda frame, look: None)
         roster = self.roster(settings, parts.pop("store", None), parts.pop("gallery", PEOPLE))
-        return Service(
+        service = Service(
             settings,
             Parts(
                 clock=self.clock,
@@ -67,6 +71,8 @@ class Stage:
             ),
             watchers=Watchers(event=self.events.append, look=look),
         )
+        self.services.append(service)
+        return service
 
     def roster(self, settings: Settings, store: Store | None, gallery: Gallery) -> Roster:
         embedder: Any = self.vision
@@ -89,6 +95,8 @@ class Stage:
 def stage() -> Iterator[Stage]:
     stage = Stage()
     yield stage
+    for service in stage.services:
+        service._notifier.close()
     stage.strike.close()
 
 
@@ -426,3 +434,177 @@ def test_a_store_that_cannot_be_read_is_reported_once_and_read_again_later(
     service.run()
     assert len(stage.told(EventType.STORE_RECOVERED)) == 1
     assert stage.told() == [("access_granted", "Ada")]
+
+
+# What keeps it honest
+
+
+def test_a_frame_that_is_too_old_decides_nothing(stage: Stage) -> None:
+    ada = stage.vision.scene(ADA_FACE)
+    service = stage.service(film((ada, 2)))
+    stage.clock.advance(60.0)  # the process stood still, with all these frames in its hands
+    for _ in range(20):
+        service.step()
+    assert stage.told() == []
+    assert "on" not in stage.output.log
+
+
+def test_a_frame_that_took_too_long_to_judge_decides_nothing_but_the_next_one_does(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = stage.vision.scene(ADA_FACE)
+    frames = film((ada, 6))
+    service = stage.service([*frames])
+    embed = stage.vision.embed
+    slow = True
+
+    def stop_in_the_middle(*args: Any) -> Any:
+        if slow:
+            stage.clock.advance(stage.clock.now() + 10.0)
+        return embed(*args)
+
+    monkeypatch.setattr(stage.vision, "embed", stop_in_the_middle)
+    stage.camera._frames = [Frame(f.image, 20.0 * i, f.seq) for i, f in enumerate(frames[:4])]
+    for _ in range(4):
+        service.step()
+    assert "on" not in stage.output.log
+    slow = False
+    start = stage.clock.now()
+    stage.camera._frames = [Frame(f.image, start + f.t, f.seq + 9) for f in frames]
+    for _ in range(10):
+        service.step()
+    assert stage.told() == [("access_granted", "Ada Lovelace")]
+
+
+def test_frames_that_cannot_be_judged_are_skipped_but_not_for_ever(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = stage.vision.scene(ADA_FACE)
+    detect = stage.vision.detect_in
+    failing = 9
+
+    def fail_first(octaves: Any) -> Any:
+        nonlocal failing
+        failing -= 1
+        if failing >= 0:
+            raise MemoryError
+        return detect(octaves)
+
+    monkeypatch.setattr(stage.vision, "detect_in", fail_first)
+    stage.run(film((ada, 2)))
+    assert stage.told() == [("access_granted", "Ada Lovelace")]
+    failing = 10**9
+    now = stage.clock.now()
+    with pytest.raises(MemoryError):
+        stage.run([Frame(one.image, now + one.t, one.seq) for one in film((ada, 2))])
+    assert not stage.strike.is_on
+
+
+def test_a_guard_that_died_ends_the_service_with_the_door_locked(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = stage.vision.scene(ADA_FACE)
+    service = stage.service(film((ada, 60)))
+    service._watchers.look = lambda frame, look: (
+        monkeypatch.setattr(Strike, "guarded", False),
+        monkeypatch.setattr(Strike, "answers", lambda strike: False),
+    )[0]
+    with pytest.raises(PinError, match="guard has died or hangs"):
+        service.run()
+    assert not stage.strike.is_on
+    assert stage.told(EventType.SERVICE_STOPPED)
+
+
+def test_somebody_refused_for_a_while_is_let_in_when_it_is_over(stage: Stage) -> None:
+    """They stand there all the time: one visit."""
+    stranger, ada = stage.vision.scene(NOBODY), stage.vision.scene(ADA_FACE)
+    porch = stage.vision.scene()
+    settings = Settings.model_validate(
+        {"door": {"lock_out": {"denials": 1, "lasts_s": 10.0, "rest_s": 60.0}}}
+    )
+    service = stage.run(film((stranger, 3), (porch, 3), (ada, 12), (porch, 8)), settings=settings)
+    assert [(e.type.value, e.reason) for e in stage.events if e.visit or e.reason] == [
+        ("stranger", None),
+        ("locked_out", "10 s"),
+        ("access_denied", "locked_out"),
+        ("access_granted", None),
+    ]
+    stranger_at = next(e.t for e in stage.events if e.type is EventType.STRANGER)
+    (on, _), (off, _) = service.tally.relay
+    assert stranger_at + 10 <= on <= stranger_at + 12
+    assert off == pytest.approx(on + 5)
+
+
+def test_what_the_inputs_say_is_heard_though_no_frame_comes(stage: Stage) -> None:
+    changes: Any = queue.SimpleQueue()
+    service = stage.service([None, None, *film((stage.vision.scene(), 9))], changes=changes)
+    changes.put(InputChange(Input.EXIT, True))
+    service.step()
+    assert stage.output.log == ["on"]
+    assert stage.told(EventType.EXIT_REQUESTED) == [("exit_requested", None)]
+
+
+# What the service manager is told
+
+
+@pytest.fixture
+def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[str]]]:
+    """Returns what was said to the manager since the last time."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        listening.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "0")
+
+        def said() -> list[str]:
+            found: list[str] = []
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    found.append(listening.recv(4096).decode())
+            return found
+
+        yield said
+
+
+def test_it_is_ready_only_when_the_camera_gave_a_frame(
+    stage: Stage, manager: Callable[[], list[str]]
+) -> None:
+    porch = stage.vision.scene()
+    service = stage.service([None, None, *film((porch, 1))])
+    service.step()
+    said = manager()
+    assert "READY=1" not in said
+    assert "EXTEND_TIMEOUT_USEC=30000000" in said
+    service.step()
+    service.step()
+    assert "READY=1" in manager()
+    service.step()
+    assert "READY=1" not in manager()
+
+
+def test_the_watchdog_is_fed_only_while_camera_and_guard_go_on(
+    stage: Stage, manager: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = stage.service([*film((stage.vision.scene(), 9))])
+    service.step()
+    assert "WATCHDOG=1" in manager()
+    stage.camera.alive = False
+    service.step()
+    assert manager() == []
+    stage.camera.alive = True
+    service.step()
+    assert "WATCHDOG=1" in manager()
+
+
+def test_what_is_wrong_is_the_status_of_the_unit(
+    stage: Stage, manager: Callable[[], list[str]]
+) -> None:
+    service = stage.service([*film((stage.vision.scene(), 9))])
+    stage.camera.problem, stage.camera.trouble = "silent: no picture", CameraTrouble.SILENT
+    service.step()
+    assert "STATUS=silent: no picture" in manager()
+    (problem,) = [one for one in stage.events if one.type is EventType.CAMERA_PROBLEM]
+    assert (problem.trouble, problem.reason) == ("silent", "silent: no picture")
+    stage.camera.problem = stage.camera.trouble = None
+    service.step()
+    assert "STATUS=watching, locked" in manager()
