@@ -56,7 +56,7 @@ class Schedule:
     """
 
     hours: tuple[tuple[Range, ...], ...]
-    ignore_holidays: bool = False
+    ignore_holidays: bool
 
     @classmethod
     def of(cls, hours: Mapping[str, Sequence[str]], *, ignore_holidays: bool = False) -> Schedule:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import sqlite3
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from lockd.adapters.store import Store
+from lockd.adapters.store.files import create_private
 from lockd.adapters.store.schema import SCHEMA_VERSION, copy_of
 from lockd.errors import PersonError, StoreError
 from lockd.types import Person
@@ -180,6 +182,29 @@ def test_a_planted_link_is_never_written_through(old: Path, tmp_path: Path) -> N
     Store.open(old).close()
     assert precious.read_text() == "precious"
     assert not copy_of(old, 1).is_symlink()
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileExistsError):
+        create_private(link)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_copy_under_way_has_no_journal_that_a_later_one_would_take_for_its_own(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[str] = set()
+
+    class PageByPage(sqlite3.Connection):
+        def backup(self, target: sqlite3.Connection, **_: object) -> None:
+            def look(*_: int) -> None:
+                seen.update(file.name for file in old.parent.iterdir())
+
+            super().backup(target, pages=1, progress=look)
+
+    connect = functools.partial(sqlite3.connect, factory=PageByPage)
+    monkeypatch.setattr("lockd.adapters.store.schema.sqlite3.connect", connect)
+    Store.open(old).close()
+    assert seen == {f"{old.name}{end}" for end in ("", "-wal", "-shm", ".v1.bak.unfinished")}
 
 
 def test_an_old_store_that_may_only_be_read_shows_its_people(old: Path) -> None:
@@ -241,7 +266,7 @@ def test_a_process_killed_at_any_line_of_it_leaves_an_old_store_or_a_new_one(
     old: Path, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-c", KILLED, str(old)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert run.returncode == 0, run.stderr
     versions = []
     for number in range(1, int(run.stdout) + 1):
@@ -282,7 +307,7 @@ def test_two_that_open_an_old_store_at_once_both_get_a_new_one(old: Path) -> Non
         assert one.stdin is not None
         one.stdin.write("go\n")
         one.stdin.flush()
-    assert [one.communicate(timeout=60)[0] for one in started] == ["2\n"] * 4
+    assert [one.communicate(timeout=300)[0] for one in started] == ["2\n"] * 4
     assert version(old) == SCHEMA_VERSION
 
 
