@@ -36,6 +36,7 @@ from lockd.types import Floats, Image
 
 _WIDTH, _HEIGHT = 128, 96  # samples of a picture, whatever its size
 _COLUMNS, _ROWS = 8, 6  # cells
+_SAMPLES = (_WIDTH // _COLUMNS) * (_HEIGHT // _ROWS)  # of a cell
 _REMEMBERED = 512  # pictures: at 15 a second, loops of up to half a minute
 _CLIPPED = (6.0, 249.0)  # mean of a cell whose noise may be clipped away
 _LEAST_CELLS = 4
@@ -105,25 +106,25 @@ class _Novelty:
     """Which cells of the picture show something that they never showed before."""
 
     def __init__(self) -> None:
-        # Sums of samples times fixed random numbers, modulo 2**32: equal for equal
-        # cells, and for others once in four thousand million.
-        random = np.random.default_rng(20)
-        size = (_HEIGHT // _ROWS, _WIDTH // _COLUMNS)
-        self._weights = random.integers(1, 2**32, size, np.uint32) | np.uint32(1)
-        self._seen = np.zeros((_REMEMBERED, _ROWS * _COLUMNS), np.uint32)
+        # Sums of samples times fixed random numbers: equal for equal cells, and for others
+        # once in thousands of millions. They stay below 2**53, so floats hold them exactly.
+        # The second column counts each sample once, for the mean.
+        weights = np.random.default_rng(20).integers(1, 2**32, (_SAMPLES, 1))
+        self._weights = np.hstack([weights, np.ones_like(weights)]).astype(np.float64)
+        self._seen = np.zeros((_REMEMBERED, _ROWS * _COLUMNS))
         self._count = 0
         self._new_at = np.full(_ROWS * _COLUMNS, -math.inf)
         self._asked = np.zeros(_ROWS * _COLUMNS, np.bool_)
 
     def feed(self, green: NDArray[np.uint8], t: float) -> bool:
         """Take a picture's samples, and return whether any cell is new."""
-        cells = _cells(green)
-        digests = np.einsum("rycx,yx->rc", cells.astype(np.uint32), self._weights).ravel()
+        grid = green.reshape(_ROWS, _HEIGHT // _ROWS, _COLUMNS, _WIDTH // _COLUMNS)
+        cells = grid.swapaxes(1, 2).reshape(-1, _SAMPLES)
+        digests, sums = (cells.astype(np.float64) @ self._weights).T
         seen = self._seen[: min(self._count, _REMEMBERED)]
         new = ~(seen == digests).any(axis=0)
         self._new_at[new] = t
-        means = cells.mean(axis=(1, 3)).ravel()
-        self._asked = (means > _CLIPPED[0]) & (means < _CLIPPED[1])
+        self._asked = (sums > _CLIPPED[0] * _SAMPLES) & (sums < _CLIPPED[1] * _SAMPLES)
         if new.any():
             self._seen[self._count % _REMEMBERED] = digests
             self._count += 1
@@ -158,11 +159,6 @@ class _Light:
         second = cv2.Laplacian(average, cv2.CV_32F, borderType=cv2.BORDER_REPLICATE)
         edges = np.abs(second, dtype=np.float32)
         return CameraTrouble.COVERED if _high(edges) < _COVERED_EDGE * luma else None
-
-
-def _cells(green: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The samples as (row of cells, y in it, column of cells, x in it)."""
-    return green.reshape(_ROWS, _HEIGHT // _ROWS, _COLUMNS, _WIDTH // _COLUMNS)
 
 
 def _high(values: Floats) -> float:

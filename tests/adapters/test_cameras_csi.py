@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -20,7 +21,7 @@ from lockd.clock import RealClock
 from lockd.errors import CameraError
 from lockd.types import CameraTrouble, Image
 from tests.adapters.studio import PATIENCE_S, of
-from tests.conftest import eventually
+from tests.conftest import ROOT, eventually
 
 STAND_IN = r"""#!{python} -S
 import os, signal, sys, time
@@ -64,8 +65,13 @@ class Board:
         return [line.split() for line in text.splitlines()]
 
     def is_running(self) -> bool:
-        """Whether the child started last is there; a zombie would be."""
-        return os.path.exists(f"/proc/{self.starts()[-1][0]}")
+        """Whether the child started last is there, unless as a zombie of another's."""
+        try:
+            stat = Path(f"/proc/{self.starts()[-1][0]}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        state, parent, *_ = stat.rpartition(")")[2].split()
+        return state != "Z" or int(parent) == os.getpid()
 
 
 @pytest.fixture
@@ -252,6 +258,19 @@ class TestTrouble:
         assert not board.is_running()
         with pytest.raises(CameraError, match="camera csi:0: closed"):
             one.read()
+
+    def test_a_child_does_not_outlive_a_service_that_is_killed(self, board: Board) -> None:
+        board.install("while True:\n    write(frame(9))\n    time.sleep(0.02)")
+        script = (
+            "import os, signal\n"
+            "from lockd.adapters.cameras import open_source\n"
+            "from lockd.config import CameraSettings\n"
+            "open_source(CameraSettings(source='csi')).read()\n"
+            "os.kill(os.getpid(), signal.SIGKILL)\n"
+        )
+        ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False)
+        assert ended.returncode == -9
+        eventually(lambda: not board.is_running())
 
     def test_no_handle_is_left_open(self, board: Board) -> None:
         board.install("say('no cameras available')\nsys.exit(1)")
