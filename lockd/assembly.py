@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -34,37 +35,60 @@ _STORE_PATIENCE_S = 0.2
 News = list[tuple[EventType, str | None]]
 
 
-def serve(read: Callable[[], Settings], started: Callable[[Service], None]) -> None:
-    """Run the service, and again with another configuration whenever it is told to reload.
+class Runner:
+    """Runs the service, and a new one whenever the configuration is to be read again.
 
     A configuration with which no service can be opened is given up for the one before.
-
-    Args:
-        read: reads the configuration.
-        started: called with every service before it runs.
-
-    Raises:
-        LockdError: if no service can be opened with the first configuration, or one ends
-            with an error.
     """
-    before: Settings | None = None
-    settings: Settings | None = read()
-    news: News = []
-    while settings is not None:
-        with ExitStack() as stack:
-            try:
-                service = open_service(settings, stack, reread=read, news=news)
-            except LockdError as error:
-                if before is None:
-                    raise
-                log.critical("%s\nthe configuration stays as it was", error)
-                settings, before = before, None
-                news = [(EventType.CONFIG_PROBLEM, str(error))]
-                continue
-            started(service)
-            service.run()
-        before, settings = settings, service.successor
-        news = [(EventType.CONFIG_RELOADED, None)]
+
+    def __init__(self, read: Callable[[], Settings]) -> None:
+        """Prepare it.
+
+        Args:
+            read: reads the configuration, or raises `ConfigError`.
+        """
+        self._read = read
+        self._service: Service | None = None
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Ask `run` to end; may be called from a signal handler."""
+        self._stopped.set()
+        if self._service is not None:
+            self._service.stop()
+
+    def reload(self) -> None:
+        """Ask for the configuration to be read again; may be called from a signal handler."""
+        if self._service is not None:
+            self._service.reload()
+
+    def run(self) -> None:
+        """Run until `stop` is called or a recording ends.
+
+        Raises:
+            LockdError: if no service can be opened with the first configuration, or one
+                ends with an error.
+        """
+        before: Settings | None = None
+        settings: Settings | None = self._read()
+        news: News = []
+        while settings is not None and not self._stopped.is_set():
+            with ExitStack() as stack:
+                try:
+                    service = open_service(settings, stack, reread=self._read, news=news)
+                except LockdError as error:
+                    if before is None:
+                        raise
+                    log.critical("%s\nthe configuration stays as it was", error)
+                    settings, before = before, None
+                    news = [(EventType.CONFIG_PROBLEM, str(error))]
+                    continue
+                self._service = service
+                if self._stopped.is_set():  # by a signal that found no service yet
+                    service.stop()
+                service.run()
+            before, settings = settings, service.successor
+            news = [(EventType.CONFIG_RELOADED, None)]
 
 
 def open_service(

@@ -65,21 +65,18 @@ def _settings(config_file: Path | None, **sections: dict[str, Any]) -> Settings:
 @reported
 def run(config_file: Path | None) -> None:
     """Run the service: watch the camera and open the door."""
-    from lockd.assembly import serve  # noqa: PLC0415
-    from lockd.daemon import Service  # noqa: PLC0415
+    from lockd.assembly import Runner  # noqa: PLC0415
 
     def read() -> Settings:
         settings = load(find(config_file))
         log_to_stderr(settings.log)
         return settings
 
-    def started(service: Service) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: service.stop())
-        signal.signal(signal.SIGHUP, lambda *_: service.reload())
-
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
-    serve(read, started)
+    runner = Runner(read)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: runner.stop())
+    signal.signal(signal.SIGHUP, lambda *_: runner.reload())
+    runner.run()
 
 
 @main.command()

@@ -43,6 +43,8 @@ _ONCE_MORE_S = 1.0
 _START_PATIENCE_S = 30.0
 _FAILURES_TO_END = 10
 _COMPLAIN_EVERY_S = 30.0
+_KEPT = 1000
+_NEEDED = {EventType.CAMERA_PROBLEM, EventType.STORE_PROBLEM}  # must be over to be ready
 
 
 @dataclass(slots=True)
@@ -53,7 +55,7 @@ class Tally:
         frames: judged or not.
         faces: found in them.
         judged: faces compared with the gallery.
-        relay: (seconds, on) of every switching.
+        relay: (seconds, on) of the last thousand switchings.
     """
 
     frames: int = 0
@@ -373,20 +375,15 @@ class Service:
         if not self._camera.alive:
             return
         self._notifier.alive()
-        missing = list(self._problems.values())
-        self._notifier.status("; ".join(missing) or f"watching, {self.state.value}")
+        problems = "; ".join(self._problems.values())
+        self._notifier.status(problems or f"watching, {self._door.state.value}")
         if self._ready:
             return
-        if self._camera.started and not missing:
+        if self._camera.started and not self._problems.keys() & _NEEDED:
             self._ready = True
             self._notifier.ready()
         else:
             self._notifier.patience(_START_PATIENCE_S)
-
-    @property
-    def state(self) -> Any:
-        """What the door is doing."""
-        return self._door.state
 
     # Tell
 
@@ -433,6 +430,7 @@ class Service:
         """Note that the relay was switched; the strike's guard may call this too."""
         t = self._clock.now()
         self.tally.relay.append((t, on))
+        del self.tally.relay[:-_KEPT]
         self._watchers.relay(t, on)
 
     # End
