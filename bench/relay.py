@@ -1,6 +1,6 @@
 """How late the relay is, while every core and Python's global lock are busy.
 
-    python -m bench.relay [--releases 300] [--busy 4]
+    python -m bench.relay [--releases 300] [--busy 4] [--nice -10]
 
 The strike is the real one, its output notes the time. Beside it run the real networks in
 the same process (as in `lockd run`), and as many processes that do nothing but count. The
@@ -103,14 +103,13 @@ def main() -> None:
         ]
         for process in processes:
             process.start()
-        before = os.nice(0)
-        os.nice(arguments.nice if looks and busy else 0)
+        nice = os.nice(arguments.nice if busy else 0)
         times = measure(arguments.releases, looks)
         for process in processes:
             process.kill()
         print(
             f"{'networks running' if looks else 'idle'}, {busy} busy processes, "
-            f"{os.cpu_count()} cores, {arguments.releases} releases, nice {before}; milliseconds:\n"
+            f"{os.cpu_count()} cores, {arguments.releases} releases, nice {nice}; milliseconds:\n"
             f"  {'':10} {'median':>8} {'99 %':>8} {'max':>8}"
         )
         for name, values in zip(("release", "lateness"), times, strict=True):
