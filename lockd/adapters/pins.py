@@ -22,7 +22,6 @@ from lockd.config import (
     ExitSettings,
     InputsSettings,
     RelaySettings,
-    SignalsSettings,
     TamperSettings,
 )
 from lockd.errors import PinError
@@ -140,19 +139,6 @@ class Board:
             setting,
         )
         return device
-
-    def lights(self, settings: SignalsSettings) -> tuple[Output | None, Output | None]:
-        """Claim the LED and the buzzer that are configured, switched off.
-
-        Raises:
-            PinError: if a pin cannot be had.
-        """
-        led, buzzer = (
-            part
-            and self.output(part.pin, active_high=part.active_high, setting=f"signals.{name}.pin")
-            for name, part in settings
-        )
-        return led, buzzer
 
     def inputs(self, settings: InputsSettings, heard: Callable[[InputChange], None]) -> Inputs:
         """Listen to the inputs that are configured.

@@ -218,23 +218,20 @@ class TestTheFactory:
         assert {line.holder for line in chip.lines.values()} == {None}
 
 
-class TestLights:
-    @pytest.mark.parametrize(("active_high", "off"), [(True, 0), (False, 1)])
-    def test_they_start_off_whatever_their_level(
-        self, chip: Chip, active_high: bool, off: int
-    ) -> None:
-        part = f"{{pin: 22, active_high: {active_high}}}"
-        led, buzzer = Board("lgpio").lights(parse(f"signals: {{led: {part}}}").signals)
-        assert led is not None
-        assert buzzer is None
-        led.on()
-        led.off()
-        assert chip.line(22).seen == [None, off, 1 - off, off]
+@pytest.mark.parametrize(("active_high", "off"), [(True, 0), (False, 1)])
+def test_any_other_output_starts_off_whatever_its_level(
+    chip: Chip, active_high: bool, off: int
+) -> None:
+    led = Board("lgpio").output(22, active_high=active_high, setting="signals.led.pin")
+    led.on()
+    led.off()
+    assert chip.line(22).seen == [None, off, 1 - off, off]
 
-    def test_an_error_names_the_setting(self, chip: Chip) -> None:
-        chip.line(27).holder = 99
-        with pytest.raises(PinError, match=r"signals\.buzzer\.pin: GPIO27 cannot be claimed"):
-            Board("lgpio").lights(parse("signals: {buzzer: {pin: 27}}").signals)
+
+def test_an_error_names_the_setting(chip: Chip) -> None:
+    chip.line(27).holder = 99
+    with pytest.raises(PinError, match=r"signals\.buzzer\.pin: GPIO27 cannot be claimed"):
+        Board("lgpio").output(27, active_high=True, setting="signals.buzzer.pin")
 
 
 WIRED = """
