@@ -18,8 +18,8 @@ import pytest
 from lockd.adapters.cameras import LiveCamera, open_source
 from lockd.adapters.cameras.csi import CsiSource
 from lockd.clock import RealClock
-from lockd.errors import CameraError
-from lockd.types import CameraTrouble, Image
+from lockd.errors import CameraError, CameraTrouble
+from lockd.types import Image
 from tests.adapters.studio import PATIENCE_S, of
 from tests.conftest import ROOT, eventually
 

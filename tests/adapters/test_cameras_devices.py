@@ -18,8 +18,7 @@ import pytest
 
 from lockd.adapters.cameras import open_source, v4l2
 from lockd.adapters.cameras.capture import CaptureSource
-from lockd.errors import CameraError
-from lockd.types import CameraTrouble
+from lockd.errors import CameraError, CameraTrouble
 from tests.adapters.studio import PATIENCE_S, of, plain
 
 CAPTURE, METADATA, STREAMING = 0x1, 0x800000, 0x4000000

@@ -13,8 +13,8 @@ import pytest
 
 from lockd.adapters.cameras import LiveCamera, Source
 from lockd.clock import RealClock
-from lockd.errors import CameraError
-from lockd.types import CameraTrouble, Image
+from lockd.errors import CameraError, CameraTrouble
+from lockd.types import Image
 from tests.adapters.studio import PATIENCE_S, ScriptedSource, SetClock, Studio, level, of, plain
 from tests.conftest import eventually
 
