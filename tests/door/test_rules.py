@@ -154,7 +154,7 @@ class TestUnknownTime:
 
 class TestHoldingOpen:
     def test_it_is_off_unless_it_is_set(self) -> None:
-        assert not RULES.holds_open(MONDAY_NOON)
+        assert RULES.holds_open(MONDAY_NOON) is False
 
     def test_it_follows_its_hours_and_the_holidays(self) -> None:
         rules = replace(RULES, hold_open=STAFF.schedule)
