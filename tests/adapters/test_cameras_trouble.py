@@ -39,6 +39,12 @@ def garbage() -> Iterator[Image]:
         yield random.integers(0, 256, (48, 64, 3), np.uint8)
 
 
+def fails() -> Iterator[Image]:
+    """In the middle of a film."""
+    raise CameraError("unplugged")
+    yield
+
+
 def some(images: Iterable[Image], seconds: float) -> list[Image]:
     return list(itertools.islice(images, round(seconds / PERIOD_S)))
 
@@ -93,6 +99,14 @@ class TestPictures:
         assert frame is not None
         assert frame.seq == 1
         assert camera.next(0.0) is None
+
+    def test_a_failure_is_not_over_until_there_is_something_new(self, studio: Studio) -> None:
+        alice = scene()
+        first = ScriptedSource(CameraError("unplugged"))
+        again = Filmed(studio.clock, [alice] * 3)
+        camera = studio.camera(Filmed(studio.clock, [alice], fails()), first, again)
+        assert again.used_up.wait(PATIENCE_S)
+        assert camera.problem == "failing: unplugged"
 
     def test_with_0_nothing_is_frozen_and_every_picture_handed_over(self, studio: Studio) -> None:
         source = Filmed(studio.clock, [scene()] * 400)
@@ -196,6 +210,7 @@ class Hanging:
         self.entered = threading.Event()
         self.let_go = threading.Event()
         self.closed = threading.Event()
+        self.asked_to_close = 0
         self._image = image
 
     def read(self) -> tuple[Image, float]:
@@ -206,6 +221,7 @@ class Hanging:
         return self._image, 0.0
 
     def close(self) -> None:
+        self.asked_to_close += 1
         if self.let_go.is_set():
             self.closed.set()
 
@@ -261,13 +277,23 @@ class TestHangs:
         assert camera.next(0.0) is None
         garage.let_time_pass(stuck)
         assert camera.next(0.0) is None
-        assert camera.trouble == CameraTrouble.SILENT
+        assert stuck.asked_to_close == 1  # some calls end when their child is killed
         assert camera.alive
         frame = camera.next(PATIENCE_S)
         assert frame is not None
         assert level(frame.image) == 7
         assert camera.problem is None
         good.close()
+
+    def test_a_hang_is_told_of_until_there_are_frames_again(self, garage: Garage) -> None:
+        first, second = Hanging(), Hanging(plain(7))
+        camera = garage.camera(first, second)
+        garage.let_time_pass(first)
+        camera.next(0.0)
+        assert str(camera.problem).startswith("silent: its driver hangs; opening it again in ")
+        second.let_go.set()
+        assert camera.next(PATIENCE_S) is not None
+        assert camera.problem is None
 
     def test_it_is_not_replaced_before_the_driver_had_its_time(self, garage: Garage) -> None:
         stuck = Hanging(plain(5))

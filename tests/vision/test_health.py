@@ -108,6 +108,14 @@ class TestFrozen:
         feed(health, itertools.repeat(scene()), 8)
         assert said(feed(health, itertools.repeat(scene()), 1, start=60)) == [("frozen", 8)]
 
+    def test_repeats_do_not_push_out_what_was_shown_before_them(self) -> None:
+        health = Health(Patience(frozen_s=3600, covered_s=0, garbled_s=0))
+        film = noisy(scene())
+        before, now = next(film), next(film)
+        feed(health, [before, *[now] * 600], 601 / FPS)
+        health.feed(before, 100.0)
+        assert not health.usable
+
     def test_a_live_camera_that_was_away_is_not_frozen_when_it_comes_back(self) -> None:
         health = Health(PATIENCE)
         live = noisy(scene())
