@@ -32,7 +32,7 @@ def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the state of whoever runs it."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("lockd.config.SYSTEM_FILE", tmp_path / "no-lockd.yaml")
+    monkeypatch.setattr("lockd.config.files.SYSTEM_FILE", tmp_path / "no-lockd.yaml")
     for name in ("LOCKD_CONFIG", "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "NOTIFY_SOCKET"):
         monkeypatch.delenv(name, raising=False)
 

@@ -437,7 +437,7 @@ class TestWhichFile:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         system = tmp_path / "lockd.yaml"
-        monkeypatch.setattr("lockd.config.SYSTEM_FILE", system)
+        monkeypatch.setattr("lockd.config.files.SYSTEM_FILE", system)
         assert find(None) is None
         system.write_text("")
         assert find(None) == system
@@ -452,7 +452,7 @@ class TestWhichFile:
             def __str__(self) -> str:
                 return "/etc/lockd/lockd.yaml"
 
-        monkeypatch.setattr("lockd.config.SYSTEM_FILE", Forbidden())
+        monkeypatch.setattr("lockd.config.files.SYSTEM_FILE", Forbidden())
         with pytest.raises(ConfigError, match="as root or as the user lockd"):
             find(None)
 
@@ -499,7 +499,9 @@ class TestSettingsCount:
         else:
             value = other = field.default + 1
         written = other.value if isinstance(other, Relock) else other
-        rules = changed("door", field.name, written).door.rules()
+        inputs = {"exit": {"pin": 23}, "contact": {"pin": 24}, "tamper": {"pin": 25}}
+        text = yaml.safe_dump({"door": {field.name: written}, "inputs": inputs})
+        rules = parse(text).door.rules()
         assert rules == dataclasses.replace(DoorRules(), **{field.name: value})
 
     def test_the_defaults_of_the_settings_are_those_of_the_code(self) -> None:
@@ -724,3 +726,20 @@ class TestAccess:
 def test_yaml_truth_and_text_are_no_numbers(text: str) -> None:
     with pytest.raises(ConfigError, match="should be a valid"):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "needs"),
+    [
+        ("anti_tailgate", True, "contact"),
+        ("relock", "on_open", "contact"),
+        ("tamper_locks_down", True, "tamper"),
+        ("exit_releases", False, "exit"),
+    ],
+)
+def test_what_needs_an_input_is_refused_without_it(setting: str, value: Any, needs: str) -> None:
+    text = yaml.safe_dump({"door": {setting: value}})
+    (_, line) = mistakes(text)
+    assert f"door.{setting}" in line
+    assert f"has no effect without inputs.{needs}" in line
+    parse(text + yaml.safe_dump({"inputs": {needs: {"pin": 23}}}))

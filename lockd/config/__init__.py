@@ -1,0 +1,51 @@
+"""YAML to frozen, validated settings.
+
+Every mistake is reported at once, each with its path, what was found and what would
+be right. A key that lockd does not know is a mistake: a setting is never ignored in
+silence. ``config/lockd.yaml`` shows every key.
+"""
+
+from __future__ import annotations
+
+from lockd.config.access import AccessSettings
+from lockd.config.camera import CSI_KINDS, STREAM_SCHEMES, CameraSettings, is_path
+from lockd.config.door import ControlSettings, DoorSettings
+from lockd.config.files import find, load, parse
+from lockd.config.pins import (
+    ContactSettings,
+    ExitSettings,
+    InputsSettings,
+    LedSettings,
+    RelaySettings,
+    SignalsSettings,
+    TamperSettings,
+)
+from lockd.config.recognition import QualitySettings, RecognitionSettings
+from lockd.config.services import MqttSettings, StoreSettings, TlsSettings
+from lockd.config.settings import Settings
+
+__all__ = [
+    "CSI_KINDS",
+    "STREAM_SCHEMES",
+    "AccessSettings",
+    "CameraSettings",
+    "ContactSettings",
+    "ControlSettings",
+    "DoorSettings",
+    "ExitSettings",
+    "InputsSettings",
+    "LedSettings",
+    "MqttSettings",
+    "QualitySettings",
+    "RecognitionSettings",
+    "RelaySettings",
+    "Settings",
+    "SignalsSettings",
+    "StoreSettings",
+    "TamperSettings",
+    "TlsSettings",
+    "find",
+    "is_path",
+    "load",
+    "parse",
+]

@@ -1,0 +1,83 @@
+"""Where the pictures come from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from lockd.config.base import Optional_s, Seconds, Section
+from lockd.vision.pictures import View
+
+CSI_KINDS = ("csi", "picamera2")
+"""Sources of a camera on the ribbon cable; ":1" behind them means the second."""
+STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
+
+
+class RegionSettings(Section):
+    """The part of the upright picture to look at, in fractions of its sides."""
+
+    x: Annotated[float, Field(ge=0, le=0.95)] = 0.0
+    y: Annotated[float, Field(ge=0, le=0.95)] = 0.0
+    width: Annotated[float, Field(ge=0.05, le=1)] = 1.0
+    height: Annotated[float, Field(ge=0.05, le=1)] = 1.0
+
+    @model_validator(mode="after")
+    def _inside(self) -> RegionSettings:
+        for start, size in (("x", "width"), ("y", "height")):
+            # Decimal fractions such as 0.7 + 0.3 may come out a hair above 1.
+            if not getattr(self, start) + getattr(self, size) <= 1 + 1e-9:
+                raise ValueError(
+                    f"{start} ({getattr(self, start)}) and {size} ({getattr(self, size)}) reach "
+                    f"beyond the picture; they may add up to 1"
+                )
+        return self
+
+
+class CameraSettings(Section):
+    """Where the pictures come from, and when something is wrong with them."""
+
+    source: Annotated[str, Field(min_length=1)] | Annotated[int, Field(ge=0, le=63)] = 0
+    """A V4L2 device (number or path), `csi`, an rtsp or http URL, a video file or a folder."""
+    width: Annotated[int, Field(ge=160, le=4096)] = 640
+    height: Annotated[int, Field(ge=120, le=4096)] = 480
+    fps: Annotated[float, Field(ge=1, le=120)] = 15.0
+    open_timeout_s: Seconds = 5.0
+    read_timeout_s: Seconds = 5.0
+    retry_first_s: Seconds = 1.0
+    retry_longest_s: Seconds = 30.0
+    rotate: Literal[0, 90, 180, 270] = 0
+    """Degrees clockwise that put the picture upright."""
+    mirror: bool = False
+    """Whether to swap left and right, once it is upright."""
+    region: RegionSettings | None = None
+    frozen_after_s: Optional_s = 30.0
+    """0 does not look for it, and hands over pictures that repeat others."""
+    covered_after_s: Optional_s = 10.0
+    """For dark as well; 0 does not look for either."""
+    max_age_s: Annotated[float, Field(ge=0.1, le=60, allow_inf_nan=False)] = 3.0
+    """A frame older than this, once judged, decides nothing."""
+
+    @model_validator(mode="after")
+    def _known(self) -> CameraSettings:
+        kind, colon, number = str(self.source).partition(":")
+        if colon and kind in CSI_KINDS and number not in {str(n) for n in range(10)}:
+            raise ValueError(f"source {self.source!r}; use {kind}, or {kind}:1 for the second one")
+        return self
+
+    def view(self) -> View:
+        """Return how a picture is put upright and cut."""
+        region = None
+        if self.region is not None:
+            region = (self.region.x, self.region.y, self.region.width, self.region.height)
+        return View(self.rotate, self.mirror, region)
+
+
+def is_path(source: str | int) -> bool:
+    """Return whether a camera source names a file or folder, not a device or stream."""
+    return (
+        isinstance(source, str)
+        and not source.isdecimal()
+        and not source.startswith((*STREAM_SCHEMES, "/dev/"))
+        and source.partition(":")[0] not in CSI_KINDS
+    )

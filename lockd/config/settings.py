@@ -1,0 +1,64 @@
+"""Everything that can be set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import model_validator
+
+from lockd.config.access import AccessSettings
+from lockd.config.base import Section
+from lockd.config.camera import CameraSettings
+from lockd.config.door import ControlSettings, DoorSettings
+from lockd.config.pins import InputsSettings, RelaySettings, SignalsSettings
+from lockd.config.recognition import QualitySettings, RecognitionSettings
+from lockd.config.services import MqttSettings, StoreSettings
+from lockd.door.events import Relock
+
+
+class Settings(Section):
+    """Everything that can be set."""
+
+    door: DoorSettings = DoorSettings()
+    camera: CameraSettings = CameraSettings()
+    recognition: RecognitionSettings = RecognitionSettings()
+    quality: QualitySettings = QualitySettings()
+    relay: RelaySettings = RelaySettings()
+    inputs: InputsSettings = InputsSettings()
+    signals: SignalsSettings = SignalsSettings()
+    access: AccessSettings = AccessSettings()
+    store: StoreSettings = StoreSettings()
+    control: ControlSettings = ControlSettings()
+    mqtt: MqttSettings = MqttSettings()
+    log: Literal["debug", "info", "warning", "error"] = "info"
+
+    @model_validator(mode="after")
+    def _one_use_of_a_pin(self) -> Settings:
+        used: dict[int, str] = {}
+        for name, pin in self._pins():
+            if pin in used:
+                raise ValueError(f"{used[pin]} and {name} are both {pin}; give each its own pin")
+            used[pin] = name
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_without_effect(self) -> Settings:
+        door, inputs = self.door, self.inputs
+        for setting, needed, part in (
+            ("door.anti_tailgate", door.anti_tailgate, "contact"),
+            (f"door.relock: {door.relock.value}", door.relock is Relock.ON_OPEN, "contact"),
+            ("door.tamper_locks_down", door.tamper_locks_down, "tamper"),
+            ("door.exit_releases: false", not door.exit_releases, "exit"),
+        ):
+            if needed and getattr(inputs, part) is None:
+                raise ValueError(f"{setting} has no effect without inputs.{part}; configure it")
+        return self
+
+    def _pins(self) -> Iterator[tuple[str, int]]:
+        """Every pin, by the path of its setting."""
+        yield "relay.pin", self.relay.pin
+        for section in ("inputs", "signals"):
+            for name, part in getattr(self, section):
+                if part is not None:
+                    yield f"{section}.{name}.pin", part.pin
