@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import threading
 from collections.abc import Callable
@@ -49,6 +48,7 @@ class Runner:
         """
         self._read = read
         self._service: Service | None = None
+        self._walls: dict[tuple[str, str | None], WallClock] = {}
         self._stopped = threading.Event()
 
     def stop(self) -> None:
@@ -75,7 +75,9 @@ class Runner:
         while settings is not None and not self._stopped.is_set():
             with ExitStack() as stack:
                 try:
-                    service = open_service(settings, stack, reread=self._read, news=news)
+                    service = open_service(
+                        settings, stack, reread=self._read, wall=self._wall(settings), news=news
+                    )
                 except LockdError as error:
                     if before is None:
                         raise
@@ -90,6 +92,11 @@ class Runner:
             before, settings = settings, service.successor
             news = [(EventType.CONFIG_RELOADED, None)]
 
+    def _wall(self, settings: Settings) -> WallClock:
+        """The clock of before, which knows whether it jumped, unless it is another one now."""
+        kind = settings.access.clock, settings.access.timezone
+        return self._walls.setdefault(kind, WallClock(settings.access))
+
 
 def open_service(
     settings: Settings,
@@ -99,6 +106,7 @@ def open_service(
     gallery: Callable[[Vision], Gallery] | None = None,
     remember: bool = True,
     reread: Callable[[], Settings] | None = None,
+    wall: WallClock | None = None,
     news: News | None = None,
     watchers: Watchers | None = None,
 ) -> Service:
@@ -113,6 +121,7 @@ def open_service(
         gallery: makes the people, instead of a store.
         remember: whether lock-out and lock-down outlive this run, and came from the last.
         reread: reads the configuration anew.
+        wall: the local time, by default a clock of its own.
         news: told at the start.
         watchers: who wants to know what the service does.
 
@@ -162,7 +171,7 @@ def open_service(
         inputs=inputs,
         changes=changes,
         lights=lights,
-        wall=WallClock(settings.access),
+        wall=wall or WallClock(settings.access),
         reread=reread,
     )
     return Service(settings, parts, watchers=watchers, news=news)
@@ -210,17 +219,17 @@ def _open_roster(
 
 
 def _open_store(settings: Settings, create: bool) -> Store:
-    """Open the store, for reading only if its medium allows no more: doors must open."""
+    """Open the store, for reading only if no more can be had: doors must open."""
     path = settings.store.path()
     if not create and not path.exists():
         raise StoreError(f"store {path}: it is gone; put it back, or restart lockd for a new one")
     try:
         return Store.open(path, timeout_s=_STORE_PATIENCE_S)
     except StoreError as error:
-        writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
-        if writable or not path.exists():
-            raise
-        store = Store.open_read_only(path)
+        try:
+            store = Store.open_read_only(path)
+        except StoreError:
+            raise error from None  # it says more
         log.error("%s; people are recognised, events are not kept over a restart", error)
         return store
 

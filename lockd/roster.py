@@ -22,6 +22,7 @@ STORE_PAUSE_S = 2.0
 slow the looking down."""
 
 _FAILURES_TO_REOPEN = 5
+_WRITE_PAUSE_S = 60.0
 
 
 class Roster:
@@ -61,6 +62,7 @@ class Roster:
         self._embedder = embedder
         self._access = access
         self._pause_until = -math.inf
+        self._write_at = -math.inf
         self._failures = 0
         self._remember = remember
         self._recalled = not remember
@@ -78,6 +80,7 @@ class Roster:
             return False
         if self.store is None and not self._open(now):
             return False
+        self._try_to_write(now)
         try:
             return self._read()
         except StoreError as error:
@@ -111,6 +114,26 @@ class Roster:
         if self.store is not None:
             self.store.close()
             self.store = None
+
+    def _try_to_write(self, now: float) -> None:
+        """Now and then open a store anew that could only be read."""
+        if self._opener is None or self.store is None or self.store.writable:
+            return
+        if now < self._write_at:
+            return
+        first, self._write_at = self._write_at == -math.inf, now + _WRITE_PAUSE_S
+        if first:
+            return
+        try:
+            store = self._opener(False)
+        except StoreError:
+            return
+        if store.writable:
+            self.close()
+            self.store = store
+            self._file = _identity(store.path)
+        else:
+            store.close()
 
     def _open(self, now: float) -> bool:
         if self._opener is None:

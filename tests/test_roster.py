@@ -37,8 +37,9 @@ class Site:
     def roster(self, **arguments: Any) -> Roster:
         embedder: Any = ScriptedVision()
         access = AccessRules({"staff": Group(None)})
+        opener = arguments.pop("opener", self.open)
         arguments = {"wall": lambda: self.wall, **arguments}
-        self.rosters.append(Roster(self.open, embedder, access, **arguments))
+        self.rosters.append(Roster(opener, embedder, access, **arguments))
         return self.rosters[-1]
 
     def enrol(self, name: str, groups: frozenset[str] = frozenset()) -> None:
@@ -214,3 +215,23 @@ def test_a_store_that_cannot_be_written_is_said_and_survived(
     roster.keep(Memory(locked_down=True))
     blocker.close()
     assert "would not outlive a restart" in caplog.text
+
+
+def test_a_store_that_could_only_be_read_is_written_when_it_can_be(site: Site) -> None:
+    site.enrol("Ada")
+    writable = False
+
+    def opened(create: bool) -> Store:
+        return site.open(create) if writable else Store.open_read_only(site.path)
+
+    roster = site.roster(opener=opened)
+    assert roster.refresh(0.0)
+    for t in (1.0, 61.0, 122.0):
+        assert not roster.refresh(t), "nothing changed"
+        assert roster.store is not None
+        assert not roster.store.writable
+    writable = True
+    roster.refresh(183.0)
+    assert roster.store is not None
+    assert roster.store.writable
+    assert names(roster) == ["Ada"]
