@@ -72,6 +72,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def live(root: Path, **options: bool) -> Pretended:
     (root / "var/lib/lockd").mkdir(parents=True, exist_ok=True)  # as systemd-tmpfiles does
+    (root / "run/udev/control").mkdir(parents=True, exist_ok=True)
     return Pretended(root, **options)
 
 
@@ -285,6 +286,32 @@ def test_only_a_service_that_runs_is_started_again_and_only_for_a_change(tmp_pat
     steps.install(running)
     # Not enabled again: whoever disabled it meant it.
     assert running.ran == ["systemctl daemon-reload", "systemctl restart lockd.service"]
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("fails", ["daemon-reload", "enable"])
+def test_a_unit_that_systemd_did_not_take_is_put_again_by_the_next_run(
+    fails: str, tmp_path: Path
+) -> None:
+    system = live(tmp_path)
+    system.fails = fails
+    with pytest.raises(InstallError, match=fails):
+        steps.install(system)
+
+    again = live(tmp_path)
+    steps.install(again)
+
+    assert again.ran == ["systemctl daemon-reload", "systemctl enable lockd.service"]
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_container_without_udev_is_no_failure(tmp_path: Path) -> None:
+    system = live(tmp_path)
+    (tmp_path / "run/udev/control").rmdir()
+    system.fails = "udevadm"
+
+    steps.install(system)
+    steps.uninstall(system)
 
 
 @pytest.mark.usefixtures("installed")

@@ -61,7 +61,7 @@ def uninstall(system: System, *, purge: bool = False) -> None:
         system.run("systemctl", "disable", "--now", UNIT)
         system.remove(UNIT_FILE)
         system.run("systemctl", "daemon-reload")
-    if system.remove(UDEV):
+    if system.remove(UDEV) and _udev_runs(system):
         system.run("udevadm", "control", "--reload")
     system.remove(SYSUSERS)
     system.remove(TMPFILES)
@@ -125,19 +125,32 @@ def _put_folders(system: System) -> None:
 
 
 def _put_udev_rule(system: System) -> None:
-    if system.write(UDEV, _shipped("systemd/99-lockd.rules")):
+    if system.write(UDEV, _shipped("systemd/99-lockd.rules")) and _udev_runs(system):
         system.run("udevadm", "control", "--reload")
         system.run("udevadm", "trigger", "--subsystem-match=gpio")
 
 
+def _udev_runs(system: System) -> bool:
+    """Return whether somebody is there to be told; in a container or a chroot there is not."""
+    return system.has("/run/udev/control")
+
+
 def _put_unit(system: System) -> bool:
     """Put the unit in place; one that its owner has disabled stays so."""
-    first = not system.has(UNIT_FILE)
+    before = system.read(UNIT_FILE)
     if not system.write(UNIT_FILE, _shipped(f"systemd/{UNIT}")):
         return False
-    system.run("systemctl", "daemon-reload")
-    if first:
-        system.run("systemctl", "enable", UNIT)
+    try:
+        system.run("systemctl", "daemon-reload")
+        if before is None:
+            system.run("systemctl", "enable", UNIT)
+    except InstallError:
+        # As it was, so that the next run does not take half of the step for all of it.
+        if before is None:
+            system.remove(UNIT_FILE)
+        else:
+            system.write(UNIT_FILE, before)
+        raise
     return True
 
 
