@@ -110,7 +110,9 @@ def open_service(
     news: News | None = None,
     watchers: Watchers | None = None,
 ) -> Service:
-    """Open every part that the settings name, the strike last so that it closes first.
+    """Open every part that the settings name; the relay is claimed first, and locked.
+
+    The strike is made last so that it closes first.
 
     A store that cannot be opened is no reason not to start: the exit button must work.
 
@@ -128,6 +130,11 @@ def open_service(
     Raises:
         LockdError: whichever part fails first.
     """
+    # First of all: a line that was left unlocked is locked by this.
+    board = Board(settings.relay.factory)
+    stack.callback(board.close)
+    relay = board.relay(settings.relay)
+    leave_word(relay_of(settings.relay, board.chip))
     vision = Vision(settings)
     _log_recognition(settings, vision)
     roster = _open_roster(settings, vision, gallery, remember)
@@ -144,8 +151,6 @@ def open_service(
     if not as_fast_as_possible and (socket := settings.control.path()) is not None:
         control = ControlSocket(socket, camera.wake)
         stack.callback(control.close)
-    board = Board(settings.relay.factory)
-    stack.callback(board.close)
     changes: queue.SimpleQueue[InputChange] = queue.SimpleQueue()
 
     def heard(change: InputChange) -> None:
@@ -157,8 +162,7 @@ def open_service(
     lights = _open_lights(board, settings)
     stack.callback(lights.close)
     lights.start()
-    leave_word(relay_of(settings.relay, board.chip))
-    strike = Strike(board.relay(settings.relay), clock.now)
+    strike = Strike(relay, clock.now)
     stack.callback(strike.close)
     parts = Parts(
         clock=clock,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ import pytest
 import yaml
 
 from lockd.adapters.cameras import LiveCamera
+from lockd.adapters.pins import Board, Output
 from lockd.assembly import Runner
-from lockd.config import Settings, parse
+from lockd.config import RelaySettings, Settings, parse
 from lockd.daemon import Service
-from lockd.errors import CameraError, ConfigError, PinError
+from lockd.errors import CameraError, ConfigError, ModelError, PinError
 
 
 @pytest.fixture
@@ -65,6 +67,26 @@ def test_being_told_to_reload_before_there_is_a_service_is_no_trouble(
     runner.reload()
     runner.stop()
     runner.run()
+
+
+def test_the_relay_is_locked_before_anything_else_can_fail(
+    read: Callable[[], Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    claimed: list[int] = []
+    claim = Board.relay
+
+    def relay(board: Board, settings: RelaySettings) -> Output:
+        claimed.append(settings.pin)
+        return claim(board, settings)
+
+    monkeypatch.setattr(Board, "relay", relay)
+    settings = read()
+    broken = settings.recognition.model_copy(update={"models": tmp_path / "nowhere"})
+    with pytest.raises(ModelError):
+        Runner(lambda: settings.model_copy(update={"recognition": broken})).run()
+    assert claimed == [17]
+    assert json.loads((tmp_path / "relay.json").read_text())["pin"] == 17
 
 
 def test_the_first_configuration_must_do(read: Callable[[], Settings]) -> None:
