@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import threading
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 
 from lockd.adapters.gpiochip import Chip
 from lockd.adapters.store import Store
+from lockd.adapters.wallclock import WallClock
 from lockd.cli import main
 from lockd.doctor import camera, examine, hardware, pins, service, software
 from lockd.doctor.findings import Check, Finding, Machine, Status, ok
@@ -281,21 +283,31 @@ def test_the_boards_model_and_too_little_memory_are_told(tmp_path: Path) -> None
     assert (found[1].status, "426 MB" in found[1].text) == (Status.WARNING, True)
 
 
-def test_a_clock_before_lockd_was_made_is_wrong(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+HOURS = "access: {groups: {staff: {hours: {mon-fri: '08:00-18:00'}}}}"
+
+
+@pytest.mark.parametrize(
+    ("right", "settings", "status"),
+    [
+        (True, "", Status.OK),
+        (False, "", Status.WARNING),
+        (True, HOURS, Status.OK),
+        (False, HOURS, Status.PROBLEM),
+    ],
+)
+def test_a_clock_that_nobody_sets_is_worse_where_people_come_by_hours(
+    right: bool, settings: str, status: Status, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("time.time", lambda: 0.0)
+    def local(clock: WallClock) -> datetime | None:
+        clock.problem = None if right else "no time server has set the clock"
+        return datetime.now().astimezone() if right else None
 
-    assert statuses(hardware.clock(machine(tmp_path))) == [Status.PROBLEM]
+    monkeypatch.setattr(WallClock, "local", local)
 
+    (found,) = hardware.clock(machine(tmp_path, settings))
 
-@pytest.mark.parametrize("right", [True, False])
-def test_the_kernel_is_asked_whether_the_clock_is_right(
-    right: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hardware, "_is_synchronised", lambda: right)
-
-    assert statuses(hardware.clock(machine(tmp_path))) == [Status.OK if right else Status.WARNING]
+    assert found.status is status
+    assert right or "no time server has set the clock" in found.text
 
 
 # Camera

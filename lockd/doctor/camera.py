@@ -17,6 +17,7 @@ from lockd.adapters.cameras import Source, open_source
 from lockd.doctor.findings import Finding, Machine, ok, problem, skipped, warning
 from lockd.errors import CameraError, LockdError
 from lockd.types import Image
+from lockd.vision.pictures import View
 
 _WATCH_S = 2.0  # long enough for a camera to set its exposure
 _LEAST_SPREAD = 6.0  # of the brightness, 0..128; a covered lens is under it
@@ -51,7 +52,7 @@ def camera(machine: Machine) -> list[Finding]:
         return [problem(str(error), _holders(machine, settings.source))]
     try:
         opened_s = time.monotonic() - started
-        seen = _watch(source)
+        seen = _watch(source, settings.view())
     except CameraError as error:
         return [problem(str(error), _holders(machine, settings.source))]
     finally:
@@ -65,7 +66,7 @@ def camera(machine: Machine) -> list[Finding]:
     return findings
 
 
-def _watch(source: Source) -> Watched:
+def _watch(source: Source, view: View) -> Watched:
     """Read for `_WATCH_S` after the first picture, which may be long in coming."""
     first = last = 0.0
     image, before, count = None, None, 0
@@ -76,7 +77,7 @@ def _watch(source: Source) -> Watched:
         last = time.monotonic()
         count += 1
         first = first or last
-        before, image = image, picture[0]
+        before, image = image, view.of(picture[0])
     if image is None:
         raise CameraError("camera.source: ended without a picture")
     return Watched(image, before, count, last - first)
@@ -135,7 +136,10 @@ def _save(image: Image, path: Path) -> Finding:
 
 def _holders(machine: Machine, source: str | int) -> str:
     """Say who has a camera device open; root sees everybody's programs."""
-    device = str(source) if str(source).startswith("/dev/") else f"/dev/video{source}"
+    text = str(source)
+    device = f"/dev/video{text}" if text.isdecimal() else text
+    if not device.startswith("/dev/"):
+        return ""
     holders = []
     for link in machine.path("/proc").glob("[0-9]*/fd/*"):
         try:

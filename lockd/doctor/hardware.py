@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import platform
 import time
 
+from lockd.adapters.wallclock import WallClock
 from lockd.doctor.findings import Finding, Machine, ok, problem, run, skipped, warning
 
 _MODEL = "/proc/device-tree/model"
@@ -13,8 +13,6 @@ _THROTTLED = "/sys/devices/platform/soc/soc:firmware/get_throttled"
 _WARMTH = "/sys/class/thermal/thermal_zone0/temp"
 _HOT_C = 80.0  # a Pi slows itself down from here on
 _LEAST_MEMORY_MB = 900
-_BUILT = 1_760_000_000.0  # October 2025: no clock that is right shows an earlier time
-_STA_UNSYNC = 0x40
 
 
 def board(machine: Machine) -> list[Finding]:
@@ -88,19 +86,12 @@ def _throttled(machine: Machine) -> int | None:
 
 
 def clock(machine: Machine) -> list[Finding]:
-    """Ask the kernel whether anybody sets the clock right; schedules and records need it."""
+    """Ask as the service does whether the clock is right; access rules and records need it."""
     now = time.strftime("%Y-%m-%d %H:%M:%S %Z")
+    wall = WallClock(machine.settings.access)
+    if wall.local() is not None:
+        return [ok(f"{now}, known to be right")]
     mend = "let it be set: `sudo timedatectl set-ntp true`, or add a real-time clock to the board"
-    if time.time() < _BUILT:
-        return [problem(f"{now} cannot be right", mend)]
-    if _is_synchronised():
-        return [ok(f"{now}, synchronised")]
-    return [warning(f"{now}, not synchronised", mend)]
-
-
-def _is_synchronised() -> bool:
-    """Return the kernel's own judgement; see adjtimex(2). It changes nothing."""
-    asked = (ctypes.c_byte * 512)()  # struct timex, with room to spare; modes == 0 only reads
-    state = ctypes.CDLL(None, use_errno=True).adjtimex(asked)
-    status = ctypes.c_int.from_buffer(asked, 5 * ctypes.sizeof(ctypes.c_long)).value
-    return state >= 0 and state != 5 and not status & _STA_UNSYNC
+    rules = machine.settings.access.rules()
+    judge = problem if rules.timed else warning
+    return [judge(f"{now}: {wall.problem}", mend)]
