@@ -390,7 +390,7 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kernel:
     fake = Kernel({17: ("lg", 1 | 8), 18: ("spi0 CS0", 1 | 8)})
     write(tmp_path / "root/dev/gpiochip0", "")
     monkeypatch.setattr(fcntl, "ioctl", fake.ioctl)
-    monkeypatch.setattr(pins, "_factory", lambda name: [])
+    monkeypatch.setattr(pins, "_factory", lambda name: (0, []))
     return fake
 
 
@@ -400,6 +400,26 @@ def test_a_line_is_asked_about_and_never_claimed(kernel: Kernel, tmp_path: Path)
     assert statuses(found) == [Status.OK, Status.OK]
     assert "GPIO27, input, used by nobody else" in found[1].text
     assert set(kernel.asked) == {0x8044B401, 0xC100B405}
+
+
+def test_every_pin_that_is_configured_is_looked_at(kernel: Kernel, tmp_path: Path) -> None:
+    config = "relay:\n  pin: 27\ninputs:\n  contact:\n    pin: 24\nsignals:\n  led:\n    pin: 22\n"
+
+    found = [one.text.split(",")[0] for one in pins.pins(machine(tmp_path, config))]
+
+    assert sorted(found[1:]) == [
+        "inputs.contact.pin: GPIO24",
+        "relay.pin: GPIO27",
+        "signals.led.pin: GPIO22",
+    ]
+
+
+def test_a_pin_for_two_things_is_a_mistake_of_the_configuration(tmp_path: Path) -> None:
+    this = machine(tmp_path, "relay:\n  pin: 27\nsignals:\n  led:\n    pin: 27\n")
+
+    (finding,) = software.configuration(this)
+
+    assert (finding.status, "27" in finding.text) == (Status.PROBLEM, True)
 
 
 def test_a_line_that_another_program_has_is_a_problem(kernel: Kernel, tmp_path: Path) -> None:
@@ -435,7 +455,7 @@ def test_no_chip_and_no_factory_are_two_problems(tmp_path: Path) -> None:
 def test_a_file_that_is_no_chip_is_a_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pins, "_factory", lambda name: [])
+    monkeypatch.setattr(pins, "_factory", lambda name: (0, []))
 
     found = pins.pins(with_files(tmp_path, {"dev/gpiochip0": ""}))
 

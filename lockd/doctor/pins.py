@@ -5,40 +5,32 @@ No line is ever claimed, let alone driven: the kernel is only asked about it.
 
 from __future__ import annotations
 
-import importlib
-from collections import defaultdict
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
-from packaging.version import Version
 from pydantic import BaseModel
 
 from lockd.adapters.gpiochip import Chip, chips
-from lockd.doctor.findings import INSTALL, USER, Finding, Machine, ok, problem, skipped
+from lockd.adapters.pins import Board
+from lockd.doctor.findings import INSTALL, USER, Finding, Machine, Status, ok, problem, skipped
 from lockd.errors import PinError
 
-_PI_CHIPS = ("pinctrl-rp1", "pinctrl-bcm2712", "pinctrl-bcm2711", "pinctrl-bcm2835")
-_MODULES = {"lgpio": "gpiozero.pins.lgpio", "rpigpio": "gpiozero.pins.rpigpio"}
-_LEAST_LGPIO = Version("0.2.2")
 _OWN = ("lg", "lockd")  # how lgpio signs the lines that it claims
 
 
 def pins(machine: Machine) -> list[Finding]:
     """Look at the pin factory and at every pin that the configuration names."""
-    named = dict(_named(machine.settings))
-    findings = _shared(named)
     factory = machine.settings.relay.factory
     if factory == "mock":
-        return [*findings, skipped("relay.factory: mock: the pins are not looked at")]
-    findings += _factory(factory)
-    chip, more = _open_chip(machine)
+        return [skipped("relay.factory: mock: the pins are not looked at")]
+    number, findings = _factory(factory)
+    chip, more = _open_chip(machine, number)
     findings += more
     if chip is None:
         return findings
     try:
-        for name, number in named.items():
-            findings.append(_line(machine, chip, name, number))
+        for name, pin in _named(machine.settings):
+            findings.append(_line(machine, chip, name, pin))
     finally:
         chip.close()
     return findings
@@ -54,53 +46,29 @@ def _named(settings: BaseModel, above: str = "") -> Iterator[tuple[str, int]]:
             yield path, value
 
 
-def _shared(named: dict[str, int]) -> list[Finding]:
-    users = defaultdict(list)
-    for name, number in named.items():
-        users[number].append(name)
-    return [
-        problem(f"GPIO{number} is used twice: {' and '.join(names)}", "give each a pin of its own")
-        for number, names in users.items()
-        if len(names) > 1
-    ]
-
-
-def _factory(name: str) -> list[Finding]:
-    """Import the factory; this claims nothing."""
-    package = {"lgpio": "python3-lgpio", "rpigpio": "python3-rpi.gpio"}[name]
-    mend = f"`sudo apt install {package}` and a virtual environment with --system-site-packages"
+def _factory(name: str) -> tuple[int | None, list[Finding]]:
+    """Open the factory, which claims no pin, and ask which chip it would use."""
     try:
-        importlib.import_module(_MODULES[name])
-    except Exception as error:
-        return [problem(f"the factory {name} cannot be imported: {error}", mend)]
+        board = Board(name)
+    except PinError as error:
+        return None, [Finding(Status.PROBLEM, str(error))]  # its message names the way out
     try:
-        version = metadata.version("lgpio") if name == "lgpio" else None
-    except metadata.PackageNotFoundError:
-        version = None  # a distribution's package may bring none
-    if version is not None and Version(version) < _LEAST_LGPIO:
-        return [problem(f"lgpio {version} is an empty placeholder or too old", mend)]
-    return [ok(f"the factory {name} can be imported")]
+        return board.chip, [ok(f"the factory {name} can be used")]
+    finally:
+        board.close()
 
 
-def _open_chip(machine: Machine) -> tuple[Chip | None, list[Finding]]:
-    """Open the chip of the pin header: a Raspberry Pi's own, or else the first."""
+def _open_chip(machine: Machine, number: int | None) -> tuple[Chip | None, list[Finding]]:
+    """Open the factory's chip, or the first one if there is no factory to ask."""
     paths = chips(machine.path("/dev"))
     if not paths:
         mend = "is this a Raspberry Pi? To try lockd without a relay: relay.factory: mock"
         return None, [problem("there is no /dev/gpiochip*", mend)]
-    opened: list[Chip] = []
-    failures = []
-    for path in paths:
-        try:
-            opened.append(Chip(path))
-        except PinError as error:
-            failures.append(str(error))
-    if not opened:
-        return None, [problem(failures[0], f"add yourself to the group gpio, or {INSTALL}")]
-    chip = next((one for one in opened if one.label in _PI_CHIPS), opened[0])
-    for one in opened:
-        if one is not chip:
-            one.close()
+    wanted = machine.path(f"/dev/gpiochip{number}")
+    try:
+        chip = Chip(wanted if wanted in paths else paths[0])
+    except PinError as error:
+        return None, [problem(str(error), f"add yourself to the group gpio, or {INSTALL}")]
     text = f"{chip.path} ({chip.label}) has {chip.lines} lines"
     return chip, [_access(machine, chip.path, text)]
 
