@@ -6,6 +6,8 @@ photographs in it: the layout of LFW and of most collections.
 
 from __future__ import annotations
 
+import os
+import stat
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +24,9 @@ from lockd.vision import quality
 from lockd.vision.geometry import Octaves
 from lockd.vision.pictures import decode
 from lockd.watcher import Vision
+
+MAX_BYTES = 64 << 20
+"""The largest file that is read."""
 
 _SEARCHED_PX = 1280  # longest side searched for faces: a portrait's face is far over the least
 
@@ -69,17 +74,34 @@ def read(path: Path, vision: Vision) -> Photograph:
     Raises:
         ImageError: if it cannot be read.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ImageError(f"{path}: {error.strerror}") from error
-    image = decode(content, str(path))
+    return search(decode(_content(path), str(path)), vision)
+
+
+def search(image: Image, vision: Vision) -> Photograph:
+    """Find the faces in a picture, at no more than the size that this needs."""
     scale = min(1.0, _SEARCHED_PX / max(image.shape[:2]))
     searched = image
     if scale < 1.0:
         searched = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     octaves = Octaves(searched)
     return Photograph(image, scale, octaves, vision.detector.detect_in(octaves))
+
+
+def _content(path: Path) -> bytes:
+    """Read a file that claims to be a photograph: no device, no pipe, and not without end."""
+    try:
+        # Opening a pipe would wait for whoever writes into it.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ImageError(f"{path}: no file, but a folder or device; use a photograph")
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ImageError(f"{path}: {error.strerror}") from error
+    if len(content) > MAX_BYTES:
+        raise ImageError(
+            f"{path}: larger than {MAX_BYTES >> 20} MiB; use a JPEG, or make it smaller"
+        )
+    return content
 
 
 def template_of(path: Path, vision: Vision, limits: quality.Limits) -> Embedding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,6 +94,23 @@ class TestReading:
     ) -> None:
         with pytest.raises(ImageError, match=r"gone\.jpg: No such file"):
             read(tmp_path / "gone.jpg", vision)
+
+    def test_what_is_no_file_is_refused_without_waiting_for_it(
+        self, vision: Vision, tmp_path: Path
+    ) -> None:
+        os.mkfifo(tmp_path / "pipe.jpg")
+        (tmp_path / "folder.jpg").mkdir()
+        for path in (tmp_path / "pipe.jpg", tmp_path / "folder.jpg", Path("/dev/zero")):
+            with pytest.raises(ImageError, match="no file, but a folder or device"):
+                read(path, vision)
+
+    def test_a_file_without_end_is_not_read_to_its_end(
+        self, vision: Vision, tmp_path: Path
+    ) -> None:
+        with (tmp_path / "large.jpg").open("wb") as file:
+            file.truncate(1 << 40)
+        with pytest.raises(ImageError, match="larger than 64 MiB"):
+            read(tmp_path / "large.jpg", vision)
 
 
 class TestTemplates:
