@@ -33,6 +33,7 @@ from lockd.identity.evidence import Recognised, Stranger, Verdict
 from lockd.messages import Event, EventType, encode
 from lockd.outbox import Outbox
 from lockd.roster import Roster
+from lockd.showing import Showing
 from lockd.types import Frame, InputChange
 from lockd.watcher import Look, Vision, Watcher
 
@@ -148,6 +149,7 @@ class Service:
         self._watcher = Watcher(settings, parts.vision, parts.roster.gallery)
         self._outbox = Outbox(settings, parts.roster.store, parts.bus)
         self._notifier = Notifier()
+        self._showing = Showing()
         self._problems: dict[EventType, str] = {}
         self._state: dict[str, Any] = {}
         self._stop = threading.Event()
@@ -208,6 +210,8 @@ class Service:
         frame = self._camera.next(self._patience())
         now = self._clock.now()
         self._door.pass_time(now if frame is None else max(now, frame.t))
+        if frame is not None:
+            self._showing.frame = frame
         self._hear()
         if frame is not None:
             self._see(frame)
@@ -294,7 +298,10 @@ class Service:
         while not self._parts.changes.empty():
             self._door.changed(self._parts.changes.get())
         for request in self._parts.control.requests() if self._parts.control else ():
-            request.answer(self._answer(request))
+            if request.values.get("command") == "frame":
+                self._showing.answer(request, self._clock.now(), self._camera.problem)
+            else:
+                request.answer(self._answer(request))
 
     def _answer(self, request: Request) -> dict[str, Any]:
         command, seconds = request.values.get("command"), request.values.get("seconds", 0)
@@ -302,7 +309,10 @@ class Service:
             return {"result": "ok", **self._current_state()}
         good = isinstance(seconds, int | float) and not isinstance(seconds, bool)
         if not isinstance(command, str) or command not in COMMANDS or not good:
-            return {"result": "malformed", "reason": f"commands: status, {', '.join(COMMANDS)}"}
+            return {
+                "result": "malformed",
+                "reason": f"commands: status, frame, {', '.join(COMMANDS)}",
+            }
         result = self._door.command(command, float(seconds), request.by)
         return {"result": result, **self._current_state()}
 

@@ -1,7 +1,8 @@
-"""Commands from this machine, over a Unix socket: `lockd door`.
+"""Commands from this machine, over a Unix socket: `lockd door`, `lockd-enroll add --camera`.
 
-Whoever may write to the socket's file may command the door; the kernel says who it was.
-One line of JSON in, one out, and the connection ends. A thread of its own takes the
+Whoever may write to the socket's file may command the door and see what its camera sees;
+the kernel says who it was. One line of JSON in, one out, and the connection ends. An
+answer with ``bytes`` in it is followed by so many: a picture. A thread of its own takes the
 requests in and hands out the answers; the service's thread finds them with `requests`.
 """
 
@@ -19,16 +20,22 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeAlias
 
-from lockd.errors import ControlError
+from lockd.errors import ControlError, LockdError
 
 log = logging.getLogger(__name__)
 
 MAX_REQUEST = 4096
+MAX_PICTURE = 32 * 2**20
+"""Bytes; a JPEG of the largest frame a camera may be set to is far smaller."""
 _PATIENCE_S = 2.0
 _ANSWER_S = 5.0
 _CREDENTIALS = struct.Struct("3i")
+
+
+Picture: TypeAlias = Callable[[], bytes]
+Answer: TypeAlias = tuple[dict[str, Any], Picture | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +50,17 @@ class Request:
 
     values: dict[str, Any]
     by: str
-    answers: queue.SimpleQueue[dict[str, Any]] = field(default_factory=queue.SimpleQueue)
+    answers: queue.SimpleQueue[Answer] = field(default_factory=queue.SimpleQueue)
 
-    def answer(self, values: dict[str, Any]) -> None:
-        """Answer; once is enough."""
-        self.answers.put(values)
+    def answer(self, values: dict[str, Any], picture: Picture | None = None) -> None:
+        """Answer; once is enough.
+
+        Args:
+            values: to be sent as JSON.
+            picture: makes the bytes that follow, in the socket's thread, so that whoever
+                answers does not wait for it.
+        """
+        self.answers.put((values, picture))
 
 
 class ControlSocket:
@@ -109,7 +122,7 @@ class ControlSocket:
             with connection:
                 try:
                     self._converse(connection)
-                except (OSError, ValueError, KeyError) as error:
+                except (OSError, ValueError, KeyError, LockdError) as error:
                     log.warning("control: a request was dropped: %s", error)
 
     def _converse(self, connection: socket.socket) -> None:
@@ -121,10 +134,30 @@ class ControlSocket:
         self._requests.put(request)
         self._wake()
         try:
-            answer = request.answers.get(timeout=_ANSWER_S)
+            answer, picture = request.answers.get(timeout=_ANSWER_S)
         except queue.Empty:
-            answer = {"result": "no_answer"}
-        connection.sendall(json.dumps(answer).encode() + b"\n")
+            answer, picture = {"result": "no_answer"}, None
+        content = picture() if picture is not None else b""
+        if picture is not None:
+            answer = {**answer, "bytes": len(content)}
+        connection.sendall(json.dumps(answer).encode() + b"\n" + content)
+
+
+def listens(path: Path) -> bool:
+    """Return whether a service listens at a socket.
+
+    Raises:
+        ControlError: if one may, but this user may not ask it.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
+        connection.settimeout(_PATIENCE_S)
+        try:
+            connection.connect(str(path))
+        except PermissionError as error:
+            raise _cannot_ask(path, error) from error
+        except OSError:
+            return False
+    return True
 
 
 def ask(path: Path, values: dict[str, Any]) -> dict[str, Any]:
@@ -137,19 +170,50 @@ def ask(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ControlError: if none runs there, this user may not ask it, or it does not answer.
     """
+    return ask_for_picture(path, values)[0]
+
+
+def ask_for_picture(path: Path, values: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """Ask a service that runs for something that is answered with a picture.
+
+    Args:
+        path: of its socket.
+        values: see `Request`.
+
+    Returns:
+        The answer, and the picture's bytes, empty if the answer is without one.
+
+    Raises:
+        ControlError: as from `ask`.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
         connection.settimeout(_ANSWER_S + _PATIENCE_S)
         try:
             connection.connect(str(path))
             connection.sendall(json.dumps(values).encode() + b"\n")
-            answer = json.loads(_read_line(connection))
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise ControlError(
-                f"{path}: {reason}; does lockd run, and may this user command it? "
-                "(root, or the group lockd)"
-            ) from error
-    return dict(answer)
+            with connection.makefile("rb") as answers:
+                answer = dict(json.loads(answers.readline(MAX_REQUEST)))
+                return answer, _read_picture(answers, answer.get("bytes", 0))
+        except (OSError, ValueError, TypeError) as error:
+            raise _cannot_ask(path, error) from error
+
+
+def _cannot_ask(path: Path, error: Exception) -> ControlError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return ControlError(
+        f"{path}: {reason}; does lockd run, and may this user command it? "
+        "(root, or the group lockd)"
+    )
+
+
+def _read_picture(answers: BinaryIO, size: object) -> bytes:
+    """Read what follows an answer."""
+    if not isinstance(size, int) or not 0 <= size <= MAX_PICTURE:
+        raise ValueError(f"a picture of {size} bytes")
+    content = answers.read(size)
+    if len(content) < size:
+        raise ValueError("the picture is cut off")
+    return content
 
 
 def _read_line(connection: socket.socket) -> bytes:

@@ -14,15 +14,24 @@ from typing import Any
 
 import pytest
 
-from lockd.adapters.control import MAX_REQUEST, ControlSocket, Request, ask
-from lockd.errors import ControlError
+from lockd.adapters.control import (
+    MAX_REQUEST,
+    ControlSocket,
+    Picture,
+    Request,
+    ask,
+    ask_for_picture,
+    listens,
+)
+from lockd.errors import ControlError, ImageError
 from tests.conftest import eventually
 
 
 class Answering:
-    """A service that answers every request with what was asked and by whom."""
+    """A service that answers every request with what was asked, and `picture` if it has one."""
 
     def __init__(self, path: Path) -> None:
+        self.picture: Picture | None = None
         self.asked = threading.Event()
         self.seen: list[Request] = []
         self.control = ControlSocket(path, self.asked.set)
@@ -36,7 +45,7 @@ class Answering:
             self.asked.clear()
             for request in self.control.requests():
                 self.seen.append(request)
-                request.answer({"result": "ok", "asked": request.values})
+                request.answer({"result": "ok", "asked": request.values}, self.picture)
 
     def close(self) -> None:
         self._ends.set()
@@ -157,3 +166,92 @@ def test_running_out_of_file_descriptors_does_not_end_the_listening(
         assert ask(path, {"command": "status"})["result"] == "ok"
     assert not failures
     assert os.path.exists(path)
+
+
+def test_a_picture_follows_its_answer_and_is_made_in_the_sockets_own_thread(
+    service: Answering, path: Path
+) -> None:
+    content = bytes(range(256)) * 4000
+    makers: list[str] = []
+
+    def picture() -> bytes:
+        makers.append(threading.current_thread().name)
+        return content
+
+    service.picture = picture
+    answer, got = ask_for_picture(path, {"command": "frame"})
+    assert (answer["result"], answer["bytes"]) == ("ok", len(content))
+    assert got == content
+    assert makers == ["control"]
+
+
+def test_an_answer_without_a_picture_has_none(service: Answering, path: Path) -> None:
+    answer, got = ask_for_picture(path, {"command": "status"})
+    assert (answer["result"], got) == ("ok", b"")
+
+
+def test_a_picture_that_cannot_be_made_costs_the_service_nothing(
+    service: Answering, path: Path
+) -> None:
+    def broken() -> bytes:
+        raise ImageError("cannot be encoded")
+
+    service.picture = broken
+    with pytest.raises(ControlError):
+        ask_for_picture(path, {"command": "frame"})
+    service.picture = None
+    assert ask(path, {"command": "status"})["result"] == "ok"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"result": "ok", "bytes": 10}\n12345',
+        b'{"result": "ok", "bytes": -1}\n',
+        b'{"result": "ok", "bytes": 99999999999}\n',
+        b'{"result": "ok", "bytes": "10"}\n1234567890',
+        b"[1, 2]\n",
+        b"7\n",
+        b"",
+    ],
+)
+def test_an_answer_that_is_none_is_an_error(path: Path, raw: bytes) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(path))
+        listener.listen(1)
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(MAX_REQUEST)
+                connection.sendall(raw)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(ControlError):
+            ask_for_picture(path, {"command": "frame"})
+        thread.join()
+
+
+def test_who_listens_can_be_asked_without_asking_anything(
+    service: Answering, path: Path, tmp_path: Path
+) -> None:
+    assert listens(path)
+    assert not listens(tmp_path / "nothing there")
+    (tmp_path / "file").touch()
+    assert not listens(tmp_path / "file")
+    assert service.seen == []
+
+
+def test_a_socket_that_this_user_may_not_use_is_an_error_not_an_absent_service(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    class Refusing(socket.socket):
+        connect = refuse
+
+    monkeypatch.setattr("lockd.adapters.control.socket.socket", Refusing)
+    with pytest.raises(ControlError, match=r"Permission denied.*group lockd"):
+        listens(path)
