@@ -87,13 +87,18 @@ def search(image: Image, vision: Vision) -> Photograph:
     return Photograph(image, scale, octaves, vision.detector.detect_in(octaves))
 
 
+def _at_once(path: str, flags: int) -> int:
+    """Open without waiting, should the file have become a pipe meanwhile."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _content(path: Path) -> bytes:
     """Read a file that claims to be a photograph: no device, no pipe, and not without end."""
     try:
-        # Opening a pipe would wait for whoever writes into it.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ImageError(f"{path}: no file, but a folder or device; use a photograph")
+        # Opening a pipe would wait for whoever writes into it, and opening a device may act.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ImageError(f"{path}: no file, but a folder or device; use a photograph")
+        with open(path, "rb", opener=_at_once) as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ImageError(f"{path}: {error.strerror}") from error
