@@ -102,6 +102,11 @@ class Mosquitto:
             self._process.wait()
             self._process = None
 
+    def signal(self, number: int) -> None:
+        """Send the broker a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     @staticmethod
     def program() -> str:
         # Debian keeps it where not every user's PATH leads.

@@ -57,11 +57,13 @@ class StreamCamera:
 
     Attributes:
         stuck: while set, connections stay and nothing is sent.
+        sent: pictures so far.
         port: stays the same when it is switched off and on again.
     """
 
     def __init__(self, film: bytes | Film, fps: float = 25.0) -> None:
         self.stuck = threading.Event()
+        self.sent = 0
         self.port = 0
         self._period_s = 1 / fps
         self._film = film
@@ -98,6 +100,7 @@ class StreamCamera:
                         self.wfile.write(head % len(part) + part + b"\r\n")
                     except OSError:
                         return
+                    camera.sent += 1
 
             def log_message(self, *args: Any) -> None:
                 pass

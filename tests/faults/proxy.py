@@ -26,6 +26,11 @@ class Proxy:
         self._open: list[socket.socket] = []
         self.join()
 
+    @property
+    def connections(self) -> int:
+        """How many are open, counting both ends."""
+        return len(self._open)
+
     def join(self) -> None:
         """Accept connections."""
         self._server = socket.create_server(("127.0.0.1", self.port))

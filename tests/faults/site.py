@@ -89,12 +89,12 @@ class Listener:
 
     def events(self, kind: str | None = None) -> list[dict[str, Any]]:
         """What was published on the door's topic of events, each as often as it came."""
-        told = [json.loads(p) for topic, p, _ in list(self.heard) if topic.endswith("/events")]
-        return [event for event in told if kind in (None, event["type"])]
+        told = [_object(p) for topic, p, _ in list(self.heard) if topic.endswith("/events")]
+        return [event for event in told if "schema" in event and kind in (None, event["type"])]
 
     def state(self) -> dict[str, Any]:
         """The door's state as last published."""
-        states = [json.loads(p) for topic, p, _ in list(self.heard) if topic.endswith("/state")]
+        states = [_object(p) for topic, p, _ in list(self.heard) if topic.endswith("/state")]
         return states[-1] if states else {}
 
     def close(self) -> None:
@@ -106,6 +106,15 @@ class Listener:
 
     def _hear(self, _client: Any, _data: Any, message: mqtt.MQTTMessage) -> None:
         self.heard.append((message.topic, message.payload, message.retain))
+
+
+def _object(payload: bytes) -> dict[str, Any]:
+    """A JSON object, or an empty one in place of the junk that some tests publish."""
+    try:
+        values = json.loads(payload)
+    except (ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 class Site:
@@ -243,19 +252,25 @@ class Site:
 
     # What must hold
 
-    def let_in(self) -> None:
-        """Somebody enrolled comes, is let in, and the door locks behind them."""
+    def let_in(self, *, heard: bool = True) -> None:
+        """Somebody enrolled comes, is let in, and the door locks behind them.
+
+        Args:
+            heard: whether the subscriber must hear of it before they leave.
+        """
         openings_before = len(self._openings())
         granted = self.hear("access_granted")
         self._come_until(lambda: len(self._openings()) > openings_before)
-        assert granted()["person"] == KNOWN
+        if heard:
+            assert granted()["person"] == KNOWN
         self.show(NOBODY)
         self.await_locked()
 
     def turn_away(self) -> None:
         """A stranger comes, is told of, and leaves."""
+        before = len(self.events("stranger"))
         stranger = self.hear("stranger")
-        self.show(STRANGER)
+        self._come_until(lambda: len(self.events("stranger")) > before, STRANGER)
         stranger()
         self.show(NOBODY)
 
@@ -309,11 +324,14 @@ class Site:
     def _openings(self) -> list[Any]:
         return openings(self.board.changes(RELAY))
 
-    def _come_until(self, done: Callable[[], bool]) -> None:
-        """Somebody enrolled stands there, and steps back and comes again if nothing happens."""
+    def _come_until(self, done: Callable[[], bool], who: str = KNOWN) -> None:
+        """Somebody stands there, and steps back and comes again if nothing happens.
+
+        They may have come so soon after the last that theirs counts as the same visit.
+        """
         end = time.monotonic() + 30
         while time.monotonic() < end:
-            self.show(KNOWN)
+            self.show(who)
             try:
                 eventually(done, 2.5)
             except AssertionError:
@@ -321,4 +339,4 @@ class Site:
                 time.sleep(1.0)
             else:
                 return
-        raise AssertionError("nobody was let in within 30 s")
+        raise AssertionError(f"{who}: nothing came of it within 30 s")

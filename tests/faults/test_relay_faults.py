@@ -1,0 +1,74 @@
+"""The relay's line fails."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from tests.conftest import eventually
+from tests.faults.records import openings
+from tests.faults.site import KNOWN, LATE_S, NOBODY, RELAY, Site
+from tests.faults.test_process_faults import RESTART_S, opened
+
+Sites = Callable[..., Site]
+
+
+def test_the_relay_cannot_be_switched_on(site: Site) -> None:
+    fault = site.hear("relay_fault")
+    site.board.spoil(RELAY, 1, "raise")
+    site.show(KNOWN)
+    assert "the GPIO chip does not answer" in fault()["reason"]
+    site.show(NOBODY)
+    site.board.mend()
+    site.let_in()
+    site.judge()
+
+
+def test_the_relay_cannot_be_switched_off(sites: Sites) -> None:
+    site = sites()
+    site.start()
+    opened(site)
+    site.board.spoil(RELAY, 0, "raise")
+    eventually(lambda: site.logged("cannot be switched off"))
+    # The guard does not give up.
+    refused = [one for one in site.board.changes(RELAY) if one.what == "refused"]
+    eventually(
+        lambda: (
+            len([o for o in site.board.changes(RELAY) if o.what == "refused"]) > len(refused) + 5
+        )
+    )
+    site.board.mend()
+    mended = time.monotonic()
+    site.await_locked()
+    assert time.monotonic() - mended < LATE_S
+    site.let_in()
+    site.longest_s = max(one.seconds(0) for one in openings(site.board.changes(RELAY)))
+    site.end()
+
+
+def test_the_driver_hangs_while_it_switches_off(sites: Sites) -> None:
+    site = sites(unit={"watchdog_s": 1.5})
+    site.start()
+    opened(site)
+    site.board.spoil(RELAY, 0, "hang")
+    site.forgiven.append(site.manager.pid)
+    eventually(lambda: site.manager.count("ended"))
+    site.board.mend()  # the chip is well again when its process has gone
+    site.longest_s = 1.5 + 1.0 + RESTART_S
+    site.await_locked()
+    site.await_ready(1)
+    site.let_in()
+    site.end()
+
+
+def test_the_guard_dies_while_the_relay_is_on(sites: Sites) -> None:
+    site = sites(unit={"watchdog_s": 1.5})
+    site.start()
+    # It is raised in the guard when that wakes up: at the next release.
+    site.order("end_thread", name="strike-guard")
+    opened(site)
+    site.await_locked()  # by the main loop, in time
+    site.await_ready(1)  # started again by the watchdog, which is not fed without a guard
+    assert site.manager.count("watchdog") == 1
+    site.let_in()
+    site.end()

@@ -1,0 +1,166 @@
+"""The store is locked, full, damaged, read-only or gone. Those who are enrolled get in."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import eventually
+from tests.faults.site import Site
+
+Sites = Callable[..., Site]
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system")
+
+
+@contextmanager
+def small_disk(folder: Path, kilobytes: int) -> Iterator[None]:
+    """A file system of its own in a folder, with what was in it."""
+    aside = folder.with_name("aside")
+    folder.rename(aside)
+    folder.mkdir()
+    run("mount", "-t", "tmpfs", "-o", f"size={kilobytes}k,mode=700", "tmpfs", folder)
+    try:
+        for file in aside.iterdir():
+            shutil.copy2(file, folder)
+        yield
+    finally:
+        run("umount", "--lazy", folder)
+
+
+def fill(file: Path) -> None:
+    """Write into a file until the disk takes no more."""
+    with file.open("wb", buffering=0) as target, suppress(OSError):
+        while target.write(bytes(1024)):
+            pass
+
+
+@contextmanager
+def worn_card(folder: Path) -> Iterator[Callable[[], None]]:
+    """A real file system, with what was in the folder, which the kernel can be made to distrust."""
+    aside, image = folder.with_name("aside"), folder.with_name("card")
+    with image.open("wb") as file:
+        file.truncate(8 << 20)
+    run("mkfs.ext4", "-q", "-F", image)
+    loop = subprocess.run(
+        ["losetup", "--find", "--show", image], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    folder.rename(aside)
+    folder.mkdir()
+    run("mount", "-o", "errors=remount-ro", loop, folder)
+    try:
+        for file in aside.iterdir():
+            shutil.copy2(file, folder)
+        yield lambda: Path(f"/sys/fs/ext4/{Path(loop).name}/trigger_fs_error").write_text("1")
+    finally:
+        run("umount", "--lazy", folder)
+        run("losetup", "--detach", loop)
+
+
+def run(*command: str | Path) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def test_locked_by_another_program(site: Site) -> None:
+    problem, recovered = site.hear("store_problem"), site.hear("store_recovered")
+    with closing(sqlite3.connect(site.state / "lockd.db", isolation_level=None)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        site.let_in()  # and the news goes out past the store
+        assert "locked" in problem()["reason"]
+        writer.execute("ROLLBACK")
+    recovered()
+    site.let_in()
+    site.judge()
+
+
+def test_no_file_may_grow(site: Site) -> None:
+    problem, recovered = site.hear("store_problem"), site.hear("store_recovered")
+    _, hard = resource.prlimit(site.manager.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(site.manager.pid, resource.RLIMIT_FSIZE, (4096, hard))
+    site.let_in()
+    problem()
+    resource.prlimit(site.manager.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    recovered()
+    site.let_in()
+    site.judge()
+
+
+@needs_root
+def test_the_disk_is_full(sites: Sites) -> None:
+    site = sites()
+    with small_disk(site.state, 512):
+        site.start()
+        site.let_in()
+        problem, recovered = site.hear("store_problem"), site.hear("store_recovered")
+        filler = site.state / "filler"
+        fill(filler)
+        site.let_in()
+        assert "full" in problem()["reason"]
+        filler.unlink()
+        recovered()
+        site.let_in()
+        site.end()
+
+
+@needs_root
+def test_the_kernel_turns_the_disk_read_only_while_it_runs(sites: Sites) -> None:
+    """As it does when it finds errors on a card: files that are open are not spared."""
+    site = sites()
+    with worn_card(site.state) as turn_read_only:
+        site.start()
+        site.let_in()
+        problem = site.hear("store_problem")
+        turn_read_only()
+        site.let_in()
+        problem()
+        site.turn_away()
+        site.judge()
+        site.manager.kill(signal.SIGTERM)
+        site.await_ready(1)
+        site.let_in()
+        site.judge()
+        site.manager.kill(signal.SIGTERM)
+        eventually(lambda: site.manager.count("ended") > 1)
+
+
+@needs_root
+def test_read_only_from_the_start(sites: Sites) -> None:
+    site = sites()
+    with small_disk(site.state, 1024):
+        run("mount", "-o", "remount,ro", site.state)
+        site.start()
+        site.let_in()
+        site.end()
+
+
+def test_damaged_while_it_runs(site: Site) -> None:
+    file = site.state / "lockd.db"
+    good = file.read_bytes()
+    with file.open("r+b") as store:
+        store.write(os.urandom(len(good)))
+    site.let_in()
+    assert not site.manager.count("died")
+    site.manager.kill(signal.SIGTERM)
+
+
+def test_deleted_while_it_runs(sites: Sites) -> None:
+    site = sites()
+    site.start()
+    shutil.rmtree(site.state)
+    site.let_in()
+    site.turn_away()
+    site.judge()
+    site.manager.kill(signal.SIGTERM)
+    site.await_ready(1)
+    # Nobody is enrolled any more, and nobody is let in.
+    site.turn_away()
+    site.end()
