@@ -4,16 +4,15 @@ A folder holds what the chip would: which level every line has, which process ho
 (a lock that the kernel drops with the process), and every change of it with its time. A
 line whose process was killed keeps its level until the next process claims it.
 
-    pins          one line of text for each change, in order, of all processes
-    level-N       the level of line N
-    held-N        locked by the process that has claimed line N
-    faults.json   {"17": {"1": "raise"}}: what goes wrong when line 17 is driven high
+    pins     one line of text for each change, in order, of all processes
+    levels   a character for each line: 0, 1, or a blank if nobody ever gave it one
+    held-N   locked by the process that has claimed line N
+    faults   "17 1 raise": what goes wrong when line 17 is driven high
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import time
 from dataclasses import dataclass
@@ -22,7 +21,8 @@ from typing import Any
 
 from gpiozero.pins.mock import MockFactory, MockPin
 
-HANG_S = 3600.0
+_LINES = 64
+_FAULT_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,34 +46,37 @@ class Change:
 
 
 class Board:
-    """The chip, as seen from outside and from the process that drives it."""
+    """The chip, as seen from outside and from the process that drives it.
+
+    Every file is opened at once and stays open: a driver that has its lines needs no
+    further file descriptor.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True)
+        self._pins = self._open("pins", os.O_APPEND)
+        self._levels = self._open("levels")
+        self._faults = self._open("faults")
 
     def level(self, pin: int) -> int | None:
         """The level of a line, or None if nobody ever gave it one."""
-        try:
-            return int((self.folder / f"level-{pin}").read_text() or "0")
-        except FileNotFoundError:
-            return None
+        written = os.pread(self._levels, 1, pin)
+        return int(written) if written in (b"0", b"1") else None
+
+    def put(self, pin: int, level: int) -> None:
+        """Give a line its level."""
+        os.pwrite(self._levels, b"%d" % level, pin)
 
     def note(self, pin: int, what: str, level: int) -> None:
         """Write a change down; it survives whatever becomes of this process."""
-        if what in ("claimed", "level"):
-            self._write(f"level-{pin}", str(level), os.O_TRUNC)
         line = f"{time.monotonic():.6f} {os.getpid()} {pin} {what} {level}\n"
-        self._write("pins", line, os.O_APPEND)
+        os.write(self._pins, line.encode())
 
     def changes(self, pin: int) -> list[Change]:
         """Everything that happened to a line, oldest first."""
-        try:
-            lines = (self.folder / "pins").read_text().splitlines()
-        except FileNotFoundError:
-            return []
         found = []
-        for line in lines:
+        for line in (self.folder / "pins").read_text().splitlines():
             t, pid, number, what, level = line.split()
             if int(number) == pin:
                 found.append(Change(float(t), int(pid), pin, what, int(level)))
@@ -81,37 +84,28 @@ class Board:
 
     def spoil(self, pin: int, level: int, how: str) -> None:
         """From now on driving the line to this level will ``raise`` or ``hang``."""
-        temporary = self.folder / "faults.new"
-        temporary.write_text(json.dumps({str(pin): {str(level): how}}))
-        temporary.rename(self.folder / "faults.json")
+        os.pwrite(self._faults, f"{pin} {level} {how}".ljust(_FAULT_BYTES).encode(), 0)
 
     def mend(self) -> None:
         """No line fails any more."""
-        (self.folder / "faults.json").unlink(missing_ok=True)
+        os.pwrite(self._faults, b" " * _FAULT_BYTES, 0)
 
     def obey_faults(self, pin: int, level: int) -> None:
         """Do what `spoil` asked for."""
-        try:
-            faults = json.loads((self.folder / "faults.json").read_text())
-        except FileNotFoundError:
-            return
-        how = faults.get(str(pin), {}).get(str(level))
+        how = self._fault(pin, level)
+        if how:
+            self.note(pin, "refused", level)
         if how == "raise":
-            self.note(pin, "refused", level)
             raise OSError(5, "the GPIO chip does not answer")
-        if how == "hang":
-            self.note(pin, "refused", level)
-            end = time.monotonic() + HANG_S
-            while time.monotonic() < end and (self.folder / "faults.json").exists():
-                time.sleep(0.01)
+        while self._fault(pin, level) == "hang":
+            time.sleep(0.01)
 
     def lose_power(self) -> None:
         """Every line becomes an input again; its resistor pulls it to level 0."""
-        for file in self.folder.glob("level-*"):
-            pin = int(file.name.partition("-")[2])
+        for pin in range(_LINES):
             if self.level(pin):
                 self.note(pin, "level", 0)
-            file.unlink()
+        os.pwrite(self._levels, b" " * _LINES, 0)
 
     def hold(self, pin: int) -> int:
         """Claim a line, as the kernel lets one process do; keep what is returned.
@@ -119,7 +113,7 @@ class Board:
         Raises:
             OSError: if another process has it.
         """
-        handle = os.open(self.folder / f"held-{pin}", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        handle = self._open(f"held-{pin}")
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -127,13 +121,18 @@ class Board:
             raise OSError(16, "GPIO busy") from None
         return handle
 
-    def _write(self, name: str, text: str, flag: int) -> None:
-        # One write each: a process may be killed between any two.
-        handle = os.open(self.folder / name, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | flag, 0o600)
-        try:
-            os.write(handle, text.encode())
-        finally:
+    def close(self) -> None:
+        """Close the files."""
+        for handle in (self._pins, self._levels, self._faults):
             os.close(handle)
+
+    def _fault(self, pin: int, level: int) -> str:
+        """What goes wrong with a line that is driven to a level, if anything does."""
+        words = os.pread(self._faults, _FAULT_BYTES, 0).decode().split()
+        return words[2] if words[:2] == [str(pin), str(level)] else ""
+
+    def _open(self, name: str, flag: int = 0) -> int:
+        return os.open(self.folder / name, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | flag, 0o600)
 
 
 def factory_on(board: Board) -> type[MockFactory]:
@@ -150,6 +149,7 @@ def factory_on(board: Board) -> type[MockFactory]:
             board.obey_faults(self._number, int(state))
             self._function = "output"
             self._state = bool(state)
+            board.put(self._number, int(state))
             board.note(self._number, "claimed", int(state))
 
         def close(self) -> None:
@@ -177,6 +177,7 @@ def factory_on(board: Board) -> type[MockFactory]:
         def _set_state(self, value: Any) -> None:
             if self._function == "output" and bool(value) != self._state:
                 board.obey_faults(self._number, int(value))
+                board.put(self._number, int(value))
                 board.note(self._number, "level", int(value))
             super()._set_state(value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -11,10 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.conftest import PEOPLE
+from tests.conftest import PEOPLE, ROOT
 from tests.faults.site import SETTINGS, Site
-
-BIN = Path(sys.executable).parent
 
 
 @pytest.fixture(scope="session")
@@ -24,8 +23,13 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = folder / "lockd.yaml"
     settings = {"store": {"folder": str(folder / "state")}, "recognition": SETTINGS["recognition"]}
     config.write_text(yaml.safe_dump(settings))
-    command = [BIN / "lockd-enroll", "folder", "--config", config, PEOPLE]
-    subprocess.run(command, check=True, capture_output=True)
+    code = "from enroll.cli import main; main()"
+    subprocess.run(
+        [sys.executable, "-c", code, "folder", "--config", config, PEOPLE],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+        capture_output=True,
+    )
     return folder / "state"
 
 

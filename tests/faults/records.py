@@ -19,6 +19,8 @@ from tests.faults.board import Change
 
 SEEN_BEFORE_S = 4.0
 """How long ago somebody may have left the picture when the door opens for them."""
+TOLD_BEFORE_S = 1.0
+"""How long before the relay the log may tell of it: pulses keep a distance."""
 TOLD_WITHIN_S = 3.0
 """How long after the relay the log may tell of it: the door comes first."""
 
@@ -128,7 +130,7 @@ def complaints(
         if one.seconds(now) > longest_s:
             wrong.append(f"on for {one.seconds(now):.2f} s instead of {longest_s:g}: {one}")
         if one.pid not in killed and not any(
-            pid == one.pid and -0.1 < t - one.on < TOLD_WITHIN_S for t, pid in told
+            pid == one.pid and -TOLD_BEFORE_S < t - one.on < TOLD_WITHIN_S for t, pid in told
         ):
             wrong.append(f"on without a grant in the log: {one}")
         if not set(seen_before(one.on, shown)) & set(enrolled):

@@ -171,10 +171,10 @@ class Site:
         self.sections = merged(self.sections, sections)
         self.file.write_text(yaml.safe_dump(self.sections))
 
-    def show(self, who: str) -> None:
-        """From now on this is before the camera."""
+    def show(self, who: str, frames: list[bytes] | None = None) -> None:
+        """From now on this is before the camera, in these pictures if not in the usual ones."""
         self.shown.append(Shown(time.monotonic(), who))
-        self.camera.show(film_of(who))
+        self.camera.show(frames or film_of(who))
 
     def start(self) -> None:
         """Start the service and wait until it is ready, and has told so."""
@@ -184,7 +184,13 @@ class Site:
 
     def await_ready(self, before: int) -> None:
         """Wait until the service has become ready more often than before."""
-        eventually(lambda: self.manager.count("running") > before, 30)
+        died = self.manager.count("died")
+
+        def ready() -> bool:
+            assert self.manager.count("died") < died + 3, "it does not come up"
+            return self.manager.count("running") > before
+
+        eventually(ready, 30)
 
     def order(self, do: str, **values: Any) -> Any:
         """Have something done inside the service's process."""
@@ -319,6 +325,7 @@ class Site:
         self.proxy.cut()
         self.listener.close()
         self.broker.stop()
+        self.board.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _openings(self) -> list[Any]:
