@@ -15,34 +15,15 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gpiozero.pins.mock import MockFactory, MockPin
 
+from tests.faults.records import Change, Tail
+
 _LINES = 64
 _FAULT_BYTES = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Something that happened to a line.
-
-    Attributes:
-        t: monotonic seconds, the same clock in every process.
-        pid: of the process that did it.
-        pin: BCM number.
-        what: ``claimed`` (became an output), ``level``, ``refused`` (the driver failed)
-            or ``released`` (became an input).
-        level: 0 or 1, asked for if it was refused.
-    """
-
-    t: float
-    pid: int
-    pin: int
-    what: str
-    level: int
 
 
 class Board:
@@ -58,6 +39,8 @@ class Board:
         self._pins = self._open("pins", os.O_APPEND)
         self._levels = self._open("levels")
         self._faults = self._open("faults")
+        self._tail = Tail(folder / "pins")
+        self._changes: list[Change] = []
 
     def level(self, pin: int) -> int | None:
         """The level of a line, or None if nobody ever gave it one."""
@@ -75,12 +58,10 @@ class Board:
 
     def changes(self, pin: int) -> list[Change]:
         """Everything that happened to a line, oldest first."""
-        found = []
-        for line in (self.folder / "pins").read_text().splitlines():
+        for line in self._tail.lines():
             t, pid, number, what, level = line.split()
-            if int(number) == pin:
-                found.append(Change(float(t), int(pid), pin, what, int(level)))
-        return found
+            self._changes.append(Change(float(t), int(pid), int(number), what, int(level)))
+        return [change for change in self._changes if change.pin == pin]
 
     def spoil(self, pin: int, level: int, how: str) -> None:
         """From now on driving the line to this level will ``raise`` or ``hang``."""

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from tests.conftest import PEOPLE, ROOT
-from tests.faults.site import SETTINGS, Site
+from tests.faults.site import Site, enroll
 
 
 @pytest.fixture(scope="session")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with the people of the demo in it; copy it before use."""
-    folder = tmp_path_factory.mktemp("people")
-    config = folder / "lockd.yaml"
-    settings = {"store": {"folder": str(folder / "state")}, "recognition": SETTINGS["recognition"]}
-    config.write_text(yaml.safe_dump(settings))
-    code = "from enroll.cli import main; main()"
-    subprocess.run(
-        [sys.executable, "-c", code, "folder", "--config", config, PEOPLE],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=True,
-        capture_output=True,
-    )
-    return folder / "state"
+    return enroll(tmp_path_factory.mktemp("people"))
 
 
 @pytest.fixture

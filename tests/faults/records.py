@@ -15,14 +15,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.faults.board import Change
-
 SEEN_BEFORE_S = 4.0
 """How long ago somebody may have left the picture when the door opens for them."""
 TOLD_BEFORE_S = 1.0
 """How long before the relay the log may tell of it: pulses keep a distance."""
 TOLD_WITHIN_S = 3.0
 """How long after the relay the log may tell of it: the door comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that happened to a line.
+
+    Attributes:
+        t: monotonic seconds, the same clock in every process.
+        pid: of the process that did it.
+        pin: BCM number.
+        what: ``claimed`` (became an output), ``level``, ``refused`` (the driver failed)
+            or ``released`` (became an input).
+        level: 0 or 1, asked for if it was refused.
+    """
+
+    t: float
+    pid: int
+    pin: int
+    what: str
+    level: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +70,50 @@ class Line:
         return event
 
 
-def read_journal(file: Path) -> list[Line]:
-    """Everything that every process of the service logged, in order."""
-    try:
-        text = file.read_text("utf-8")
-    except FileNotFoundError:
-        return []
-    # A process that was killed may have left the last line unfinished.
-    whole = [line for line in text.split("\n") if line.startswith("{") and line.endswith("}")]
-    return [Line(**json.loads(line)) for line in whole]
+class Tail:
+    """A file that grows by whole lines, each read once."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._read = 0
+        self._rest = b""
+
+    def lines(self) -> list[str]:
+        """The lines that came since the last call."""
+        try:
+            with self._file.open("rb") as file:
+                file.seek(self._read)
+                new = file.read()
+        except FileNotFoundError:
+            return []
+        self._read += len(new)
+        *whole, self._rest = (self._rest + new).split(b"\n")
+        return [line.decode("utf-8", "replace") for line in whole]
+
+
+class Journal:
+    """What every process of the service logged."""
+
+    def __init__(self, file: Path) -> None:
+        self._tail = Tail(file)
+        self._lines: list[Line] = []
+        self._events: list[dict[str, Any]] = []
+
+    @property
+    def lines(self) -> list[Line]:
+        """All of it, in order."""
+        for text in self._tail.lines():
+            # A process that was killed may have left a line unfinished.
+            if text.startswith("{") and text.endswith("}"):
+                self._lines.append(Line(**json.loads(text)))
+                if (event := self._lines[-1].event) is not None:
+                    self._events.append(event)
+        return self._lines
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The events that it tells of, in order."""
+        return self._events if self.lines else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +156,7 @@ def complaints(
     longest_s: float,
     now: float,
     killed: Sequence[int] = (),
+    pressed: Sequence[float] = (),
     active: int = 1,
 ) -> list[str]:
     """Everything that should never have happened to the relay, in words.
@@ -114,6 +168,7 @@ def complaints(
         enrolled: whom the door is there for.
         longest_s: the longest that the relay may have been on in one go.
         now: monotonic seconds.
+        pressed: when the exit button was, which lets people out.
         killed: processes that may have ended between opening and saying so.
         active: the level that unlocks.
     """
@@ -121,11 +176,7 @@ def complaints(
     for change in changes:
         if change.what in ("claimed", "released") and change.level == active:
             wrong.append(f"{change.what} unlocked: {change}")
-    told = [
-        (line.t, line.pid)
-        for line in journal
-        if line.event is not None and line.event["type"] == "access_granted"
-    ]
+    told = [(line.t, line.pid) for line in journal if lets_through(line.event)]
     for one in openings(changes, active):
         if one.seconds(now) > longest_s:
             wrong.append(f"on for {one.seconds(now):.2f} s instead of {longest_s:g}: {one}")
@@ -133,9 +184,19 @@ def complaints(
             pid == one.pid and -TOLD_BEFORE_S < t - one.on < TOLD_WITHIN_S for t, pid in told
         ):
             wrong.append(f"on without a grant in the log: {one}")
-        if not set(seen_before(one.on, shown)) & set(enrolled):
-            wrong.append(f"on for {seen_before(one.on, shown)}: {one}")
+        seen = seen_before(one.on, shown)
+        left = any(0 <= one.on - t < SEEN_BEFORE_S for t in pressed)
+        if not left and not set(seen) & set(enrolled):
+            wrong.append(f"on for {seen}: {one}")
     return wrong
+
+
+def lets_through(event: dict[str, Any] | None) -> bool:
+    """Whether an event is one that opens the door."""
+    if event is None:
+        return False
+    kind, reason = event["type"], event.get("reason")
+    return kind == "access_granted" or (kind == "exit_requested" and reason is None)
 
 
 def seen_before(t: float, shown: Sequence[Shown]) -> list[str]:

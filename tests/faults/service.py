@@ -10,6 +10,7 @@ commands: one JSON object a connection, `{"do": NAME, ...}`, answered by another
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import datetime
 import json
@@ -49,7 +50,8 @@ class Journal(logging.Handler):
             "thread": record.threadName,
             "text": record.getMessage(),
         }
-        os.write(self._file, (json.dumps(line) + "\n").encode())
+        with contextlib.suppress(OSError):  # a log that cannot be written ends no service
+            os.write(self._file, (json.dumps(line) + "\n").encode())
 
 
 class Clock:
@@ -165,7 +167,7 @@ def prepare(folder: Path) -> Callable[[], None]:
             target=saboteur.serve, args=(control_address(folder),), name="saboteur", daemon=True
         ).start()
 
-    from lockd.cli import main
+    from lockd.__main__ import main
 
     return main
 

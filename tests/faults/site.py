@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -16,15 +18,15 @@ import paho.mqtt.client as mqtt
 import yaml
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.conftest import PHOTOS, ROOT, SCENES, Mosquitto, eventually, free_port
+from tests.conftest import PEOPLE, PHOTOS, ROOT, SCENES, Mosquitto, eventually, free_port
 from tests.faults.board import Board
 from tests.faults.manager import Manager, Unit
 from tests.faults.proxy import Proxy
-from tests.faults.records import Line, Shown, complaints, openings, read_journal
+from tests.faults.records import Journal, Line, Shown, complaints, openings
 from tests.faults.service import control_address
 from tests.porch import Film, StreamCamera, filmed, porch
 
-RELAY = 17
+RELAY, EXIT = 17, 23
 KNOWN, STRANGER, NOBODY = "Barack Obama", "stranger", "nobody"
 PICTURES = {
     KNOWN: PHOTOS / "barack-obama.jpg",
@@ -36,8 +38,10 @@ LATE_S = 1.0
 """How late a busy machine may switch the relay off."""
 _FILMED: dict[str, Film] = {}
 
+RECOGNITION = {"threads": 1, "profile": "light"}
 SETTINGS: dict[str, dict[str, Any]] = {
-    "door": {"id": "front", "open_s": OPEN_S},
+    "door": {"id": "front", "open_s": OPEN_S, "lock_out": {"denials": 0}},
+    "inputs": {"exit": {"pin": EXIT}},
     "relay": {"factory": "mock", "pin": RELAY},
     "camera": {
         "open_timeout_s": 1.0,
@@ -46,8 +50,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "retry_longest_s": 0.3,
     },
     "recognition": {
-        "threads": 1,
-        "profile": "light",
+        **RECOGNITION,
         "visit_gap_s": 0.4,
         "stranger_frames": 4,
         "stranger_after_s": 0.3,
@@ -63,6 +66,21 @@ def film_of(who: str) -> Film:
     return _FILMED[who]
 
 
+def enroll(folder: Path) -> Path:
+    """Enrol the people of the demo; return the store's folder."""
+    config = folder / "lockd.yaml"
+    settings = {"store": {"folder": str(folder / "people")}, "recognition": RECOGNITION}
+    config.write_text(yaml.safe_dump(settings))
+    code = "from enroll.cli import main; main()"
+    subprocess.run(
+        [sys.executable, "-c", code, "folder", "--config", config, PEOPLE],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+        capture_output=True,
+    )
+    return folder / "people"
+
+
 def merged(*layers: dict[str, Any]) -> dict[str, Any]:
     """Sections of settings, later ones over earlier ones, key by key."""
     result: dict[str, Any] = {}
@@ -76,7 +94,8 @@ class Listener:
     """A subscriber who never misses anything while it is connected, and connects again."""
 
     def __init__(self, port: int) -> None:
-        self.heard: list[tuple[str, bytes, bool]] = []
+        self._events: list[dict[str, Any]] = []
+        self._state: dict[str, Any] = {}
         self.subscriptions = 0
         self.client = mqtt.Client(CallbackAPIVersion.VERSION2)
         self.client.reconnect_delay_set(1, 1)
@@ -89,13 +108,11 @@ class Listener:
 
     def events(self, kind: str | None = None) -> list[dict[str, Any]]:
         """What was published on the door's topic of events, each as often as it came."""
-        told = [_object(p) for topic, p, _ in list(self.heard) if topic.endswith("/events")]
-        return [event for event in told if "schema" in event and kind in (None, event["type"])]
+        return [event for event in list(self._events) if kind in (None, event["type"])]
 
     def state(self) -> dict[str, Any]:
         """The door's state as last published."""
-        states = [_object(p) for topic, p, _ in list(self.heard) if topic.endswith("/state")]
-        return states[-1] if states else {}
+        return self._state
 
     def close(self) -> None:
         self.client.disconnect()
@@ -105,7 +122,11 @@ class Listener:
         self.subscriptions += 1
 
     def _hear(self, _client: Any, _data: Any, message: mqtt.MQTTMessage) -> None:
-        self.heard.append((message.topic, message.payload, message.retain))
+        values = _object(message.payload)
+        if message.topic.endswith("/events") and "schema" in values:
+            self._events.append(values)
+        elif message.topic.endswith("/state") and "lock" in values:
+            self._state = values
 
 
 def _object(payload: bytes) -> dict[str, Any]:
@@ -123,12 +144,14 @@ class Site:
     Attributes:
         longest_s: the longest that the relay may have been on in one go; a test whose
             fault takes the service's guard away raises it to what the manager needs.
+        pressed: when the exit button was.
         forgiven: processes that were killed, and so may have left things unsaid.
     """
 
     def __init__(self, people: Path | None, unit: dict[str, Any] | None = None, **sections: Any):
         self.folder = Path(tempfile.mkdtemp(prefix="lockd-"))
         self.board = Board(self.folder / "board")
+        self._journal = Journal(self.board.folder / "journal")
         self.broker = Mosquitto(self.folder, free_port())
         self.broker.start()
         self.proxy = Proxy(self.broker.port)
@@ -150,19 +173,24 @@ class Site:
             sections,
         )
         self.configure()
+        (self.folder / "run").mkdir()
         launcher = [sys.executable, "-m", "tests.faults.service", str(self.board.folder)]
         config = ["--config", str(self.file)]
         self.manager = Manager(
             Unit(
                 start=[*launcher, "run", *config],
                 stop_post=[*launcher, "relay-safe", *config],
-                environment={"PYTHONPATH": str(ROOT)},
+                environment={
+                    "PYTHONPATH": str(ROOT),
+                    "RUNTIME_DIRECTORY": str(self.folder / "run"),
+                },
                 **(unit or {}),
             ),
             self.folder / "log",
         )
         self.longest_s = OPEN_S + LATE_S
         self.forgiven: list[int] = []
+        self.pressed: list[float] = []
 
     # What a test does
 
@@ -171,10 +199,10 @@ class Site:
         self.sections = merged(self.sections, sections)
         self.file.write_text(yaml.safe_dump(self.sections))
 
-    def show(self, who: str, frames: list[bytes] | None = None) -> None:
-        """From now on this is before the camera, in these pictures if not in the usual ones."""
+    def show(self, who: str, film: bytes | Film | None = None) -> None:
+        """From now on this is before the camera, in this film if not in the usual one."""
         self.shown.append(Shown(time.monotonic(), who))
-        self.camera.show(frames or film_of(who))
+        self.camera.show(film or film_of(who))
 
     def start(self) -> None:
         """Start the service and wait until it is ready, and has told so."""
@@ -225,15 +253,14 @@ class Site:
     # What it sees
 
     def journal(self) -> list[Line]:
-        return read_journal(self.board.folder / "journal")
+        return self._journal.lines
 
     def logged(self, text: str) -> bool:
         return any(text in line.text for line in self.journal())
 
     def events(self, kind: str | None = None) -> list[dict[str, Any]]:
         """The events that the service's log tells of."""
-        told = [line.event for line in self.journal() if line.event is not None]
-        return [event for event in told if kind in (None, event["type"])]
+        return [event for event in self._journal.events if kind in (None, event["type"])]
 
     def is_open(self) -> bool:
         return self.board.level(RELAY) == 1
@@ -257,6 +284,15 @@ class Site:
         return lambda: self.await_event(kind, before)
 
     # What must hold
+
+    def press_exit(self) -> None:
+        """Somebody inside presses the exit button, is let out, and the door locks again."""
+        before = len(self._openings())
+        self.pressed.append(time.monotonic())
+        self.order("drive", pin=EXIT, level=0)
+        eventually(lambda: len(self._openings()) > before)
+        self.order("drive", pin=EXIT, level=1)
+        self.await_locked()
 
     def let_in(self, *, heard: bool = True) -> None:
         """Somebody enrolled comes, is let in, and the door locks behind them.
@@ -290,6 +326,7 @@ class Site:
             longest_s=self.longest_s,
             now=time.monotonic(),
             killed=self.forgiven,
+            pressed=self.pressed,
         )
         assert wrong == []
         eventually(lambda: not self.missing())
