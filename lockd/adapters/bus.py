@@ -78,6 +78,8 @@ class Bus:
 
     def notices(self) -> list[Connection]:
         """Return what became of the connection since the last call, oldest first."""
+        if self._client.loop_start() == mqtt.MQTT_ERR_SUCCESS:  # refused while there is one
+            log.error("mqtt: the network's thread had ended; it was started anew")
         notices: list[Connection] = []
         while not self._notices.empty():
             notices.append(self._notices.get())

@@ -192,3 +192,25 @@ def test_paho_thread_outlives_everything_a_broker_says(
         mosquitto.start()
         eventually(lambda: connected(bus))
     assert [one for one in threading.enumerate() if one.name.startswith("paho")]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_network_thread_that_died_is_replaced(
+    mosquitto: Mosquitto, connect: Callable[..., Bus], subscribe: Callable[[int], Subscriber]
+) -> None:
+    subscriber = subscribe(mosquitto.port)
+    bus = connect(mosquitto.port)
+    eventually(lambda: connected(bus))
+    callback = bus._client.on_publish
+
+    def unforeseen(*_: object) -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    bus._client.on_publish = unforeseen
+    bus.send(1, TOPICS.events, b"one")
+    eventually(lambda: bus._client._thread is None)
+    bus._client.on_publish = callback
+    bus.notices()
+    bus.send(2, TOPICS.events, b"two")
+    delivered(bus, 2)
+    assert b"two" in subscriber.of(TOPICS.events)

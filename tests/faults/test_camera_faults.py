@@ -11,21 +11,11 @@ import pytest
 
 from lockd.vision.pictures import encode_jpeg
 from tests.conftest import eventually
+from tests.faults.faults import Spoilt
 from tests.faults.site import KNOWN, NOBODY, PICTURES, STRANGER, Site
-from tests.porch import Film, filmed, porch
+from tests.porch import filmed, porch
 
 Sites = Callable[..., Site]
-
-
-class Spoilt(Film):
-    """A film of a stranger, of whose every frame something else is made."""
-
-    def __init__(self, spoil: Callable[[bytes], bytes]) -> None:
-        super().__init__(porch(PICTURES[STRANGER]))
-        self._spoil = spoil
-
-    def frame(self) -> bytes:
-        return self._spoil(super().frame())
 
 
 def test_the_camera_is_gone_and_comes_back(site: Site) -> None:
@@ -69,7 +59,7 @@ def test_the_camera_hangs_in_the_midst_of_a_visit(site: Site) -> None:
 def test_the_camera_sends_garbage(site: Site) -> None:
     lives = site.manager.count("started")
     problem, recovered = site.hear("camera_problem"), site.hear("camera_recovered")
-    site.camera.show(Spoilt(lambda _: os.urandom(20_000)))
+    site.camera.show(Spoilt(STRANGER, lambda _: os.urandom(20_000)))
     problem()
     site.show(NOBODY)
     recovered()
@@ -82,7 +72,7 @@ def test_the_camera_sends_pictures_that_break_off(site: Site) -> None:
     lives = site.manager.count("started")
     granted = len(site.events("access_granted"))
     sent = site.camera.sent
-    site.show(STRANGER, Spoilt(lambda jpeg: jpeg[: len(jpeg) // 2]))
+    site.show(STRANGER, Spoilt(STRANGER, lambda jpeg: jpeg[: len(jpeg) // 2]))
     eventually(lambda: site.camera.sent > sent + 25)
     assert len(site.events("access_granted")) == granted
     site.show(NOBODY)

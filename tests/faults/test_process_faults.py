@@ -8,12 +8,11 @@ import time
 from collections.abc import Callable
 
 from tests.conftest import eventually
+from tests.faults.faults import RESTART_S
 from tests.faults.records import openings
 from tests.faults.site import KNOWN, LATE_S, NOBODY, OPEN_S, RELAY, Site
 
 Sites = Callable[..., Site]
-RESTART_S = 8.0
-"""What a busy machine takes to start Python twice, for relay-safe and for the service."""
 
 
 def opened(site: Site) -> None:
@@ -30,7 +29,6 @@ def test_killed_while_the_relay_is_on(sites: Sites) -> None:
     site.kill(signal.SIGKILL)
     site.longest_s = RESTART_S
     site.await_locked()  # by relay-safe: the service had a minute left
-    assert site.manager.count("started") == 1
     site.await_ready(1)
     opened(site)
     site.end()
@@ -135,7 +133,7 @@ def test_a_second_service_on_the_same_line_and_store(site: Site) -> None:
         timeout=30,
         check=False,
     )
-    assert second.returncode == 7
-    assert "GPIO busy" in second.stderr
+    assert second.returncode == 12
+    assert "another lockd listens there" in second.stderr
     site.let_in()
     site.judge()

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 
 from tests.conftest import eventually
+from tests.faults.faults import RESTART_S
 from tests.faults.records import openings
 from tests.faults.site import KNOWN, LATE_S, NOBODY, RELAY, Site
-from tests.faults.test_process_faults import RESTART_S, opened
+from tests.faults.test_process_faults import opened
 
 Sites = Callable[..., Site]
 
@@ -67,8 +68,8 @@ def test_the_guard_dies_while_the_relay_is_on(sites: Sites) -> None:
     # It is raised in the guard when that wakes up: at the next release.
     site.order("end_thread", name="strike-guard")
     opened(site)
-    site.await_locked()  # by the main loop, in time
-    site.await_ready(1)  # started again by the watchdog, which is not fed without a guard
-    assert site.manager.count("watchdog") == 1
+    site.await_locked()  # by the main loop, which ends when it sees that the guard has gone
+    site.await_ready(1)
+    assert site.logged("access_granted") or site.forgiven
     site.let_in()
     site.end()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import time
 from collections.abc import Callable
@@ -11,31 +10,22 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import eventually
+from tests.faults.faults import TEN_YEARS_S, without_files
 from tests.faults.site import RELAY, Site
 from tests.faults.test_process_faults import opened
 
 Sites = Callable[..., Site]
-TEN_YEARS_S = 10 * 365.25 * 86400
-
-
-def without_files(pid: int) -> None:
-    """No more file can be opened: the lowest free number is the limit."""
-    used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
-    free = next(number for number in range(len(used) + 1) if number not in used)
-    _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (free, hard))
 
 
 def test_out_of_file_descriptors(site: Site) -> None:
-    limits = resource.prlimit(site.manager.pid, resource.RLIMIT_NOFILE)
-    without_files(site.manager.pid)
+    mend = without_files(site.manager.pid)
     site.proxy.cut()
     site.proxy.join()
     site.let_in(heard=False)
     site.camera.switch_off()
     eventually(lambda: site.logged("camera"))
     site.camera.switch_on()
-    resource.prlimit(site.manager.pid, resource.RLIMIT_NOFILE, limits)
+    mend()
     site.let_in()
     site.judge()
 

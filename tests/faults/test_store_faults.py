@@ -82,16 +82,21 @@ def test_locked_by_another_program(site: Site) -> None:
     site.judge()
 
 
-def test_no_file_may_grow(site: Site) -> None:
+def test_no_file_may_grow(sites: Sites) -> None:
+    """Larger than the journal of the store is now, which every event makes longer."""
+    site = sites()
+    site.start()
     problem, recovered = site.hear("store_problem"), site.hear("store_recovered")
-    _, hard = resource.prlimit(site.manager.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(site.manager.pid, resource.RLIMIT_FSIZE, (4096, hard))
+    journal = site.state / "lockd.db-wal"
+    limits = resource.prlimit(site.manager.pid, resource.RLIMIT_FSIZE)
+    limit = (journal.stat().st_size, limits[1])
+    resource.prlimit(site.manager.pid, resource.RLIMIT_FSIZE, limit)
     site.let_in()
     problem()
-    resource.prlimit(site.manager.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    resource.prlimit(site.manager.pid, resource.RLIMIT_FSIZE, limits)
     recovered()
     site.let_in()
-    site.judge()
+    site.end()
 
 
 @needs_root
