@@ -6,7 +6,7 @@ SHELL := /bin/bash
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: help demo test test-faults lint models clip bench bench-compare test-tflite-runtime clean \
+.PHONY: help demo test test-faults soak lint models clip bench bench-compare test-tflite-runtime clean \
 	setup-demo setup-test
 
 help: ## this list
@@ -20,6 +20,9 @@ test: lint ## lint, then the tests, without the slowest faults (ARGS="tests/door
 
 test-faults: setup-test ## every fault that we can cause, against the real service
 	$(BIN)/pytest -q tests/faults $(ARGS)
+
+soak: setup-test ## a door for a long time, one fault after the other (ARGS="--minutes 60 --seed 1")
+	$(BIN)/python -m tests.faults.soak $(ARGS)
 
 lint: setup-test ## ruff and mypy, without changing anything
 	$(BIN)/ruff check .

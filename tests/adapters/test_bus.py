@@ -195,6 +195,7 @@ def test_paho_thread_outlives_everything_a_broker_says(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # paho's pair to wake the old one
 def test_a_network_thread_that_died_is_replaced(
     mosquitto: Mosquitto, connect: Callable[..., Bus], subscribe: Callable[[int], Subscriber]
 ) -> None:
