@@ -5,6 +5,7 @@ from __future__ import annotations
 from lockd.doctor import camera, hardware, pins, service, software
 from lockd.doctor.findings import Check
 
+# Generous limits: a small board takes ten seconds to start Python and import what a check needs.
 CHECKS = (
     Check("board", hardware.board),
     Check("power", hardware.power),
@@ -15,9 +16,9 @@ CHECKS = (
     Check("files", service.files),
     Check("user", service.user),
     Check("unit", service.unit, limit_s=25),
-    Check("networks", software.networks, limit_s=120, apart=True),
-    Check("camera", camera.camera, limit_s=90, apart=True),
-    Check("pins", pins.pins, apart=True),
-    Check("store", service.store, limit_s=30, apart=True),
-    Check("broker", service.broker, limit_s=20, apart=True),
+    Check("networks", software.networks, limit_s=180, apart=True),
+    Check("camera", camera.camera, limit_s=120, apart=True),
+    Check("pins", pins.pins, limit_s=60, apart=True),
+    Check("store", service.store, limit_s=60, apart=True),
+    Check("broker", service.broker, limit_s=60, apart=True),
 )
