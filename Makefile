@@ -6,7 +6,8 @@ SHELL := /bin/bash
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: help demo test test-faults soak lint models clip bench bench-compare test-tflite-runtime clean \
+.PHONY: help demo test test-faults test-systemd soak lint models clip bench bench-compare \
+	test-tflite-runtime clean \
 	setup-demo setup-test
 
 help: ## this list
@@ -43,6 +44,9 @@ bench-compare: ## compare with other face recognition projects (long, in its own
 
 test-tflite-runtime: ## the vision tests on the older TFLite runtime (Python 3.11)
 	tools/test-tflite-runtime.sh $(ARGS)
+
+test-systemd: ## the installed service on a real systemd, kernel and GPIO chip, emulated (long)
+	tests/vm/run.sh $(ARGS)
 
 clean: ## remove everything that can be made again, the environments too
 	rm -rf .venv .venv-tflite build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
