@@ -122,22 +122,13 @@ def factory_on(board: Board) -> type[MockFactory]:
     class BoardPin(MockPin):  # type: ignore[misc]
         """A line of the board; becomes an output at the wanted level in one step."""
 
-        _held: int | None = None
-
         def output_with_state(self, state: bool) -> None:
-            if self._held is None:
-                self._held = board.hold(self._number)
+            self.factory.hold(self._number)
             board.obey_faults(self._number, int(state))
             self._function = "output"
             self._state = bool(state)
             board.put(self._number, int(state))
             board.note(self._number, "claimed", int(state))
-
-        def close(self) -> None:
-            super().close()
-            if self._held is not None:
-                os.close(self._held)
-                self._held = None
 
         def _set_function(self, value: str) -> None:
             was = self._function
@@ -146,8 +137,6 @@ def factory_on(board: Board) -> type[MockFactory]:
                 self.output_with_state(False)
                 return
             super()._set_function(value)
-            if was == "output":
-                board.note(self._number, "released", int(self._state))
 
         def _set_pull(self, value: str) -> None:
             super()._set_pull(value)
@@ -172,5 +161,19 @@ def factory_on(board: Board) -> type[MockFactory]:
     class BoardFactory(MockFactory):  # type: ignore[misc]
         def __init__(self, revision: str | None = None, pin_class: Any = BoardPin) -> None:
             super().__init__(revision, pin_class)
+            self._held: dict[int, int] = {}
+
+        def hold(self, pin: int) -> None:
+            """Claim a line for this process, if it has not got it."""
+            if pin not in self._held:
+                self._held[pin] = board.hold(pin)
+
+        def close(self) -> None:
+            """Let go of every line, as the kernel does when the chip's handle is closed."""
+            super().close()
+            while self._held:
+                pin, handle = self._held.popitem()
+                board.note(pin, "released", board.level(pin) or 0)
+                os.close(handle)
 
     return BoardFactory

@@ -44,7 +44,7 @@ class Unit:
     start_s: float = 30.0
     watchdog_s: float = 3.0
     stop_s: float = 10.0
-    abort_s: float = 1.0
+    abort_s: float | None = None  # as stop_s
     restart_s: float = 0.1
 
 
@@ -245,7 +245,8 @@ class Manager:
             self._result = "watchdog"
             self._note("watchdog")
             self._signal(signal.SIGABRT)
-            self._enter("stopping", self.unit.abort_s)
+            abort_s = self.unit.abort_s
+            self._enter("stopping", self.unit.stop_s if abort_s is None else abort_s)
         elif self.state in ("stopping", "killing"):
             self._await_the_end(now)
         elif self.state == "stop-post":

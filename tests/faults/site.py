@@ -18,11 +18,13 @@ import paho.mqtt.client as mqtt
 import yaml
 from paho.mqtt.enums import CallbackAPIVersion
 
+from lockd.adapters.control import ask
 from tests.conftest import PEOPLE, PHOTOS, ROOT, SCENES, Mosquitto, eventually, free_port
 from tests.faults.board import Board
 from tests.faults.manager import Manager, Unit
 from tests.faults.proxy import Proxy
 from tests.faults.records import Journal, Line, Shown, complaints, openings
+from tests.faults.ribbon import Ribbon
 from tests.faults.service import control_address
 from tests.porch import Film, StreamCamera, filmed, porch
 
@@ -164,6 +166,7 @@ class Site:
         self.listener = Listener(self.broker.port)
         self.shown: list[Shown] = []
         self.camera = StreamCamera(film_of(NOBODY), fps=fps)
+        self.ribbon = Ribbon(self.folder / "ribbon")
         self.show(NOBODY)
         self.state = self.folder / "state"
         if people is not None:
@@ -189,6 +192,7 @@ class Site:
                 environment={
                     "PYTHONPATH": str(ROOT),
                     "RUNTIME_DIRECTORY": str(self.folder / "run"),
+                    "PATH": f"{self.ribbon.folder}:{os.environ['PATH']}",
                 },
                 **(unit or {}),
             ),
@@ -209,6 +213,7 @@ class Site:
         """From now on this is before the camera, in this film if not in the usual one."""
         self.shown.append(Shown(time.monotonic(), who))
         self.camera.show(film or film_of(who))
+        self.ribbon.show(porch(PICTURES[who]))
 
     def start(self) -> None:
         """Start the service and wait until it is ready, and has told so."""
@@ -216,12 +221,17 @@ class Site:
         self.manager.start()
         self.await_ready(ready)
 
-    def await_ready(self, before: int) -> None:
-        """Wait until the service has become ready more often than before."""
+    def await_ready(self, before: int, *, patient: bool = False) -> None:
+        """Wait until the service has become ready more often than before.
+
+        Args:
+            before: how often it had.
+            patient: whether it may fail to start, even often.
+        """
         died = self.manager.count("died")
 
         def ready() -> bool:
-            assert self.manager.count("died") < died + 3, "it does not come up"
+            assert patient or self.manager.count("died") < died + 3, "it does not come up"
             return self.manager.count("running") > before
 
         eventually(ready, 30)
@@ -290,6 +300,16 @@ class Site:
         return lambda: self.await_event(kind, before)
 
     # What must hold
+
+    def command(self, command: str) -> dict[str, Any]:
+        """Command the door as `lockd door` does."""
+        return ask(self.folder / "run" / "control", {"command": command})
+
+    def say_to_control(self, junk: bytes) -> None:
+        """Send something to the control socket and hang up."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
+            caller.connect(str(self.folder / "run" / "control"))
+            caller.sendall(junk)
 
     def press_exit(self) -> None:
         """Somebody inside presses the exit button, is let out, and the door locks again."""

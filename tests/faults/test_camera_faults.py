@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 
 import cv2
@@ -11,7 +12,7 @@ import pytest
 
 from lockd.vision.pictures import encode_jpeg
 from tests.conftest import eventually
-from tests.faults.faults import Spoilt
+from tests.faults.faults import RESTART_S, Spoilt
 from tests.faults.site import KNOWN, NOBODY, PICTURES, STRANGER, Site
 from tests.porch import filmed, porch
 
@@ -93,3 +94,93 @@ def test_a_picture_of_one_pixel(site: Site) -> None:
     site.camera.show(encode_jpeg(np.zeros((1, 1, 3), np.uint8)))
     site.let_in()
     site.judge()
+
+
+def test_a_frozen_picture_of_somebody_enrolled(sites: Sites) -> None:
+    """One picture again and again is no evidence, whomever it shows."""
+    site = sites(camera={"frozen_after_s": 1.0})
+    site.start()
+    problem, recovered = site.hear("camera_problem"), site.hear("camera_recovered")
+    site.camera.show(encode_jpeg(porch(PICTURES[KNOWN])))
+    assert problem()["trouble"] == "frozen"
+    assert site.events("access_granted") == []
+    site.show(NOBODY)
+    recovered()
+    site.let_in()
+    site.end()
+
+
+@pytest.mark.parametrize("luma", [4, 128], ids=["dark", "covered"])
+def test_the_lens_is(sites: Sites, luma: int, request: pytest.FixtureRequest) -> None:
+    site = sites(camera={"covered_after_s": 0.5})
+    site.start()
+    problem, recovered = site.hear("camera_problem"), site.hear("camera_recovered")
+    site.camera.show(filmed(np.full((480, 640, 3), luma, np.uint8)))
+    assert problem()["trouble"] == request.node.callspec.id
+    site.show(NOBODY)
+    recovered()
+    site.let_in()
+    site.end()
+
+
+@pytest.fixture
+def ribbon(sites: Sites) -> Site:
+    """A door with a ribbon camera, running."""
+    site = sites(camera={"source": "csi"})
+    site.ribbon.install()
+    site.start()
+    return site
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+def test_the_ribbon_cameras_program_is(ribbon: Site, number: int) -> None:
+    problem, recovered = ribbon.hear("camera_problem"), ribbon.hear("camera_recovered")
+    ribbon.ribbon.kill(number)
+    problem()
+    recovered()
+    ribbon.let_in()
+    ribbon.end()
+    assert ribbon.manager.processes() == []
+
+
+def test_the_ribbon_cameras_program_sends_noise(ribbon: Site) -> None:
+    sees = len(ribbon.events("access_granted"))
+    ribbon.ribbon.order("noise")
+    ribbon.show(KNOWN)
+    eventually(lambda: ribbon.manager.told("WATCHDOG=1"))
+    assert len(ribbon.events("access_granted")) == sees
+    ribbon.show(NOBODY)
+    ribbon.ribbon.order("")
+    ribbon.let_in()
+    ribbon.end()
+
+
+def test_the_ribbon_camera_is_pulled_out_and_put_in_again(ribbon: Site) -> None:
+    problem, recovered = ribbon.hear("camera_problem"), ribbon.hear("camera_recovered")
+    ribbon.ribbon.order("gone")
+    ribbon.ribbon.kill(signal.SIGKILL)
+    problem()
+    starts = ribbon.ribbon.starts()
+    eventually(lambda: ribbon.ribbon.starts() > starts + 2)
+    ribbon.ribbon.order("")
+    recovered()
+    ribbon.let_in()
+    ribbon.end()
+
+
+def test_the_ribbon_cameras_program_outlives_a_service_that_was_killed(sites: Sites) -> None:
+    """Stopped, it does not even hear that it should end; the relay must not wait for it."""
+    site = sites(camera={"source": "csi"}, door={"open_s": 60}, unit={"stop_s": 2.0})
+    site.ribbon.install()
+    site.start()
+    site.show(KNOWN)
+    site.await_open()
+    site.show(NOBODY)
+    site.ribbon.kill(signal.SIGSTOP)
+    site.kill(signal.SIGKILL)
+    site.longest_s = 2.0 + RESTART_S
+    site.await_locked()
+    site.await_ready(1)
+    site.show(KNOWN)
+    site.await_open()
+    site.end()
