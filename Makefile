@@ -7,8 +7,7 @@ ARGS ?=
 BIN := .venv/bin
 
 .PHONY: help demo test test-faults test-systemd soak lint models clip bench bench-compare \
-	test-tflite-runtime clean \
-	setup-demo setup-test
+	test-tflite-runtime mutants clean setup-demo setup-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,8 +47,11 @@ test-tflite-runtime: ## the vision tests on the older TFLite runtime (Python 3.1
 test-systemd: ## the installed service on a real systemd, kernel and GPIO chip, emulated (long)
 	tests/vm/run.sh $(ARGS)
 
+mutants: ## alter the door's decisions in every small way, and see the tests notice (long)
+	tools/mutants.sh $(ARGS)
+
 clean: ## remove everything that can be made again, the environments too
-	rm -rf .venv .venv-tflite build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-tflite .venv-mutants mutants build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup-demo:

@@ -13,6 +13,7 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
+from hypothesis import settings as hypothesis_settings
 from paho.mqtt.enums import CallbackAPIVersion
 
 from lockd.config import Settings
@@ -25,6 +26,20 @@ PHOTOS = ROOT / "tests" / "data" / "photos"
 SCENES = ROOT / "tests" / "data" / "scenes"
 PEOPLE = ROOT / "demo" / "people"
 CLIP = ROOT / "demo" / "porch.mp4"
+
+# For `make mutants`, which runs the tests hundreds of times and must find the same each time.
+hypothesis_settings.register_profile(
+    "quick", max_examples=20, deadline=None, derandomize=True, database=None
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--histories",
+        type=int,
+        default=12_000,
+        help="how many random histories the door's machine is held to (%(default)s)",
+    )
 
 
 @pytest.fixture(autouse=True)

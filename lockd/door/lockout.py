@@ -43,7 +43,7 @@ class Denials:
 
     def denied(self, now: float) -> bool:
         """Count a refused visit; return whether it begins a lock-out."""
-        if not self._rules.denials or self.until is not None or now < self._rest_until:
+        if not self._rules.denials or now < self._rest_until:  # which is after `until`
             return False
         self._times.append(now)
         if self.count(now) < self._rules.denials:
