@@ -80,6 +80,7 @@ class Telling:
         """Let time pass."""
         while (due := self.door.next_deadline) is not None and due <= t:
             self.hear(Tick(), due)
+            assert self.door.next_deadline is None or self.door.next_deadline > due, "it hangs"
 
     def hear(self, event: DoorEvent, t: float) -> None:
         for command in self.door.handle(event, t):

@@ -203,7 +203,6 @@ class Passage:
 
     def _pulse(self, now: float) -> None:
         seconds = self._seconds()
-        self.deadlines.pop("pause_over", None)
         self.deadlines["release_over"] = now + seconds
         self._released_since = now
         self._say(Release(seconds))

@@ -210,13 +210,66 @@ def test_nobody_can_shut_staff_out_for_good(pytestconfig: pytest.Config) -> None
         assert out_s / now < 0.45, seed  # 30 of 90 s, and what the steps of this test blur
 
 
-def test_a_waiting_release_is_dropped_if_nobody_can_be_waiting_any_more() -> None:
+@pytest.mark.parametrize(("heard_at", "commands"), [(15.9, [Release(5)]), (16, []), (30, [])])
+def test_a_waiting_release_is_dropped_if_nobody_can_be_waiting_any_more(
+    heard_at: float, commands: list[Command]
+) -> None:
     door = DoorMachine(DoorRules(open_s=5, pulse_gap_s=10))
     door.handle(Granted(), 0)
     door.handle(LockNow(), 1)
     assert door.handle(Granted(), 2) == []  # it may be released at 11
-    assert door.handle(Tick(), 30) == []  # the machine stood still meanwhile
+    assert door.handle(Tick(), heard_at) == commands  # the machine stood still meanwhile
+    assert door.released == bool(commands)
+
+
+def test_a_release_that_ends_no_later_changes_nothing() -> None:
+    door = DoorMachine(DoorRules())
+    assert door.handle(Granted(), 0) == [Release(5.0)]
+    assert door.handle(Granted(), 0) == []
+
+
+def test_the_next_release_may_begin_at_the_very_end_of_the_pause() -> None:
+    door = DoorMachine(DoorRules(pulse_gap_s=0.5))
+    door.handle(Granted(), 0)
+    door.handle(LockNow(), 2)
+    assert door.handle(Granted(), 2.5) == [Release(5.0)]
+
+
+def test_no_release_is_longer_than_the_longest() -> None:
+    door = DoorMachine(DoorRules(open_s=30, longest_s=20))
+    assert door.handle(Granted(), 0) == [Release(20)]
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [Granted(), LockNow()],
+        [Granted(), LockNow(), Granted(), LockNow()],
+        [Granted(), Leaf(True), Leaf(False)],
+        [HoldOpen(100), LockNow()],
+        [Leaf(True), HoldOpen(100), Leaf(False), LockNow()],
+    ],
+)
+def test_a_door_that_is_closed_and_locked_waits_for_nothing(events: list[DoorEvent]) -> None:
+    door = DoorMachine(DoorRules(hold_open_longest_s=200), leaf_open=False)
+    for event in events:
+        door.handle(event, 0)
     assert door.state is State.LOCKED
+    assert door.next_deadline is None
+
+
+def test_a_door_that_is_held_open_is_no_alarm_to_come() -> None:
+    door = DoorMachine(DoorRules(held_s=30, hold_open_longest_s=200), leaf_open=True)
+    door.handle(HoldOpen(100), 10)
+    assert door.next_deadline == 70
+
+
+@pytest.mark.parametrize("leaf_open", [None, False, True])
+def test_it_knows_from_the_start_what_the_contact_says(leaf_open: bool | None) -> None:
+    door = DoorMachine(DoorRules(), leaf_open=leaf_open)
+    assert door.leaf_open is leaf_open
+    door.handle(Leaf(True), 1)
+    assert door.leaf_open is True
 
 
 def test_the_leaf_that_stands_open_at_the_start_is_watched_not_an_alarm() -> None:
@@ -238,16 +291,24 @@ def test_a_contact_that_is_stuck_open_keeps_nobody_out() -> None:
 def test_what_it_remembers_goes_on_after_a_restart() -> None:
     rules = DoorRules(lock_out=LockOut(denials=2, lasts_s=30, rest_s=60))
     door = DoorMachine(rules)
-    door.handle(Denied(), 0)
+    assert door.handle(Denied(), 0) == [Remember()]
     assert door.memory(0) == Memory(denials=1)
-    assert door.handle(Denied(), 1)[-1] == Remember()
-    door.handle(LockDown(), 2)
+    assert door.handle(Denied(), 1) == [Announce(Notice.LOCKED_OUT, "30 s"), Remember()]
+    assert door.handle(Denied(), 2) == []
+    assert door.handle(LockDown(), 2) == [Announce(Notice.LOCKED_DOWN), Remember()]
+    assert door.handle(LockDown(), 2) == []
     memory = door.memory(11)
     assert memory == Memory(locked_down=True, denials=0, locked_out_s=20, rest_s=60)
     again = DoorMachine(rules, memory=memory.aged(5), now=0)
     assert again.state is State.LOCKED_DOWN
-    again.handle(LiftLockDown(), 1)
+    assert again.handle(LiftLockDown(), 1) == [
+        Announce(Notice.LOCK_DOWN_ENDED),
+        Remember(),
+        Announce(Notice.LOCK_OUT_ENDED),
+        Remember(),
+    ]
     assert again.state is State.LOCKED
+    assert again.memory(1) == Memory(rest_s=60)
     later = DoorMachine(rules, memory=door.memory(11).aged(25), now=0)
     assert later.memory(0) == Memory(locked_down=True, rest_s=55)
 
@@ -261,6 +322,20 @@ def test_a_clock_that_jumps_over_a_restart_locks_nobody_out_for_longer(seconds: 
     assert door.state is State.LOCKED
     door.handle(Tick(), 91)
     assert Announce(Notice.LOCKED_OUT, "30 s") in door.handle(Denied(), 92)
+
+
+def test_a_single_stranger_may_be_enough_to_lock_out() -> None:
+    door = DoorMachine(DoorRules(lock_out=LockOut(denials=1)))
+    assert door.handle(Denied(), 0) == [Announce(Notice.LOCKED_OUT, "30 s"), Remember()]
+
+
+def test_a_lock_down_says_that_it_is_because_of_tampering() -> None:
+    door = DoorMachine(DoorRules(tamper_locks_down=True))
+    assert door.handle(Tamper(True), 0) == [
+        Announce(Notice.TAMPER),
+        Announce(Notice.LOCKED_DOWN, "tamper"),
+        Remember(),
+    ]
 
 
 def test_lock_out_can_be_switched_off() -> None:
@@ -308,6 +383,21 @@ def test_shutting_down_locks_in_every_state() -> None:
             door.handle(event, 0)
         assert door.handle(ShutDown(), 1)[-1] == Lock()
         assert door.next_deadline is None
+
+
+@pytest.mark.parametrize(("longest_s", "seconds"), [(0.5, 100), (200, 0.5)])
+def test_a_door_may_be_held_open_for_less_than_a_second(longest_s: float, seconds: float) -> None:
+    door = DoorMachine(DoorRules(hold_open_longest_s=longest_s))
+    door.handle(HoldOpen(seconds), 0)
+    assert door.state is State.HOLD_OPEN
+    assert door.next_deadline == 0.5
+
+
+def test_what_refuses_everybody_is_said_before_that_it_is_not_allowed() -> None:
+    door = DoorMachine(DoorRules())
+    assert door.handle(HoldOpen(100), 0) == [Refuse(Refusal.NOT_ALLOWED)]
+    door.handle(LockDown(), 1)
+    assert door.handle(HoldOpen(100), 2) == [Refuse(Refusal.LOCKED_DOWN)]
 
 
 # The table itself
