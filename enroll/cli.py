@@ -16,10 +16,10 @@ from rich.table import Table
 
 from enroll.rights import days_told, given, groups_told, rights_options, told
 from lockd import __version__
-from lockd.adapters.store import Store, clean_name
+from lockd.adapters.store import Store, Vault, clean_name
 from lockd.config import Settings, find, load
-from lockd.console import EXIT_CODES, config_option, err, reported
-from lockd.errors import ImageError, PersonError
+from lockd.console import EXIT_CODES, administrator, config_option, err, reported
+from lockd.errors import ImageError, PersonError, StoreError
 
 if TYPE_CHECKING:
     from enroll.people import Outcome
@@ -199,7 +199,7 @@ def access(
         rights = given(settings, groups, valid_from, valid_until)
         if no_groups:
             rights["groups"] = frozenset()
-        click.echo(told(store.change_access(name, **rights), settings))
+        click.echo(told(store.change_access(name, by=administrator(), **rights), settings))
 
 
 @main.command()
@@ -209,14 +209,16 @@ def access(
 def remove(name: str, config_file: Path | None) -> None:
     """Forget NAME and their templates."""
     with _opened(config_file) as (_, store):
-        person = store.remove(name)
-    click.echo(f"Removed {person.name}.")
+        removal = store.remove(name, by=administrator())
+    click.echo(f"Removed {removal.person.name}.")
+    if not removal.verified:
+        raise StoreError(f"something of them is still in {', '.join(removal.left)}")
 
 
 @contextmanager
 def _opened(config_file: Path | None) -> Iterator[tuple[Settings, Store]]:
     settings = load(find(config_file))
-    store = Store.open(settings.store.path())
+    store = Store.open(settings.store.path(), Vault.open(settings.store))
     try:
         yield settings, store
     finally:

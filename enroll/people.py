@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lockd.adapters.store import Access, Store
 from lockd.config import Settings
+from lockd.console import administrator
 from lockd.errors import ImageError, LockdError, PersonError
 from lockd.photographs import template_of
 from lockd.watcher import Vision
@@ -76,6 +77,7 @@ class Enroller:
                     name,
                     model,
                     embeddings,
+                    by=administrator(),
                     replace_outdated=replace_outdated,
                     **(access or Access()),
                 )

@@ -13,7 +13,7 @@ from lockd.adapters.cameras import Camera, LiveCamera, RecordedCamera, open_sour
 from lockd.adapters.control import ControlSocket
 from lockd.adapters.pins import Board, Output
 from lockd.adapters.signals import Signals
-from lockd.adapters.store import Store
+from lockd.adapters.store import Store, Vault
 from lockd.adapters.strike import Strike
 from lockd.adapters.wallclock import WallClock
 from lockd.clock import Clock, RealClock, RecordedClock
@@ -227,11 +227,12 @@ def _open_store(settings: Settings, create: bool) -> Store:
     path = settings.store.path()
     if not create and not path.exists():
         raise StoreError(f"store {path}: it is gone; put it back, or restart lockd for a new one")
+    vault = Vault.open(settings.store)
     try:
-        return Store.open(path, timeout_s=_STORE_PATIENCE_S)
+        return Store.open(path, vault, timeout_s=_STORE_PATIENCE_S)
     except StoreError as error:
         try:
-            store = Store.open_read_only(path)
+            store = Store.open_read_only(path, vault)
         except StoreError:
             raise error from None  # it says more
         log.error("%s; people are recognised, events are not kept over a restart", error)

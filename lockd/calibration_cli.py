@@ -123,12 +123,12 @@ def calibrate(
 
 
 def _from_store(settings: Settings, vision: Vision) -> Enrolled:
-    from lockd.adapters.store import Store  # noqa: PLC0415
+    from lockd.adapters.store import Store, Vault  # noqa: PLC0415
 
     path = settings.store.path()
     if not path.exists():  # looking must not make a store
         raise PersonError(f"{path}: nobody is enrolled; run `lockd-enroll add`, or use --gallery")
-    store = Store.open(path)
+    store = Store.open(path, Vault.open(settings.store))
     try:
         templates, unusable = store.templates(vision.embedder.fingerprint, vision.embedder.size)
     finally:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
+import pwd
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +57,17 @@ def reported(command: _Command) -> _Command:
             sys.exit(0)
 
     return wrapper  # type: ignore[return-value]
+
+
+def administrator() -> str:
+    """Return who runs the command, for the audit trail: behind `sudo`, who typed it."""
+    name = os.environ.get("SUDO_USER")
+    if name:
+        return name
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def log_to_stderr(level: str) -> None:

@@ -25,7 +25,7 @@ from rich.markup import escape
 
 from enroll.people import Enroller
 from lockd.adapters.broker import HOST, LocalBroker
-from lockd.adapters.store import Store
+from lockd.adapters.store import Store, Vault
 from lockd.assembly import open_service
 from lockd.config import Settings, load
 from lockd.daemon import Service, Tally, Watchers
@@ -162,7 +162,7 @@ class Demo:
             say(f"  .venv/bin/amqtt_sub --url mqtt://{url} -t '{topics}'")
 
     def _enrol(self, settings: Settings) -> None:
-        store = Store.open(settings.store.path())
+        store = Store.open(settings.store.path(), Vault.open(settings.store))
         try:
             enroller = Enroller(settings, store)
             self._console.print("\nEnrolling:")

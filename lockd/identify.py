@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lockd import photographs
-from lockd.adapters.store import Store
+from lockd.adapters.store import Store, Vault
 from lockd.config import Settings
 from lockd.errors import ImageError
 from lockd.identity.gallery import Gallery
@@ -146,7 +146,7 @@ class Identifier:
         path = self._settings.store.path()
         if not path.exists():  # nobody was ever enrolled; looking must not make a store
             return Gallery((), embedder.size)
-        store = Store.open(path)
+        store = Store.open(path, Vault.open(self._settings.store))
         try:
             templates, _ = store.templates(embedder.fingerprint, embedder.size)
         finally:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from lockd.adapters.store import Store
+from lockd.adapters.store import Reading, Store
 from lockd.door.events import Memory
 from lockd.door.rules import AccessRules
 from lockd.errors import StoreError
@@ -35,6 +36,7 @@ class Roster:
         store: the store in use, or None while there is none.
         gallery: the people.
         problem: why the store cannot be used, or None.
+        damaged: how many templates and people in it are spoilt, and so not used.
     """
 
     def __init__(
@@ -68,6 +70,10 @@ class Roster:
         self._recalled = not remember
         self._wall = wall
         self._file: tuple[int, int] | None = None
+        self._reading: Reading | None = None
+        self._outdated: Counter[str] = Counter()
+        self._damaged: Counter[str] = Counter()
+        self.damaged = 0
         self.store: Store | None = None
         self.problem: str | None = None
         self.gallery = Gallery((), embedder.size) if gallery is None else gallery
@@ -156,17 +162,12 @@ class Roster:
             raise StoreError(f"store {store.path}: the file was taken away or replaced")
         if not store.gallery_changed() and self.problem is None:
             return False
-        templates, refused = store.templates(self._embedder.fingerprint, self._embedder.size)
-        self.problem, self._failures = None, 0
-        if refused:
-            log.error(
-                "%d templates were made by other networks or are damaged, and are not used; "
-                "see `lockd-enroll re-embed`",
-                refused,
-            )
-        self.gallery = Gallery(templates, self._embedder.size)
+        reading = store.read(self._embedder.fingerprint, self._embedder.size, self._reading)
+        self.gallery = self.gallery.updated(reading.faces, reading.ids - reading.changed)
+        self._reading, self.problem, self._failures = reading, None, 0
+        self._count_unusable(reading)
         people = self.gallery.people
-        log.info("gallery: %d people, %d templates", len(people), len(templates))
+        log.info("gallery: %d people, %d templates", len(people), len(self.gallery))
         if not people:
             log.warning("nobody is enrolled, so everyone is a stranger; see `lockd-enroll add`")
         for group, names in self._access.unknown_groups(people).items():
@@ -174,6 +175,28 @@ class Roster:
                 "access.groups has no %s; this group lets nobody in: %s", group, ", ".join(names)
             )
         return True
+
+    def _count_unusable(self, reading: Reading) -> None:
+        """Say how many templates cannot be used, of all who are enrolled."""
+        for count, news in (
+            (self._outdated, reading.outdated),
+            (self._damaged, reading.damaged),
+        ):
+            for gone in [one for one in count if one not in reading.ids or one in reading.changed]:
+                del count[gone]
+            count.update(news)
+        self.damaged = self._damaged.total()
+        if outdated := self._outdated.total():
+            log.error(
+                "%d templates were made by other networks and are not used; see "
+                "`lockd-enroll re-embed`",
+                outdated,
+            )
+        if self.damaged:
+            log.error(
+                "%d templates or people are damaged and are not used; see `lockd store check`",
+                self.damaged,
+            )
 
     def _fail(self, error: StoreError, now: float) -> None:
         """Leave the store alone for a while, and in the end open it anew."""

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lockd import calibration
-from lockd.adapters.store import Store
+from lockd.adapters.store import Store, Vault
 from lockd.calibration import Enrolled, gauge, suggest, wanted_fmr
 from lockd.cli import main
 from lockd.config import Settings, load
@@ -406,11 +406,13 @@ def test_the_store_is_the_gallery_unless_another_is_named(
     assert "nobody is enrolled" in result.stderr
     assert not (tmp_path / "state").exists()  # looking must not make a store
     size = vision.embedder.size
-    store = Store.open(tmp_path / "state" / "lockd.db")
+    store = Store.open(
+        tmp_path / "state" / "lockd.db", Vault.beside(tmp_path / "state" / "lockd.db")
+    )
     for name, values in (("Ada", (1.0,)), ("Grace", (0.6, 0.8))):
         embeddings = [unit(*values, size=size), unit(*values, 0.1, size=size)]
-        store.add(name, vision.embedder.fingerprint, embeddings)
-    store.add("Old", "another", [unit(1, size=size)])
+        store.add(name, vision.embedder.fingerprint, embeddings, by="root")
+    store.add("Old", "another", [unit(1, size=size)], by="root")
     store.close()
     out = tmp_path / "out.json"
     result = calibrated("--config", path, "--json", out)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from lockd.adapters.bus import Bus
-from lockd.adapters.store import Store
+from lockd.adapters.store import Store, Vault
 from lockd.adapters.strike import Strike
 from lockd.clock import RecordedClock
 from lockd.config import Settings
@@ -243,7 +243,7 @@ def test_a_broken_recording_was_acted_on_up_to_where_it_broke(
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store.open(tmp_path / "lockd.db", timeout_s=0.01)
+    store = Store.open(tmp_path / "lockd.db", Vault.beside(tmp_path / "lockd.db"), timeout_s=0.01)
     yield store
     store.close()
 
@@ -251,17 +251,17 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def test_a_change_of_the_people_counts_from_the_next_frame(stage: Stage, store: Store) -> None:
     ada = stage.vision.scene(ADA_FACE)
     service = stage.service(film((ada, 4)), store=store)
-    admin = Store.open(store.path)
+    admin = Store.open(store.path, Vault.beside(store.path))
     service._refresh_people()
     for _ in range(5):
         service.step()
     assert stage.told() == []
-    admin.add("Ada", "scripted", [ADA_FACE])
+    admin.add("Ada", "scripted", [ADA_FACE], by="root")
     for _ in range(3):
         service.step()
     assert stage.told() == [("access_granted", "Ada")]
     assert len(stage.told(EventType.GALLERY_CHANGED)) == 1
-    admin.remove("Ada")
+    admin.remove("Ada", by="root")
     service.step()
     assert service._watcher.gallery.people == []
     admin.close()
@@ -270,10 +270,10 @@ def test_a_change_of_the_people_counts_from_the_next_frame(stage: Stage, store: 
 def test_the_people_are_not_read_again_when_nothing_changed(
     stage: Stage, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.add("Ada", "scripted", [ADA_FACE])
+    store.add("Ada", "scripted", [ADA_FACE], by="root")
     reads: list[int] = []
-    read = store.templates
-    monkeypatch.setattr(store, "templates", lambda *args: reads.append(1) or read(*args))
+    read = store.read
+    monkeypatch.setattr(store, "read", lambda *args: reads.append(1) or read(*args))
     stage.run(film((stage.vision.scene(), 3)), store=store)
     assert len(reads) == 1
 
@@ -281,7 +281,7 @@ def test_the_people_are_not_read_again_when_nothing_changed(
 def test_templates_of_other_networks_are_refused_aloud(
     stage: Stage, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store.add("Ada", "other networks", [ADA_FACE])
+    store.add("Ada", "other networks", [ADA_FACE], by="root")
     stage.run(film((stage.vision.scene(ADA_FACE), 3)), store=store)
     assert "1 templates were made by other networks" in caplog.text
     assert stage.told() == [("stranger", None)]
@@ -312,7 +312,7 @@ def test_a_visit_is_published_as_documented(
 ) -> None:
     subscriber = subscribe(mosquitto.port)
     bus, settings = start(mosquitto)
-    store.add("Zoë", "scripted", [ADA_FACE])
+    store.add("Zoë", "scripted", [ADA_FACE], by="root")
     zoe, other = stage.vision.scene(ADA_FACE), stage.vision.scene(NOBODY)
     porch = stage.vision.scene()
     service = stage.service(
@@ -348,7 +348,7 @@ def test_events_of_a_time_without_broker_are_published_when_it_comes(
 ) -> None:
     mosquitto.stop()
     bus, settings = start(mosquitto)
-    store.add("Ada", "scripted", [ADA_FACE])
+    store.add("Ada", "scripted", [ADA_FACE], by="root")
     service = stage.run(
         film((stage.vision.scene(ADA_FACE), 1)), store=store, bus=bus, settings=settings
     )
@@ -368,7 +368,7 @@ def test_a_locked_store_delays_neither_the_door_nor_loses_an_event(
 ) -> None:
     subscriber = subscribe(mosquitto.port)
     bus, settings = start(mosquitto)
-    store.add("Ada", "scripted", [ADA_FACE])
+    store.add("Ada", "scripted", [ADA_FACE], by="root")
     ada, porch = stage.vision.scene(ADA_FACE), stage.vision.scene()
     service = stage.service(film((ada, 1), (porch, 4)), store=store, bus=bus, settings=settings)
     service._refresh_people()
@@ -397,8 +397,8 @@ def test_with_a_store_that_cannot_be_written_news_go_straight_to_the_broker(
     subscribe: Callable[[int], Subscriber],
 ) -> None:
     subscriber = subscribe(mosquitto.port)
-    store.add("Ada", "scripted", [ADA_FACE])
-    reader = Store.open_read_only(store.path)
+    store.add("Ada", "scripted", [ADA_FACE], by="root")
+    reader = Store.open_read_only(store.path, Vault.beside(store.path))
     bus, settings = start(mosquitto)
     porch, ada = stage.vision.scene(), stage.vision.scene(ADA_FACE)
     service = stage.service(film((ada, 1), (porch, 1)), store=reader, bus=bus, settings=settings)
@@ -414,17 +414,17 @@ def test_with_a_store_that_cannot_be_written_news_go_straight_to_the_broker(
 def test_a_store_that_cannot_be_read_is_reported_once_and_read_again_later(
     stage: Stage, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.add("Ada", "scripted", [ADA_FACE])
+    store.add("Ada", "scripted", [ADA_FACE], by="root")
     porch, ada = stage.vision.scene(), stage.vision.scene(ADA_FACE)
-    read = store.templates
+    read = store.read
     broken = True
 
-    def templates(model: str, size: int) -> Any:
+    def spoilt(*args: Any) -> Any:
         if broken:
             raise StoreError("disk I/O error")
-        return read(model, size)
+        return read(*args)
 
-    monkeypatch.setattr(store, "templates", templates)
+    monkeypatch.setattr(store, "read", spoilt)
     service = stage.service(film((porch, 5), (ada, 1)), store=store)
     for _ in range(25):
         service.step()

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from lockd.adapters.gpiochip import Chip
-from lockd.adapters.store import Store
+from lockd.adapters.store import Store, Vault
 from lockd.adapters.wallclock import WallClock
 from lockd.cli import main
 from lockd.doctor import camera, examine, hardware, pins, service, software
@@ -496,7 +496,7 @@ def test_a_store_is_read_and_not_made(tmp_path: Path) -> None:
     assert statuses(service.store(this)) == [Status.OK, Status.SKIPPED]
     assert not (tmp_path / "state").exists()
 
-    Store.open(tmp_path / "state/lockd.db").close()
+    Store.open(tmp_path / "state/lockd.db", Vault.beside(tmp_path / "state/lockd.db")).close()
     assert statuses(service.store(this)) == [Status.OK, Status.OK, Status.WARNING]
 
     (tmp_path / "state/lockd.db").chmod(0o644)

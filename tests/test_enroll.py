@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from enroll.cli import main
-from lockd.adapters.store import MAX_NAME, Store
+from lockd.adapters.store import MAX_NAME, Store, Vault
 from lockd.config import Settings
 from lockd.errors import ImageError, PersonError, StoreError
 from lockd.photographs import template_of
@@ -60,7 +60,7 @@ class TestAdding:
         self, run: Run, vision: Vision
     ) -> None:
         run("add", "Barack Obama", OBAMA_ENROLLED)
-        store = Store.open(Settings().store.path())
+        store = Store.open(Settings().store.path(), Vault.beside(Settings().store.path()))
         templates, foreign = store.templates(vision.embedder.fingerprint, vision.embedder.size)
         store.close()
         assert foreign == 0

@@ -13,7 +13,7 @@ import pytest
 from click.testing import Result
 
 from enroll.people import Enroller
-from lockd.adapters.store import Store
+from lockd.adapters.store import Store, Vault
 from lockd.cli import main
 from lockd.config import Settings
 from lockd.vision.pictures import decode, encode_jpeg
@@ -47,7 +47,7 @@ def run(vision: Vision, monkeypatch: pytest.MonkeyPatch) -> Run:
 def obama_enrolled(vision: Vision, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that holds Barack Obama."""
     monkeypatch.setattr("enroll.people.Vision", lambda settings: vision)
-    store = Store.open(Settings().store.path())
+    store = Store.open(Settings().store.path(), Vault.beside(Settings().store.path()))
     Enroller(Settings(), store).add("Barack Obama", [OBAMA_ENROLLED], lambda: None)
     store.close()
 
@@ -195,7 +195,7 @@ class TestStore:
         assert not Settings().store.path().parent.exists()
 
     def test_an_empty_store_makes_everyone_a_stranger(self, run: Run) -> None:
-        Store.open(Settings().store.path()).close()
+        Store.open(Settings().store.path(), Vault.beside(Settings().store.path())).close()
         assert "  stranger  (" in run(OBAMA).stdout
 
     @pytest.mark.usefixtures("obama_enrolled")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from enroll.cli import main
-from lockd.adapters.store import Store
+from lockd.adapters.store import Store, Vault
 from lockd.config import Settings
 from lockd.watcher import Vision
 from tests.commands import Run, invoke
@@ -28,16 +28,16 @@ def run(vision: Vision, monkeypatch: pytest.MonkeyPatch) -> Run:
 def old() -> Path:
     """A store whose people an earlier release enrolled."""
     path = Settings().store.path()
-    store = Store.open(path)
-    store.add("Barack Obama", "earlier", [unit(1), unit(2)])
-    store.add("Zoë", "earlier", [unit(3)])
+    store = Store.open(path, Vault.beside(path))
+    store.add("Barack Obama", "earlier", [unit(1), unit(2)], by="root")
+    store.add("Zoë", "earlier", [unit(3)], by="root")
     store.close()
     return path
 
 
 def usable(path: Path, vision: Vision) -> tuple[list[str], int]:
     """Whose templates count, one name for each, and how many do not."""
-    store = Store.open(path)
+    store = Store.open(path, Vault.beside(path))
     try:
         templates, refused = store.templates(vision.embedder.fingerprint, vision.embedder.size)
     finally:
@@ -50,7 +50,7 @@ def test_templates_are_replaced_from_photographs_and_the_person_stays_the_same(
 ) -> None:
     folder = tmp_path / "photos"
     shutil.copytree(PEOPLE / "Barack Obama", folder / "BARACK_OBAMA")
-    store = Store.open(old)
+    store = Store.open(old, Vault.beside(old))
     before = {one.person for one in store.people()}
     result = run("re-embed", folder)
     assert {one.person for one in store.people()} == before

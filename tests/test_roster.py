@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lockd.adapters.store import Store
+from lockd.adapters.store import Store, Vault
 from lockd.door.events import Memory
 from lockd.door.rules import AccessRules, Group
 from lockd.errors import StoreError
@@ -32,7 +33,7 @@ class Site:
     def open(self, create: bool) -> Store:
         if not create and not self.path.exists():
             raise StoreError(f"{self.path}: it is gone")
-        return Store.open(self.path, timeout_s=0.01)
+        return Store.open(self.path, Vault.beside(self.path), timeout_s=0.01)
 
     def roster(self, **arguments: Any) -> Roster:
         embedder: Any = ScriptedVision()
@@ -43,10 +44,10 @@ class Site:
         return self.rosters[-1]
 
     def enrol(self, name: str, groups: frozenset[str] = frozenset()) -> None:
-        store = Store.open(self.path)
-        store.add(name, MODEL, [unit(1)])
+        store = Store.open(self.path, Vault.beside(self.path))
+        store.add(name, MODEL, [unit(1)], by="root")
         if groups:
-            store.change_access(name, groups=groups)
+            store.change_access(name, groups=groups, by="root")
         store.close()
 
 
@@ -59,7 +60,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 def names(roster: Roster) -> list[str]:
-    return [person.name for person in roster.gallery.people]
+    return sorted(person.name for person in roster.gallery.people)
 
 
 def test_people_are_read_at_the_start_and_when_they_changed(site: Site) -> None:
@@ -118,6 +119,7 @@ def test_a_store_that_was_replaced_is_read(site: Site, tmp_path: Path) -> None:
     other = Site(tmp_path / "other")
     other.enrol("Grace")
     os.replace(other.path, site.path)
+    shutil.copy(other.path.with_name("template-key"), site.path.parent)
     for suffix in ("-wal", "-shm"):
         site.path.with_name(site.path.name + suffix).unlink(missing_ok=True)
     assert not roster.refresh(1.0)
@@ -222,7 +224,11 @@ def test_a_store_that_could_only_be_read_is_written_when_it_can_be(site: Site) -
     writable = False
 
     def opened(create: bool) -> Store:
-        return site.open(create) if writable else Store.open_read_only(site.path)
+        return (
+            site.open(create)
+            if writable
+            else Store.open_read_only(site.path, Vault.beside(site.path))
+        )
 
     roster = site.roster(opener=opened)
     assert roster.refresh(0.0)

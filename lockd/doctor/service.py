@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from lockd.adapters.bus import probe
-from lockd.adapters.store import Store
+from lockd.adapters.store import Store, Vault
 from lockd.config import find
 from lockd.doctor.findings import (
     ENVIRONMENT,
@@ -146,7 +146,7 @@ def store(machine: Machine) -> list[Finding]:
     if not path.exists():
         return [*findings, skipped(f"{path}: not there yet; `lockd-enroll add` makes it")]
     findings.append(_owner(path))
-    opened = Store.open_read_only(path)
+    opened = Store.open_read_only(path, Vault.open(machine.settings.store))
     try:
         people = opened.people()
     finally:

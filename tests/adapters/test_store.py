@@ -6,12 +6,13 @@ import sqlite3
 import stat
 import unicodedata
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lockd.adapters.store import MAX_NAME, Access, Store, clean_name
+from lockd.adapters.store import MAX_NAME, Access, Store, Vault, clean_name
 from lockd.errors import PersonError, StoreError
 from lockd.types import Embedding
 from tests.fakes import unit
@@ -27,7 +28,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(path: Path) -> Iterator[Store]:
-    store = Store.open(path, timeout_s=0.05)
+    store = Store.open(path, Vault.beside(path), timeout_s=0.05)
     yield store
     store.close()
 
@@ -48,9 +49,9 @@ def test_a_new_store_is_private_to_its_owner(store: Store, path: Path) -> None:
 
 
 def test_people_and_templates_come_back_as_they_were(store: Store, path: Path) -> None:
-    person = store.add("Ada", MODEL, [unit(1, 2), unit(3)])
+    person = store.add("Ada", MODEL, [unit(1, 2), unit(3)], by="root")
     store.close()
-    again = Store.open(path)
+    again = Store.open(path, Vault.beside(path))
     templates, refused = again.templates(MODEL, SIZE)
     assert refused == 0
     assert {template.person for template in templates} == {person}
@@ -60,33 +61,36 @@ def test_people_and_templates_come_back_as_they_were(store: Store, path: Path) -
 
 
 def test_adding_again_gives_the_same_person_more_templates(store: Store) -> None:
-    first = store.add("Zoë", MODEL, [unit(1)])
-    second = store.add("ZOË ", MODEL, [unit(2, 1)])
-    decomposed = store.add(unicodedata.normalize("NFD", "Zoë"), MODEL, [unit(0, 1)])
+    first = store.add("Zoë", MODEL, [unit(1)], by="root")
+    second = store.add("ZOË ", MODEL, [unit(2, 1)], by="root")
+    decomposed = store.add(unicodedata.normalize("NFD", "Zoë"), MODEL, [unit(0, 1)], by="root")
     assert first == second == decomposed
     assert [(one.person.name, one.templates) for one in store.people()] == [("Zoë", 3)]
 
 
 def test_people_are_listed_by_name_whatever_their_case(store: Store) -> None:
     for name in ("bob", "Ada", "Cleo"):
-        store.add(name, MODEL, [unit(1)])
+        store.add(name, MODEL, [unit(1)], by="root")
     assert names(store) == ["Ada", "bob", "Cleo"]
 
 
 def test_removing_somebody_leaves_nothing_of_them_in_the_files(store: Store, path: Path) -> None:
-    store.add("Somebody Unforgettable", MODEL, [unit(1, 2, 3)])
-    store.add("Ada", MODEL, [unit(1)])
-    blob = unit(1, 2, 3).astype("<f4").tobytes()
-    assert blob in everything(path)
-    assert store.remove("somebody unforgettable").name == "Somebody Unforgettable"
+    store.add("Somebody Unforgettable", MODEL, [unit(1, 2, 3)], by="root")
+    store.add("Ada", MODEL, [unit(1)], by="root")
+    with closing(sqlite3.connect(path)) as raw:
+        sealed = raw.execute("SELECT sealed FROM templates ORDER BY id").fetchone()[0]
+    assert sealed in everything(path)
+    removal = store.remove("somebody unforgettable", by="root")
+    assert removal.person.name == "Somebody Unforgettable"
+    assert removal.verified
     assert names(store) == ["Ada"]
-    assert blob not in everything(path)
+    assert sealed not in everything(path)
     assert b"Unforgettable" not in everything(path)
 
 
 def test_removing_nobody_is_an_error(store: Store) -> None:
     with pytest.raises(PersonError, match="'Ada': nobody of that name"):
-        store.remove("Ada")
+        store.remove("Ada", by="root")
 
 
 @pytest.mark.parametrize(
@@ -105,7 +109,7 @@ def test_a_name_that_would_forge_a_log_or_is_none_is_refused(
     store: Store, name: str, wrong: str
 ) -> None:
     with pytest.raises(PersonError, match=wrong):
-        store.add(name, MODEL, [unit(1)])
+        store.add(name, MODEL, [unit(1)], by="root")
     assert store.people() == []
 
 
@@ -113,7 +117,7 @@ def test_a_name_that_would_forge_a_log_or_is_none_is_refused(
     "name", ["Ada", "Zoë", "李小龍", "Юлия", "نور", "👩‍🚒".replace("\u200d", "")]
 )
 def test_names_of_the_world_are_kept(store: Store, name: str) -> None:
-    store.add(name, MODEL, [unit(1)])
+    store.add(name, MODEL, [unit(1)], by="root")
     assert names(store) == [clean_name(name)]
 
 
@@ -122,7 +126,7 @@ def test_names_of_the_world_are_kept(store: Store, name: str) -> None:
 )
 def test_what_is_no_unit_vector_is_never_enrolled(store: Store, bad: Embedding) -> None:
     with pytest.raises(ValueError, match="unit vector"), np.errstate(invalid="ignore"):
-        store.add("Ada", MODEL, [unit(1), bad.astype(np.float32)])
+        store.add("Ada", MODEL, [unit(1), bad.astype(np.float32)], by="root")
     assert store.people() == []
 
 
@@ -132,34 +136,34 @@ class TestRights:
     )
 
     def test_somebody_new_has_none(self, store: Store) -> None:
-        person = store.add("Ada", MODEL, [unit(1)])
+        person = store.add("Ada", MODEL, [unit(1)], by="root")
         assert (person.groups, person.valid_from, person.valid_until) == (frozenset(), None, None)
 
     def test_they_come_back_as_they_were_given(self, store: Store, path: Path) -> None:
-        given = store.add("Ada", MODEL, [unit(1), unit(2)], **self.STAFF)
+        given = store.add("Ada", MODEL, [unit(1), unit(2)], by="root", **self.STAFF)
         assert given.groups == {"staff", "cleaners"}
         store.close()
-        again = Store.open(path)
+        again = Store.open(path, Vault.beside(path))
         assert again.people()[0].person == given
         assert [one.person for one in again.templates(MODEL, SIZE)[0]] == [given, given]
         assert again.outdated("other") == [given]
-        assert again.remove("ada") == given
+        assert again.remove("ada", by="root").person == given
         again.close()
 
     def test_what_is_not_given_stays(self, store: Store) -> None:
-        store.add("Ada", MODEL, [unit(1)], **self.STAFF)
-        store.add("Ada", MODEL, [unit(2)])
-        changed = store.change_access("ADA", valid_until=None)
+        store.add("Ada", MODEL, [unit(1)], by="root", **self.STAFF)
+        store.add("Ada", MODEL, [unit(2)], by="root")
+        changed = store.change_access("ADA", valid_until=None, by="root")
         assert changed == store.people()[0].person
         assert changed.groups == {"staff", "cleaners"}
         assert (changed.valid_from, changed.valid_until) == ("2026-01-01", None)
-        assert store.change_access("Ada", groups=frozenset()).groups == frozenset()
+        assert store.change_access("Ada", groups=frozenset(), by="root").groups == frozenset()
 
     def test_a_change_is_seen_by_a_running_service(self, store: Store, path: Path) -> None:
-        store.add("Ada", MODEL, [unit(1)])
+        store.add("Ada", MODEL, [unit(1)], by="root")
         store.gallery_changed()
-        other = Store.open(path)
-        other.change_access("Ada", groups=frozenset({"staff"}))
+        other = Store.open(path, Vault.beside(path))
+        other.change_access("Ada", groups=frozenset({"staff"}), by="root")
         other.close()
         assert store.gallery_changed()
         assert store.templates(MODEL, SIZE)[0][0].person.groups == {"staff"}
@@ -177,21 +181,21 @@ class TestRights:
         self, store: Store, access: Access, wrong: str
     ) -> None:
         with pytest.raises(PersonError, match=wrong):
-            store.add("Ada", MODEL, [unit(1)], **access)
+            store.add("Ada", MODEL, [unit(1)], by="root", **access)
         assert store.people() == []
-        person = store.add("Ada", MODEL, [unit(1)], **self.STAFF)
+        person = store.add("Ada", MODEL, [unit(1)], by="root", **self.STAFF)
         with pytest.raises(PersonError, match=wrong):
-            store.change_access("Ada", **access)
+            store.change_access("Ada", by="root", **access)
         assert store.people()[0].person == person
 
     def test_nobodys_cannot_be_changed(self, store: Store) -> None:
         with pytest.raises(PersonError, match="'Ada': nobody of that name"):
-            store.change_access("Ada", groups=frozenset())
+            store.change_access("Ada", groups=frozenset(), by="root")
 
     def test_a_group_that_somebody_wrote_into_the_file_is_one_that_nobody_has(
         self, store: Store, path: Path
     ) -> None:
-        store.add("Ada", MODEL, [unit(1)])
+        store.add("Ada", MODEL, [unit(1)], by="root")
         with sqlite3.connect(path) as raw:
             raw.execute("UPDATE people SET groups = '[[1], null]'")
         raw.close()
@@ -204,7 +208,7 @@ class TestMemory:
         store.remember({"locked_down": True, "denials": [1.5, 2.5]})
         store.remember({"locked_down": False, "until": None})
         store.close()
-        again = Store.open(path)
+        again = Store.open(path, Vault.beside(path))
         assert again.recall() == {"locked_down": False, "until": None}
         again.close()
 
@@ -217,7 +221,7 @@ class TestMemory:
 
     def test_it_is_no_change_of_the_gallery(self, store: Store, path: Path) -> None:
         store.gallery_changed()
-        other = Store.open(path)
+        other = Store.open(path, Vault.beside(path))
         other.remember({"denials": 3})
         other.close()
         assert not store.gallery_changed()
@@ -227,7 +231,7 @@ class TestMemory:
     ) -> None:
         store.remember({"locked_down": True})
         store.close()
-        reader = Store.open_read_only(path)
+        reader = Store.open_read_only(path, Vault.beside(path))
         assert reader.recall() == {"locked_down": True}
         with pytest.raises(StoreError, match="read-only"):
             reader.remember({"locked_down": False})
@@ -237,18 +241,18 @@ class TestMemory:
 def test_templates_of_other_networks_or_of_the_wrong_size_are_counted_and_left_out(
     store: Store,
 ) -> None:
-    store.add("Ada", MODEL, [unit(1)])
-    store.add("Bob", "another", [unit(2)])
-    store.add("Cleo", MODEL, [unit(3, size=16)])
+    store.add("Ada", MODEL, [unit(1)], by="root")
+    store.add("Bob", "another", [unit(2)], by="root")
+    store.add("Cleo", MODEL, [unit(3, size=16)], by="root")
     templates, refused = store.templates(MODEL, SIZE)
     assert [template.person.name for template in templates] == ["Ada"]
     assert refused == 2
 
 
 def test_a_damaged_template_is_left_out(store: Store, path: Path) -> None:
-    store.add("Ada", MODEL, [unit(1)])
+    store.add("Ada", MODEL, [unit(1)], by="root")
     with sqlite3.connect(path) as raw:
-        raw.execute("UPDATE templates SET embedding = zeroblob(32)")
+        raw.execute("UPDATE templates SET sealed = zeroblob(32)")
     raw.close()
     assert store.templates(MODEL, SIZE) == ([], 1)
 
@@ -256,18 +260,18 @@ def test_a_damaged_template_is_left_out(store: Store, path: Path) -> None:
 def test_a_change_by_another_process_is_noticed_once(store: Store, path: Path) -> None:
     assert store.gallery_changed()
     assert not store.gallery_changed()
-    other = Store.open(path)
-    other.add("Ada", MODEL, [unit(1)])
+    other = Store.open(path, Vault.beside(path))
+    other.add("Ada", MODEL, [unit(1)], by="root")
     assert store.gallery_changed()
     assert not store.gallery_changed()
-    other.remove("Ada")
+    other.remove("Ada", by="root")
     assert store.gallery_changed()
     other.close()
 
 
 def test_waiting_messages_are_no_change_of_the_gallery(store: Store, path: Path) -> None:
     store.gallery_changed()
-    other = Store.open(path)
+    other = Store.open(path, Vault.beside(path))
     other.post(["topic"], b"payload", keep=10)
     assert not store.gallery_changed()
     other.close()
@@ -340,13 +344,13 @@ def from_the_future(path: Path) -> None:
 def test_a_store_that_cannot_be_trusted_is_refused_and_left_as_it_was(
     path: Path, spoil: Callable[[Path], None], said: str
 ) -> None:
-    first = Store.open(path)
-    first.add("Ada", MODEL, [unit(1)])
+    first = Store.open(path, Vault.beside(path))
+    first.add("Ada", MODEL, [unit(1)], by="root")
     first.close()
     spoil(path)
     before = path.read_bytes()
     with pytest.raises(StoreError, match=said) as error:
-        Store.open(path)
+        Store.open(path, Vault.beside(path))
     assert str(path) in str(error.value)
     assert path.read_bytes() == before
 
@@ -357,11 +361,11 @@ def test_a_store_that_another_program_is_writing_to_is_an_error_and_nothing_is_w
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreError, match="another program is writing"):
-        store.add("Ada", MODEL, [unit(1)])
+        store.add("Ada", MODEL, [unit(1)], by="root")
     other.execute("ROLLBACK")
     other.close()
     assert store.people() == []
-    store.add("Ada", MODEL, [unit(1)])
+    store.add("Ada", MODEL, [unit(1)], by="root")
 
 
 def test_a_failed_enrolment_leaves_no_half_of_it(
@@ -372,36 +376,36 @@ def test_a_failed_enrolment_leaves_no_half_of_it(
 
     monkeypatch.setattr(store, "_count", fail)
     with pytest.raises(KeyboardInterrupt):
-        store.add("Ada", MODEL, [unit(1)])
+        store.add("Ada", MODEL, [unit(1)], by="root")
     assert store.people() == []
 
 
 def test_a_store_that_may_only_be_read_can_be_read(store: Store, path: Path) -> None:
-    store.add("Ada", MODEL, [unit(1)])
+    store.add("Ada", MODEL, [unit(1)], by="root")
     store.close()
     before = {file.name for file in path.parent.iterdir()}
-    reader = Store.open_read_only(path)
+    reader = Store.open_read_only(path, Vault.beside(path))
     assert names(reader) == ["Ada"]
     assert reader.gallery_changed()
     with pytest.raises(StoreError, match="read-only"):
-        reader.add("Bob", MODEL, [unit(2)])
+        reader.add("Bob", MODEL, [unit(2)], by="root")
     reader.close()
     assert before <= {file.name for file in path.parent.iterdir()}
 
 
 def test_a_missing_store_is_not_made_by_reading(tmp_path: Path) -> None:
     with pytest.raises(StoreError):
-        Store.open_read_only(tmp_path / "none.db")
+        Store.open_read_only(tmp_path / "none.db", Vault.beside(tmp_path / "none.db"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="file"):
-        Store.open(tmp_path / "file" / "lockd.db")
+        Store.open(tmp_path / "file" / "lockd.db", Vault.beside(tmp_path / "file" / "lockd.db"))
 
 
 def test_a_path_with_odd_characters_works(tmp_path: Path) -> None:
     path = tmp_path / "what? 100% #1" / "lockd.db"
-    Store.open(path).close()
+    Store.open(path, Vault.beside(path)).close()
     assert path.exists()

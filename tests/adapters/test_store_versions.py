@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import shutil
 import sqlite3
 import stat
@@ -14,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from lockd.adapters.store import Store
+from lockd.adapters.store import Store, Vault
+from lockd.adapters.store.copies import copy_of, sealed_copy_of, unseal_file
 from lockd.adapters.store.files import create_private
-from lockd.adapters.store.schema import SCHEMA_VERSION, copy_of
+from lockd.adapters.store.schema import SCHEMA_VERSION
 from lockd.errors import PersonError, StoreError
 from lockd.types import Person
 from tests.fakes import unit
@@ -91,7 +93,7 @@ def tables(path: Path) -> dict[str, list[tuple[object, ...]]]:
 
 
 def test_everybody_and_everything_is_still_there(old: Path) -> None:
-    store = Store.open(old)
+    store = Store.open(old, Vault.beside(old))
     assert people(store) == PEOPLE
     templates, refused = store.templates(MODEL, SIZE)
     assert (len(templates), refused) == (3, 0)
@@ -99,7 +101,7 @@ def test_everybody_and_everything_is_still_there(old: Path) -> None:
     assert [one.payload for one in store.waiting(0, 9)] == [b"waiting"]
     assert store.dropped() == 7
     assert store.recall() is None
-    store.change_access("zoë", groups=frozenset({"staff"}))
+    store.change_access("zoë", groups=frozenset({"staff"}), by="root")
     store.close()
     assert version(old) == SCHEMA_VERSION
 
@@ -107,21 +109,40 @@ def test_everybody_and_everything_is_still_there(old: Path) -> None:
 def test_an_old_store_becomes_what_a_new_one_is(old: Path, tmp_path: Path) -> None:
     new = tmp_path / "new" / "lockd.db"
     for path in (old, new):
-        Store.open(path).close()
+        Store.open(path, Vault.beside(path)).close()
     assert tables(old) == tables(new)
 
 
-def test_a_private_copy_of_it_is_kept_that_the_lockd_before_could_use(old: Path) -> None:
-    Store.open(old).close()
-    copy = copy_of(old, 1)
-    assert copy.name == "lockd.db.v1.bak"
-    assert {file.name for file in old.parent.iterdir()} == {"lockd.db", "lockd.db.v1.bak"}
+def unsealed(old: Path) -> Path:
+    """The copy that an update left of a store of version 1, as it was."""
+    target = old.parent.parent / "unsealed.db"
+    target.unlink(missing_ok=True)
+    unseal_file(sealed_copy_of(old, 1), target, Vault.beside(old))
+    return target
+
+
+def test_a_sealed_copy_of_it_is_kept_that_the_lockd_before_could_use(old: Path) -> None:
+    Store.open(old, Vault.beside(old)).close()
+    copy = sealed_copy_of(old, 1)
+    assert copy.name == "lockd.db.v1.sealed"
+    assert {file.name for file in old.parent.iterdir()} == {old.name, copy.name, "template-key"}
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    assert version(copy) == 1
-    with closing(sqlite3.connect(copy)) as raw:
+    assert b"Lovelace" not in copy.read_bytes()
+    plain = unsealed(old)
+    assert version(plain) == 1
+    with closing(sqlite3.connect(plain)) as raw:
         assert raw.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert raw.execute("SELECT count(*) FROM templates").fetchone() == (3,)
         assert len(raw.execute("PRAGMA table_info(people)").fetchall()) == 4
+
+
+def test_no_plain_template_is_left_in_any_file(old: Path) -> None:
+    blobs = [unit(1, number).astype("<f4").tobytes() for number in (1, 2, 3)]
+    assert any(blobs[0] in file.read_bytes() for file in old.parent.iterdir())
+    store = Store.open(old, Vault.beside(old))
+    for file in old.parent.iterdir():
+        assert not any(blob in file.read_bytes() for blob in blobs), file
+    store.close()
 
 
 def test_what_was_only_in_the_journal_is_in_the_copy(old: Path) -> None:
@@ -130,21 +151,23 @@ def test_what_was_only_in_the_journal_is_in_the_copy(old: Path) -> None:
         reader.execute("SELECT * FROM people").fetchall()  # keeps the journal from being folded in
         with closing(sqlite3.connect(old)) as writer, writer:
             writer.execute("UPDATE people SET name = 'Zoe' WHERE id = '2'")
-        Store.open(old).close()
-    with closing(sqlite3.connect(copy_of(old, 1))) as raw:
+        Store.open(old, Vault.beside(old), timeout_s=0.01).close()
+        assert copy_of(old, 1).exists()  # for the reader holds the plain pages
+    Store.open(old, Vault.beside(old)).close()
+    assert not copy_of(old, 1).exists()
+    with closing(sqlite3.connect(unsealed(old))) as raw:
         assert raw.execute("SELECT name FROM people WHERE id = '2'").fetchone() == ("Zoe",)
 
 
-def test_whoever_is_removed_is_removed_from_the_copy_too(old: Path) -> None:
-    blob = unit(1, 3).astype("<f4").tobytes()
-    store = Store.open(old)
-    assert blob in copy_of(old, 1).read_bytes()
+def test_whoever_is_removed_is_removed_with_the_copy(old: Path) -> None:
+    store = Store.open(old, Vault.beside(old))
     with pytest.raises(PersonError):
-        store.remove("Nobody")
-    assert copy_of(old, 1).exists()
-    store.remove("Zoë")
-    assert not any(blob in file.read_bytes() for file in old.parent.iterdir())
-    assert not copy_of(old, 1).exists()
+        store.remove("Nobody", by="root")
+    assert sealed_copy_of(old, 1).exists()
+    removal = store.remove("Zoë", by="root")
+    assert removal.copies == [sealed_copy_of(old, 1)]
+    assert removal.verified
+    assert not sealed_copy_of(old, 1).exists()
     store.close()
 
 
@@ -154,10 +177,10 @@ def test_a_copy_that_cannot_be_deleted_keeps_the_person(
     def denied(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    store = Store.open(old)
+    store = Store.open(old, Vault.beside(old))
     monkeypatch.setattr(Path, "unlink", denied)
     with pytest.raises(StoreError, match="Permission denied"):
-        store.remove("Zoë")
+        store.remove("Zoë", by="root")
     assert people(store) == PEOPLE
     store.close()
 
@@ -168,20 +191,21 @@ def test_a_copy_that_cannot_be_written_leaves_the_store_as_it_was(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lockd.adapters.store.schema._to_disk", full)
+    monkeypatch.setattr("lockd.adapters.store.copies.to_disk", full)
     with pytest.raises(StoreError, match=r"No space left .* free some space"):
-        Store.open(old)
+        Store.open(old, Vault.beside(old))
     assert version(old) == 1
-    assert [file.name for file in old.parent.iterdir()] == ["lockd.db"]
+    assert {file.name for file in old.parent.iterdir()} == {"lockd.db"}
 
 
 def test_a_planted_link_is_never_written_through(old: Path, tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.write_text("precious")
-    (old.parent / "lockd.db.v1.bak.unfinished").symlink_to(precious)
-    Store.open(old).close()
+    for name in ("lockd.db.v1.bak.unfinished", "lockd.db.v1.sealed.unfinished"):
+        (old.parent / name).symlink_to(precious)
+    Store.open(old, Vault.beside(old)).close()
     assert precious.read_text() == "precious"
-    assert not copy_of(old, 1).is_symlink()
+    assert not sealed_copy_of(old, 1).is_symlink()
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(FileExistsError):
@@ -202,21 +226,21 @@ def test_a_copy_under_way_has_no_journal_that_a_later_one_would_take_for_its_own
             super().backup(target, pages=1, progress=look)
 
     connect = functools.partial(sqlite3.connect, factory=PageByPage)
-    monkeypatch.setattr("lockd.adapters.store.schema.sqlite3.connect", connect)
-    Store.open(old).close()
+    monkeypatch.setattr("lockd.adapters.store.copies.sqlite3.connect", connect)
+    Store.open(old, Vault.beside(old)).close()
     assert seen == {f"{old.name}{end}" for end in ("", "-wal", "-shm", ".v1.bak.unfinished")}
 
 
 def test_an_old_store_that_may_only_be_read_shows_its_people(old: Path) -> None:
     before = old.read_bytes()
-    store = Store.open_read_only(old)
+    store = Store.open_read_only(old, Vault.beside(old))
     assert people(store) == PEOPLE
     assert len(store.templates(MODEL, SIZE)[0]) == 3
     assert store.outdated("other")[0] == Person("1", "Ada Lovelace")
     assert store.recall() is None
     for write in (
         lambda: store.remember({"locked_down": True}),
-        lambda: store.change_access("Zoë", valid_until="2026-12-31"),
+        lambda: store.change_access("Zoë", valid_until="2026-12-31", by="root"),
     ):
         with pytest.raises(StoreError):
             write()
@@ -230,7 +254,7 @@ def test_an_old_store_that_may_only_be_read_shows_its_people(old: Path) -> None:
 KILLED = """
 import os, shutil, signal, sys
 from pathlib import Path
-from lockd.adapters.store import Store, schema
+from lockd.adapters.store import Store, Vault, schema
 
 old = Path(sys.argv[1])
 lines = 0
@@ -253,7 +277,7 @@ while not ended:
     child = os.fork()
     if child == 0:
         sys.settrace(tracer)
-        Store.open(folder / old.name).close()
+        Store.open(folder / old.name, Vault.beside(folder / old.name)).close()
         os._exit(0)
     _, status = os.waitpid(child, 0)
     ended = not os.WIFSIGNALED(status)
@@ -274,25 +298,27 @@ def test_a_process_killed_at_any_line_of_it_leaves_an_old_store_or_a_new_one(
         found = version(path)
         with closing(sqlite3.connect(path)) as raw:
             columns = len(raw.execute("PRAGMA table_info(people)").fetchall())
-            assert raw.execute("SELECT count(*) FROM door_memory").fetchone() if found == 2 else 1
-        assert (found, columns) in {(1, 4), (2, 7)}
-        copy = copy_of(path, 1)
-        assert found == 1 or copy.exists()
-        assert not copy.exists() or version(copy) == 1
+        assert (found, columns) in {(1, 4), (3, 13)}
+        plain, sealed = copy_of(path, 1), sealed_copy_of(path, 1)
+        assert found == 1 or plain.exists() or sealed.exists()
+        assert sealed.exists() or not plain.exists() or version(plain) == 1
         versions.append(found)
-        store = Store.open(path)
+        store = Store.open(path, Vault.beside(path))
         assert people(store) == PEOPLE
         store.close()
-        assert {file.name for file in path.parent.iterdir()} == {path.name, copy.name}
+        left = {file.name for file in path.parent.iterdir()}
+        left -= {one for one in left if re.fullmatch(r"template-key\..*\.unfinished", one)}
+        assert left == {path.name, sealed.name, "template-key"}
     assert versions == sorted(versions)
     assert versions.count(1) > 30
-    assert versions.count(2) > 1
+    assert versions.count(3) > 30
 
 
 def test_two_that_open_an_old_store_at_once_both_get_a_new_one(old: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from lockd.adapters.store import Store;"
-        "sys.stdin.readline(); print(len(Store.open(Path(sys.argv[1])).people()))"
+        "import sys; from pathlib import Path; from lockd.adapters.store import Store, Vault;"
+        "path = Path(sys.argv[1]); sys.stdin.readline();"
+        "print(len(Store.open(path, Vault.beside(path)).people()))"
     )
     started = [
         subprocess.Popen(
@@ -312,11 +338,11 @@ def test_two_that_open_an_old_store_at_once_both_get_a_new_one(old: Path) -> Non
 
 
 def test_the_copy_put_back_is_updated_again(old: Path) -> None:
-    store = Store.open(old)
-    store.change_access("Zoë", groups=frozenset({"staff"}))
+    store = Store.open(old, Vault.beside(old))
+    store.change_access("Zoë", groups=frozenset({"staff"}), by="root")
     store.close()
-    shutil.copyfile(copy_of(old, 1), old)
-    again = Store.open(old)
+    shutil.copyfile(unsealed(old), old)
+    again = Store.open(old, Vault.beside(old))
     assert people(again) == PEOPLE
     assert again.people()[1].person.groups == frozenset()
     again.close()
@@ -335,12 +361,12 @@ class TestWhatTheDatabaseItselfRefuses:
         ],
     )
     def test_rights_that_make_no_sense(self, old: Path, column: str, value: str | None) -> None:
-        Store.open(old).close()
+        Store.open(old, Vault.beside(old)).close()
         with closing(sqlite3.connect(old)) as raw, pytest.raises(sqlite3.Error):
             raw.execute(f"UPDATE people SET {column} = ?", (value,))  # noqa: S608
 
     @pytest.mark.parametrize("memory", ["", "[]", "{"])
     def test_a_memory_that_is_no_object(self, old: Path, memory: str) -> None:
-        Store.open(old).close()
+        Store.open(old, Vault.beside(old)).close()
         with closing(sqlite3.connect(old)) as raw, pytest.raises(sqlite3.Error):
             raw.execute("INSERT INTO door_memory VALUES (1, ?)", (memory,))

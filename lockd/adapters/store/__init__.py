@@ -8,10 +8,17 @@ A store that is missing is made. One of an earlier version is copied and then br
 up to date. One that is damaged, or not lockd's, is never touched, let alone made anew:
 the error says so and leaves the file for its owner.
 
-    schema.py    the tables, and the way from each version to the next
+People's templates and photographs are encrypted; names, rights and events are not.
+
+    vault.py     the key, and sealing
+    schema.py    the tables, and the way from each version to the next; copies.py before it
     database.py  the file: opening it, all-or-nothing, errors
-    people.py    people and templates
+    records.py   what is said of people, and what may be
+    people.py    people, their rights and details; audit.py who changed them
+    templates.py what their faces are compared with
+    removal.py   forgetting somebody, and making sure of it
     outbox.py    messages that the broker does not have yet
+    events.py    events kept here
     memory.py    what the door must not forget in a power cut
 """
 
@@ -19,10 +26,35 @@ from __future__ import annotations
 
 from lockd.adapters.store.memory import Memory
 from lockd.adapters.store.outbox import Message, WaitingMessages
-from lockd.adapters.store.people import MAX_NAME, Access, Enrolled, People, clean_name
+from lockd.adapters.store.records import (
+    MAX_NAME,
+    Access,
+    AuditEntry,
+    Details,
+    Enrolled,
+    Removal,
+    StoredTemplate,
+    clean_name,
+)
+from lockd.adapters.store.removal import Removing
+from lockd.adapters.store.templates import Reading
+from lockd.adapters.store.vault import Vault
 
-__all__ = ["MAX_NAME", "Access", "Enrolled", "Message", "Store", "clean_name"]
+__all__ = [
+    "MAX_NAME",
+    "Access",
+    "AuditEntry",
+    "Details",
+    "Enrolled",
+    "Message",
+    "Reading",
+    "Removal",
+    "Store",
+    "StoredTemplate",
+    "Vault",
+    "clean_name",
+]
 
 
-class Store(People, WaitingMessages, Memory):
+class Store(Removing, WaitingMessages, Memory):
     """One open store. Not for use by two threads at once."""

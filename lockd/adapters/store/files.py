@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+_BLOCK = 1 << 20
+
 
 def make_folder(folder: Path) -> None:
     """Make a folder for its owner alone, unless it is there."""
@@ -25,6 +27,29 @@ def create_private(path: Path) -> None:
             os.fchown(descriptor, owner.st_uid, owner.st_gid)
     finally:
         os.close(descriptor)
+
+
+def to_disk(path: Path) -> None:
+    """Wait until a file, or a folder's list of files, will outlive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def wipe(path: Path) -> None:
+    """Overwrite a file with zeros and delete it; what is a link is only deleted.
+
+    Cards and disks that spread their writes may keep the old blocks all the same.
+    """
+    if path.is_file() and not path.is_symlink():
+        with path.open("r+b", buffering=0) as file:
+            left = os.fstat(file.fileno()).st_size
+            while left > 0:
+                left -= file.write(bytes(min(left, _BLOCK)))
+            os.fsync(file.fileno())
+    path.unlink(missing_ok=True)
 
 
 def uri(path: Path, query: str) -> str:

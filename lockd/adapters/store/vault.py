@@ -1,0 +1,195 @@
+"""The key, and what is sealed with it: AES-256-GCM.
+
+The key is looked for in this order: the systemd credential `template-key`; the file that
+`store.key_file` names; the file `template-key` beside the store, which is made on first
+use. Only the last is ever made without being asked for, and never once something has been
+sealed: a new key would open none of it.
+
+What is sealed is bound to what it was sealed for (associated data of the cipher): a
+person's template that somebody moves to another person's row no longer opens.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from lockd.adapters.store.files import create_private, to_disk
+from lockd.config import StoreSettings
+from lockd.errors import StoreError
+
+CREDENTIAL = "template-key"
+KEY_FILE = "template-key"
+KEY_BYTES = 32
+NONCE_BYTES = 12
+TAG_BYTES = 16
+OVERHEAD = NONCE_BYTES + TAG_BYTES
+
+_LABEL = "lockd seal 1"
+
+
+class SealError(Exception):
+    """Something sealed does not open: altered, moved, or sealed with another key."""
+
+
+class Vault:
+    """A key that may not be there yet.
+
+    Attributes:
+        key_file: where the key is, or will be.
+    """
+
+    def __init__(self, key_file: Path, *, may_make: bool) -> None:
+        """Name the key's file; it is not looked at before it is needed.
+
+        Args:
+            key_file: 64 hexadecimal digits and a line feed.
+            may_make: whether a key is made where there is none.
+        """
+        self.key_file = key_file
+        self._may_make = may_make
+        self._cipher: AESGCM | None = None
+
+    @classmethod
+    def open(cls, settings: StoreSettings) -> Vault:
+        """Find out where the key of a store is.
+
+        Raises:
+            StoreError: if `store.key_file` names a file that is not there.
+        """
+        folder = os.environ.get("CREDENTIALS_DIRECTORY")
+        if folder and (Path(folder) / CREDENTIAL).exists():
+            return cls(Path(folder) / CREDENTIAL, may_make=False)
+        if settings.key_file is not None:
+            return cls(settings.key_file, may_make=False)
+        return cls.beside(settings.path())
+
+    @classmethod
+    def beside(cls, store: Path) -> Vault:
+        """Return the vault whose key lies in the folder of its store."""
+        return cls(store.with_name(KEY_FILE), may_make=True)
+
+    def has_key(self) -> bool:
+        """Return whether the key is there.
+
+        Raises:
+            StoreError: if it cannot be read or is no key.
+        """
+        if self._cipher is None:
+            key = read_key(self.key_file)
+            self._cipher = None if key is None else AESGCM(key)
+        return self._cipher is not None
+
+    def need_key(self, *, for_the_first_time: bool) -> None:
+        """Take the key, and make one if nothing was ever sealed.
+
+        Args:
+            for_the_first_time: whether nothing is sealed yet.
+
+        Raises:
+            StoreError: if there is none, and none may be made.
+        """
+        if self.has_key():
+            return
+        if not for_the_first_time:
+            raise StoreError(
+                f"{self.key_file}: the key is gone, and without it nobody's templates open; "
+                "put it back (nothing was changed), or move the store away to start anew"
+            )
+        if not self._may_make:
+            raise StoreError(
+                f"{self.key_file}: no key is there; make one with "
+                f"`lockd store make-key {self.key_file}`"
+            )
+        make_key(self.key_file)
+        self.has_key()
+
+    def seal(self, plain: bytes, *purpose: str) -> bytes:
+        """Encrypt and bind to a purpose.
+
+        A nonce must never come twice with one key. Random ones of 96 bits stay below a
+        chance of 2**-32 for 2**32 messages (NIST SP 800-38D, 8.3): all templates of ten
+        thousand people, twenty each, could be renewed every week for four centuries.
+
+        Args:
+            plain: what.
+            purpose: what it is for, and whose it is.
+
+        Returns:
+            Nonce, encrypted text and tag, `OVERHEAD` bytes longer than what was given.
+        """
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + self._key().encrypt(nonce, plain, _bound_to(purpose))
+
+    def unseal(self, sealed: bytes, *purpose: str) -> bytes:
+        """Decrypt what was sealed for exactly this purpose.
+
+        Raises:
+            SealError: if it was altered, or sealed for another purpose or with another key.
+        """
+        if len(sealed) < OVERHEAD:
+            raise SealError
+        nonce, text = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
+        try:
+            return self._key().decrypt(nonce, text, _bound_to(purpose))
+        except InvalidTag:
+            raise SealError from None
+
+    def _key(self) -> AESGCM:
+        if self._cipher is None:
+            self.need_key(for_the_first_time=False)
+        assert self._cipher is not None  # noqa: S101  # need_key raises otherwise
+        return self._cipher
+
+
+def read_key(path: Path) -> bytes | None:
+    """Return the key in a file, or None if there is no such file.
+
+    Raises:
+        StoreError: if it cannot be read, or is no key.
+    """
+    try:
+        text = path.read_text("ascii").strip()
+        key = bytes.fromhex(text)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(
+            f"{path}: the key cannot be read: {error.strerror}; run the command as root, or as "
+            "the service's user"
+        ) from error
+    except ValueError:  # also of bytes that are no ASCII
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise StoreError(f"{path}: not a key of lockd's; put the right file back")
+    return key
+
+
+def make_key(path: Path) -> None:
+    """Make a key, whole or not at all, unless another process was quicker.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    unfinished = path.with_name(f"{path.name}.{secrets.token_hex(4)}.unfinished")
+    create_private(unfinished)
+    try:
+        unfinished.write_text(secrets.token_hex(KEY_BYTES) + "\n", "ascii")
+        to_disk(unfinished)
+        try:
+            os.link(unfinished, path)
+        except FileExistsError:
+            return
+        to_disk(path.parent)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _bound_to(purpose: tuple[str, ...]) -> bytes:
+    """Associated data; JSON, so that no two lists of texts give the same bytes."""
+    return json.dumps([_LABEL, *purpose]).encode()
