@@ -1,88 +1,339 @@
-"""From photographs to enrolled people."""
+"""From pictures to enrolled people: what is good is kept, what is not is told and why."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from lockd.adapters.store import Access, Store
+import numpy as np
+
+from enroll.everybody import Everybody, everybody_in
+from enroll.judging import Objection, Opinion, Rule, judge
+from lockd.adapters.store import Access, Details, Store, clean_name
 from lockd.config import Settings
 from lockd.console import administrator
 from lockd.errors import ImageError, LockdError, PersonError
-from lockd.photographs import template_of
+from lockd.photographs import Photograph, read, search, template_in
+from lockd.types import Embedding, Image, Person
+from lockd.vision.pictures import encode_jpeg
 from lockd.watcher import Vision
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A picture of one usable face, not yet judged against any other.
+
+    Attributes:
+        label: what to call the picture.
+        embedding: of the face.
+        picture: JPEG, no larger than was searched and without its maker's notes; None
+            if photographs are not kept.
+    """
+
+    label: str
+    embedding: Embedding
+    picture: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How somebody is to be enrolled.
+
+    Attributes:
+        access: their rights, as far as they are given.
+        details: what else is kept of them; None leaves it as it is.
+        anyway: why objections to who it is are overruled, for the audit trail; or None.
+        replace_outdated: forget the templates that other networks made of them.
+    """
+
+    access: Access = field(default_factory=Access)
+    details: Callable[[Details], Details] | None = None
+    anyway: str | None = None
+    replace_outdated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one picture.
+
+    Attributes:
+        label: which.
+        reason: in one stable word why it was refused: of `ImageError`, or an
+            `Objection`; None if it was accepted.
+        message: the reason and the way out, for people; empty if it was accepted.
+    """
+
+    label: str
+    reason: str | None = None
+    message: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it was enrolled."""
+        return self.reason is None
+
+    @property
+    def repeated(self) -> bool:
+        """Whether it was enrolled before, which is no mistake."""
+        return self.reason == Objection.REPEATED
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one person's photographs.
+    """What became of one person's pictures.
 
     Attributes:
         name: theirs.
-        accepted: how many photographs were enrolled.
-        refused: why each of the others was not.
+        verdicts: of each picture.
+        error: why nothing at all was enrolled, or None.
+        templates: how many they have now of the networks in use.
+        left_out: how many there were beyond the most that a person has.
     """
 
     name: str
-    accepted: int = 0
-    refused: list[LockdError] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    error: LockdError | None = None
+    templates: int = 0
+    left_out: int = 0
+
+    @property
+    def accepted(self) -> int:
+        """How many pictures were enrolled."""
+        return 0 if self.error else sum(one.accepted for one in self.verdicts)
+
+    @property
+    def repeated(self) -> int:
+        """How many pictures had been enrolled before."""
+        return sum(one.repeated for one in self.verdicts)
+
+    @property
+    def refused(self) -> list[Verdict]:
+        """The pictures that were refused."""
+        return [one for one in self.verdicts if not one.accepted and not one.repeated]
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything was refused."""
+        return self.error is not None or bool(self.refused)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for programs."""
+        return {
+            "name": self.name,
+            "accepted": self.accepted,
+            "repeated": self.repeated,
+            "refused": [
+                {"picture": one.label, "reason": one.reason, "message": one.message}
+                for one in self.refused
+            ],
+            "error": None if self.error is None else str(self.error),
+            "templates": self.templates,
+            "left_out": self.left_out,
+        }
+
+
+def rule_of(settings: Settings, vision: Vision) -> Rule:
+    """Return how alike is alike at this door."""
+    recognition = settings.recognition
+    accept = recognition.threshold(vision.embedder.accept)
+    return Rule.of(vision.models.manifest, recognition.profile, accept)
 
 
 class Enroller:
-    """Turns photographs into templates and puts them into a store."""
+    """Judges pictures and puts the good ones into a store.
+
+    Attributes:
+        vision: the networks.
+        rule: how alike is alike.
+    """
 
     def __init__(self, settings: Settings, store: Store) -> None:
+        """Build the networks.
+
+        Args:
+            settings: of the door.
+            store: where people are kept.
+
+        Raises:
+            ModelError: if a network is missing, altered or unusable.
+        """
+        self.vision = Vision(settings)
         self._store = store
-        self._vision = Vision(settings)
         self._limits = settings.quality.limits()
+        self._keep_photographs = settings.store.keep_photographs
+        self.rule = rule_of(settings, self.vision)
+        self._everybody = Everybody([], self.vision.embedder.size)
 
     def outdated(self) -> list[str]:
         """Return the names of those whose templates other networks made, so are of no use."""
-        return [one.name for one in self._store.outdated(self._vision.embedder.fingerprint)]
+        return [one.name for one in self._store.outdated(self.vision.embedder.fingerprint)]
+
+    def candidate(self, picture: Path | Image, label: str) -> Candidate:
+        """Find the one usable face in a picture.
+
+        Args:
+            picture: a file, or uint8 (height, width, 3), BGR.
+            label: what to call it.
+
+        Raises:
+            ImageError: if it cannot be read, or shows no usable face or several.
+        """
+        photograph = (
+            read(picture, self.vision)
+            if isinstance(picture, Path)
+            else search(picture, self.vision)
+        )
+        embedding = template_in(photograph, self.vision, self._limits, label)
+        return Candidate(label, embedding, self._kept(photograph))
+
+    def verdicts(
+        self, name: str, candidates: Sequence[Candidate], *, anyway: bool = False
+    ) -> list[Verdict]:
+        """Judge pictures of one person by each other and by who is enrolled; write nothing.
+
+        Args:
+            name: theirs.
+            candidates: any number of pictures.
+            anyway: object to repeated pictures only.
+        """
+        opinions = self._opinions(name, candidates, anyway=anyway)
+        return [
+            self._verdict(candidate.label, opinion, other)
+            for candidate, (opinion, other) in zip(candidates, opinions, strict=True)
+        ]
 
     def add(
         self,
         name: str,
         photos: Sequence[Path],
         done: Callable[[], None],
-        *,
-        replace_outdated: bool = False,
-        access: Access | None = None,
+        terms: Terms | None = None,
     ) -> Outcome:
-        """Enrol one person; everything accepted is written at once, in one transaction.
+        """Enrol one person from photographs.
 
         Args:
             name: theirs.
-            photos: to be judged one by one.
-            done: called after each.
-            replace_outdated: also forget the templates that other networks made of them.
-            access: their rights, as far as they are given.
+            photos: to be judged.
+            done: called after each was looked at.
+            terms: how.
 
         Raises:
             StoreError: if the store cannot be written; then nothing was.
         """
         outcome = Outcome(name)
-        embeddings = []
+        candidates = []
         for photo in photos:
             try:
-                embeddings.append(template_of(photo, self._vision, self._limits))
+                candidates.append(self.candidate(photo, str(photo)))
             except ImageError as error:
-                outcome.refused.append(error)
+                outcome.verdicts.append(Verdict(str(photo), error.reason, str(error)))
             done()
-        if embeddings:
-            model = self._vision.embedder.fingerprint
-            try:
-                self._store.add(
-                    name,
-                    model,
-                    embeddings,
-                    by=administrator(),
-                    replace_outdated=replace_outdated,
-                    **(access or Access()),
-                )
-            except PersonError as error:
-                outcome.refused.append(error)
-            else:
-                outcome.accepted = len(embeddings)
+        self.enrol(outcome, candidates, terms or Terms())
+        order = [str(photo) for photo in photos]
+        outcome.verdicts.sort(key=lambda one: order.index(one.label))
         return outcome
+
+    def enrol(self, outcome: Outcome, candidates: Sequence[Candidate], terms: Terms) -> Outcome:
+        """Judge pictures and write the good ones, in one transaction.
+
+        Args:
+            outcome: of the person; gets the verdicts.
+            candidates: their pictures.
+            terms: how.
+
+        Raises:
+            StoreError: if the store cannot be written; then nothing was.
+        """
+        try:
+            outcome.name = clean_name(outcome.name)
+            judged = self.verdicts(outcome.name, candidates, anyway=terms.anyway is not None)
+            outcome.verdicts += judged
+            good = [one for one, said in zip(candidates, judged, strict=True) if said.accepted]
+            if good:
+                self._write(outcome, good, terms)
+        except PersonError as error:
+            outcome.error = error
+        return outcome
+
+    def _write(self, outcome: Outcome, good: list[Candidate], terms: Terms) -> None:
+        model = self.vision.embedder.fingerprint
+        person = self._known(outcome.name)
+        before = len(self._everybody.own(person.id)) if person else 0
+        details = self._store.person(outcome.name).details if person else Details()
+        person = self._store.add(
+            outcome.name,
+            model,
+            [one.embedding for one in good],
+            by=administrator(),
+            note=terms.anyway and self._overruled(outcome.name, good, terms.anyway),
+            replace_outdated=terms.replace_outdated,
+            photographs=[one.picture for one in good if one.picture is not None],
+            details=None if terms.details is None else terms.details(details),
+            **terms.access,
+        )
+        kept = [one for one in self._store.templates_of(outcome.name) if one.model == model]
+        self._everybody.replace(person, [one.embedding for one in kept])
+        outcome.templates = len(kept)
+        outcome.left_out = before + len(good) - len(kept)
+
+    def _opinions(
+        self, name: str, candidates: Sequence[Candidate], *, anyway: bool
+    ) -> list[tuple[Opinion, Person | None]]:
+        """What the rule says of each picture, and whom else it is most like."""
+        if not candidates:
+            return []
+        self._look_again()
+        person = self._known(name)
+        id_ = person.id if person else None
+        pictures = np.stack([one.embedding for one in candidates])
+        nearest = self._everybody.nearest_other(pictures, id_)
+        likeness = [like for _, like in nearest]
+        opinions = judge(pictures, self._everybody.own(id_), likeness, self.rule, anyway=anyway)
+        return [(opinion, other) for opinion, (other, _) in zip(opinions, nearest, strict=True)]
+
+    def _overruled(self, name: str, good: list[Candidate], reason: str) -> str:
+        """What the audit trail says of objections overruled: ids, for names can be forgotten."""
+        told = set()
+        for opinion, other in self._opinions(name, good, anyway=False):
+            if opinion.objection is Objection.TOO_LIKE and other is not None:
+                told.add(f"too like {other.id}")
+            elif opinion.objection is Objection.NOT_THE_SAME:
+                told.add("not the same person as the others")
+        return f"anyway: {reason} ({'; '.join(sorted(told)) or 'there was no objection'})"
+
+    def _look_again(self) -> None:
+        """Read who is enrolled, if that may have changed."""
+        if self._store.gallery_changed():
+            embedder = self.vision.embedder
+            self._everybody = everybody_in(self._store, embedder.fingerprint, embedder.size)
+
+    def _known(self, name: str) -> Person | None:
+        try:
+            return self._store.person(name).person
+        except PersonError:
+            return None
+
+    def _kept(self, photograph: Photograph) -> bytes | None:
+        return encode_jpeg(photograph.octaves.image) if self._keep_photographs else None
+
+    def _verdict(self, label: str, opinion: Opinion, other: Person | None) -> Verdict:
+        if opinion.objection is None:
+            return Verdict(label)
+        if opinion.objection is Objection.REPEATED:
+            return Verdict(label, Objection.REPEATED, f"{label}: enrolled already")
+        if opinion.objection is Objection.TOO_LIKE:
+            name = other.name if other else "somebody"
+            message = (
+                f"{label}: too like {name}, who is enrolled (similarity {opinion.similarity:.2f}; "
+                f"the door takes {self.rule.accept:g} for them); use a better photograph, or say "
+                "--anyway with the reason"
+            )
+        else:
+            message = (
+                f"{label}: not the same person as the other pictures (similarity "
+                f"{opinion.similarity:.2f}, {self.rule.agree:.2f} is needed); leave it out, or, "
+                "if it is them, say --anyway with the reason"
+            )
+        return Verdict(label, opinion.objection, message)

@@ -18,7 +18,7 @@ NONE = "none"
 _C = TypeVar("_C", bound=Callable[..., Any])
 
 
-def _day(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+def day(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     """Take a date such as 2026-12-31, or `none` for no such limit."""
     try:
         good = value in (None, NONE) or date.fromisoformat(value).isoformat() == value
@@ -32,8 +32,8 @@ def _day(_: click.Context, __: click.Parameter, value: str | None) -> str | None
 def rights_options(command: _C) -> _C:
     """Let a command take groups and validity dates: `group`, `valid_from`, `valid_until`."""
     for option in (
-        click.option("--valid-until", metavar="DATE", callback=_day, help="Last day, or none."),
-        click.option("--valid-from", metavar="DATE", callback=_day, help="First day, or none."),
+        click.option("--valid-until", metavar="DATE", callback=day, help="Last day, or none."),
+        click.option("--valid-from", metavar="DATE", callback=day, help="First day, or none."),
         click.option(
             "--group",
             "groups",

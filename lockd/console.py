@@ -38,6 +38,7 @@ Exit codes:
   4  networks or TFLite runtime  10  MQTT settings
   5  store                       11  installation
                                  12  asking the running service
+                                 13  file of exported people
 """
 
 

@@ -81,9 +81,18 @@ class PinError(LockdError, RuntimeError):
 
 
 class ImageError(LockdError, ValueError):
-    """A photograph cannot be read, or shows no usable face."""
+    """A photograph cannot be read, or shows no usable face.
+
+    Attributes:
+        reason: in one stable word: unreadable, no_face, several_faces, no_answer, or one
+            of `lockd.types.Unfit`.
+    """
 
     exit_code = 8
+
+    def __init__(self, message: str, reason: str = "unreadable") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class PersonError(LockdError, ValueError):
@@ -108,3 +117,9 @@ class ControlError(LockdError, OSError):
     """The running service cannot be asked, or cannot be made to listen."""
 
     exit_code = 12
+
+
+class TransferError(LockdError, ValueError):
+    """A file of exported people cannot be written, read or trusted."""
+
+    exit_code = 13

@@ -6,8 +6,6 @@ photographs in it: the layout of LFW and of most collections.
 
 from __future__ import annotations
 
-import os
-import stat
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ import numpy as np
 from lockd.adapters.cameras import list_pictures
 from lockd.errors import ImageError
 from lockd.identity.gallery import Gallery, Template
+from lockd.reading import UnreadableError, read_file
 from lockd.types import Box, Embedding, Face, Image, Person, Unfit
 from lockd.vision import quality
 from lockd.vision.geometry import Octaves
@@ -74,7 +73,11 @@ def read(path: Path, vision: Vision) -> Photograph:
     Raises:
         ImageError: if it cannot be read.
     """
-    return search(decode(_content(path), str(path)), vision)
+    try:
+        content = read_file(path, MAX_BYTES)
+    except UnreadableError as error:
+        raise ImageError(f"{path}: {error}") from error
+    return search(decode(content, str(path)), vision)
 
 
 def search(image: Image, vision: Vision) -> Photograph:
@@ -87,56 +90,62 @@ def search(image: Image, vision: Vision) -> Photograph:
     return Photograph(image, scale, octaves, vision.detector.detect_in(octaves))
 
 
-def _at_once(path: str, flags: int) -> int:
-    """Open without waiting, should the file have become a pipe meanwhile."""
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _content(path: Path) -> bytes:
-    """Read a file that claims to be a photograph: no device, no pipe, and not without end."""
-    try:
-        # Opening a pipe would wait for whoever writes into it, and opening a device may act.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise ImageError(f"{path}: no file, but a folder or device; use a photograph")
-        with open(path, "rb", opener=_at_once) as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ImageError(f"{path}: {error.strerror}") from error
-    if len(content) > MAX_BYTES:
-        raise ImageError(
-            f"{path}: larger than {MAX_BYTES >> 20} MiB; use a JPEG, or make it smaller"
-        )
-    return content
-
-
 def template_of(path: Path, vision: Vision, limits: quality.Limits) -> Embedding:
     """Return the embedding of the one usable face in a photograph.
+
+    Raises:
+        ImageError: if it cannot be read, or as `template_in`.
+    """
+    return template_in(read(path, vision), vision, limits, str(path))
+
+
+def template_in(
+    photograph: Photograph, vision: Vision, limits: quality.Limits, name: str
+) -> Embedding:
+    """Return the embedding of the one usable face in a picture.
 
     Faces that could not be judged at the door, such as those of passers-by in the
     background, do not count.
 
+    Args:
+        photograph: searched.
+        vision: the networks.
+        limits: what a face must reach.
+        name: of the picture, for the error message.
+
     Raises:
-        ImageError: if it cannot be read, or shows no usable face or several.
+        ImageError: if it shows no usable face or several.
     """
-    photograph = read(path, vision)
-    if not photograph.faces:
-        raise ImageError(f"{path}: no face found; use a photograph that shows the whole face")
-    usable = []
-    refusals = []
-    for face in photograph.faces:
-        why = quality.unfit(quality.measure(photograph.octaves, face), limits)
-        if why is None:
-            usable.append(face)
-        else:
-            refusals.append(f"the face is {why.value.replace('_', ' ')}; {REMEDY[why]}")
-    if not usable:
-        raise ImageError(f"{path}: {refusals[0]}")
-    if len(usable) > 1:
-        raise ImageError(f"{path}: shows {len(usable)} faces; use one that shows this person alone")
-    embedding = vision.embedder.embed(photograph.octaves, usable[0])
+    face = _usable_face(photograph, limits, name)
+    embedding = vision.embedder.embed(photograph.octaves, face)
     if not np.isfinite(embedding).all():
-        raise ImageError(f"{path}: the networks have no answer for this face; use another one")
+        raise ImageError(
+            f"{name}: the networks have no answer for this face; use another one", "no_answer"
+        )
     return embedding
+
+
+def _usable_face(photograph: Photograph, limits: quality.Limits, name: str) -> Face:
+    if not photograph.faces:
+        raise ImageError(
+            f"{name}: no face found; use a photograph that shows the whole face", "no_face"
+        )
+    measured = [
+        (face, quality.unfit(quality.measure(photograph.octaves, face), limits))
+        for face in photograph.faces
+    ]
+    usable = [face for face, why in measured if why is None]
+    first = measured[0][1]
+    if not usable and first is not None:
+        raise ImageError(
+            f"{name}: the face is {first.value.replace('_', ' ')}; {REMEDY[first]}", first.value
+        )
+    if len(usable) > 1:
+        raise ImageError(
+            f"{name}: shows {len(usable)} faces; use one that shows this person alone",
+            "several_faces",
+        )
+    return usable[0]
 
 
 def people_folders(folder: Path) -> list[tuple[str, list[Path]]]:

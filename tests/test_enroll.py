@@ -208,7 +208,7 @@ class TestFolder:
             tmp_path / "p", **{"x" * 65: [OBAMA_ENROLLED], "Joe": [BIDEN_ENROLLED]}
         )
         result = run("folder", folder)
-        assert result.exit_code == 8
+        assert result.exit_code == 9
         assert "65 characters" in result.stderr
         assert enrolled(run) == {"Joe": 1}
 
@@ -260,8 +260,9 @@ class TestListingAndRemoving:
         assert "Zoë" in text
         (row,) = json.loads(text)
         assert row.keys() == {
-            *("id", "name", "templates", "created_utc"),
+            *("id", "name", "enabled", "templates", "created_utc"),
             *("groups", "valid_from", "valid_until"),
+            *("external_id", "notes", "consent_by", "consent_utc"),
         }
         assert row["created_utc"].endswith("Z")
 

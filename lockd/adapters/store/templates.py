@@ -128,6 +128,59 @@ class Templates(People, Events):
             self._note(by, "add", person.id, note)
         return person
 
+    def put(
+        self,
+        name: str,
+        model: str,
+        embeddings: Sequence[Embedding],
+        *,
+        by: str,
+        note: str | None = None,
+        photographs: Sequence[bytes | None],
+        details: Details,
+        enabled: bool,
+        **access: Unpack[Access],
+    ) -> Person:
+        """Make somebody just so, whether they are enrolled or not: for what comes from a file.
+
+        Templates, photographs, details and what is given of rights take the place of
+        whatever there was.
+
+        Args:
+            name: as `clean_name` allows.
+            model: fingerprint of the networks that made the embeddings.
+            embeddings: float32 unit vectors, at least one.
+            by: the administrator.
+            note: for the audit entry; must name nobody.
+            photographs: to be kept, one for each embedding; None for one that has none.
+            details: what else is known of them.
+            enabled: whether the door is to know them.
+            access: their rights.
+
+        Raises:
+            PersonError: if the name, the details or the rights cannot be used.
+            ValueError: if an embedding is not a unit vector.
+            StoreError: if it cannot be written; then nothing was.
+        """
+        name = clean_name(name)
+        if not embeddings or not all(is_unit(one) for one in embeddings):
+            raise ValueError(f"{name}: only unit vectors can be enrolled, and at least one")
+        with self._transaction():
+            person = self._give(self._find(name) or self._make(name), access)
+            self._describe(person, details)
+            self._connection.execute("DELETE FROM templates WHERE person_id = ?", (person.id,))
+            self._connection.execute(
+                "UPDATE people SET enabled = ? WHERE id = ?", (enabled, person.id)
+            )
+            model_id = self._model(model)
+            for embedding, photograph in zip(embeddings, photographs, strict=True):
+                self._insert(person.id, model, model_id, embedding, photograph)
+            self._limit(person.id, model)
+            self._changed(person.id)
+            self._note(by, "put", person.id, note)
+        self._fold_journal()
+        return person
+
     def templates_of(self, name: str) -> list[StoredTemplate]:
         """Return somebody's templates in the order they were added, but for damaged ones.
 

@@ -1,0 +1,167 @@
+"""Enrolling people from photographs: `add`, `folder` and `re-embed`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from enroll.details import changed, details_options
+from enroll.opened import name_argument, opened, progress
+from enroll.outcomes import fail_if_refused, report
+from enroll.rights import given, rights_options
+from lockd.adapters.store import clean_name
+from lockd.config import Settings
+from lockd.console import config_option, reported
+from lockd.errors import ImageError
+
+if TYPE_CHECKING:
+    from enroll.people import Outcome, Terms
+
+_C = TypeVar("_C", bound=Callable[..., Any])
+
+
+def _reason(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not value.strip():
+        raise click.BadParameter("the reason is empty; it goes into the audit trail")
+    return value
+
+
+def terms_options(command: _C) -> _C:
+    """Let a command take all that can be said of somebody who is enrolled; see `terms_of`."""
+    command = click.option(
+        "--anyway",
+        metavar="REASON",
+        callback=_reason,
+        help="Enrol them though they look like somebody else, or unlike themselves.",
+    )(command)
+    return rights_options(details_options(command))
+
+
+def terms_of(
+    settings: Settings,
+    *,
+    groups: tuple[str, ...],
+    valid_from: str | None,
+    valid_until: str | None,
+    external_id: str | None = None,
+    note: str | None = None,
+    consent_by: str | None = None,
+    consent_date: str | None = None,
+    anyway: str | None = None,
+) -> Terms:
+    """Return what the options of `terms_options` say.
+
+    Raises:
+        PersonError: if the configuration has no such group.
+    """
+    from enroll.people import Terms  # noqa: PLC0415
+
+    return Terms(
+        access=given(settings, groups, valid_from, valid_until),
+        details=changed(external_id, note, consent_by, consent_date),
+        anyway=anyway,
+    )
+
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.command()
+@name_argument()
+@click.argument(
+    "photos", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
+)
+@terms_options
+@as_json_option
+@config_option
+@reported
+def add(
+    name: str, photos: tuple[Path, ...], as_json: bool, config_file: Path | None, **terms: Any
+) -> None:
+    """Enrol NAME from photographs, or give NAME more of them.
+
+    Each photograph must show exactly one usable face, of the same person as the others
+    and of nobody else who is enrolled. Those that do not are refused with the reason; the
+    others are enrolled, the twenty most varied of them. Of the rights and details of
+    somebody enrolled already, those not given stay; see also `access` and `describe`.
+    """
+    from enroll.people import Enroller  # noqa: PLC0415
+
+    name = clean_name(name)
+    with opened(config_file) as (settings, store), progress("enrolling", len(photos)) as step:
+        chosen = terms_of(settings, **terms)
+        outcome = Enroller(settings, store).add(name, photos, step, chosen)
+    report([outcome], as_json)
+    fail_if_refused([outcome])
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@terms_options
+@as_json_option
+@config_option
+@reported
+def folder(directory: Path, as_json: bool, config_file: Path | None, **terms: Any) -> None:
+    """Enrol everybody in a folder with one sub-folder of photographs per person.
+
+    A person is named after the sub-folder, with spaces for underscores. What is said of
+    rights and details is everybody's in it. Photographs that were enrolled before are left
+    alone, so that the command can be repeated when some of them have been replaced.
+    """
+    from enroll.people import Enroller  # noqa: PLC0415
+    from lockd.photographs import people_folders, shown_name  # noqa: PLC0415
+
+    people = people_folders(directory)
+    total = sum(len(photos) for _, photos in people)
+    if terms["external_id"] is not None:
+        raise click.UsageError("--external-id is one person's; see `describe`")
+    outcomes: list[Outcome] = []
+    try:
+        with opened(config_file) as (settings, store), progress("enrolling", total) as step:
+            chosen = terms_of(settings, **terms)
+            enroller = Enroller(settings, store)
+            for name, photos in people:
+                outcomes.append(enroller.add(shown_name(name), photos, step, chosen))
+    finally:
+        report(outcomes, as_json)
+    fail_if_refused(outcomes)
+
+
+@click.command("re-embed")
+@click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@as_json_option
+@config_option
+@reported
+def re_embed(directory: Path, as_json: bool, config_file: Path | None) -> None:
+    """Enrol again, from a folder as for `folder`, those whom other networks enrolled.
+
+    Templates can only be compared with those of the same networks, so after an update or
+    a change of recognition.profile the old ones are of no use. Each person's are replaced
+    at once; those of people without a usable photograph stay, unused.
+    """
+    from enroll.people import Enroller, Outcome, Terms  # noqa: PLC0415
+    from lockd.photographs import people_folders, shown_name  # noqa: PLC0415
+
+    found = {
+        clean_name(shown_name(name)).casefold(): pics for name, pics in people_folders(directory)
+    }
+    outcomes: list[Outcome] = []
+    with opened(config_file) as (settings, store):
+        enroller = Enroller(settings, store)
+        names = enroller.outdated()
+        photos = {name: found.get(name.casefold(), []) for name in names}
+        with progress("enrolling", sum(map(len, photos.values()))) as step:
+            for name in names:
+                if photos[name]:
+                    terms = Terms(replace_outdated=True)
+                    outcomes.append(enroller.add(name, photos[name], step, terms))
+                else:
+                    error = f"{name}: no photographs in {directory}; add some, or remove them"
+                    outcomes.append(Outcome(name, error=ImageError(error)))
+    if not outcomes and not as_json:
+        click.echo("Everybody's templates are of the networks in use.")
+    report(outcomes, as_json)
+    fail_if_refused(outcomes)

@@ -1,0 +1,93 @@
+"""What became of photographs, as tables, lines and JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from lockd.console import err
+from lockd.errors import ImageError
+
+if TYPE_CHECKING:
+    from enroll.people import Outcome
+
+_LISTED = 20  # people told one by one
+
+
+def report(outcomes: list[Outcome], as_json: bool = False) -> None:
+    """Say what was enrolled and what was refused, why, and what to do about it.
+
+    A table on a terminal, lines where standard output goes elsewhere: the refused ones
+    then on standard error.
+    """
+    if as_json:
+        click.echo(json.dumps([one.as_json() for one in outcomes], ensure_ascii=False))
+        return
+    if sys.stdout.isatty():
+        made = table(outcomes)
+        if made.row_count:
+            Console().print(made)
+    else:
+        for _, why in _refusals(outcomes):
+            err.print(f"[yellow]refused:[/] {escape(why)}")
+    enrolled = [one for one in outcomes if one.accepted]
+    for one in [one for one in outcomes if one.accepted or one.repeated][:_LISTED]:
+        click.echo(_line(one))
+    if len(outcomes) > 1:
+        click.echo(
+            f"{len(enrolled)} of {len(outcomes)} people enrolled from "
+            f"{sum(one.accepted for one in outcomes)} photographs, "
+            f"{sum(one.error is not None or len(one.refused) for one in outcomes)} refused"
+        )
+
+
+def table(outcomes: list[Outcome]) -> Table:
+    """Return a table of the refused pictures, and of all if they are one person's."""
+    made = Table("Person", "Picture", "Result", show_lines=True)
+    for column in made.columns:
+        column.overflow = "fold"
+    for one in outcomes:
+        if one.error is not None:
+            made.add_row(escape(one.name), "", f"[red]refused[/]: {escape(str(one.error))}")
+        for said in one.verdicts:
+            why = escape(said.message.removeprefix(f"{said.label}: "))
+            if said.accepted and len(outcomes) == 1 and one.error is None:
+                made.add_row(escape(one.name), escape(said.label), "[green]accepted[/]")
+            elif said.repeated and len(outcomes) == 1:
+                made.add_row(escape(one.name), escape(said.label), why)
+            elif not said.accepted and not said.repeated:
+                made.add_row(escape(one.name), escape(said.label), f"[red]refused[/]: {why}")
+    return made
+
+
+def fail_if_refused(outcomes: list[Outcome]) -> None:
+    """End with the exit code of what was refused, if anything was."""
+    errors = [one.error for one in outcomes if one.error is not None]
+    if any(one.refused for one in outcomes):
+        raise SystemExit(ImageError.exit_code)
+    if errors:
+        raise SystemExit(errors[0].exit_code)
+
+
+def _refusals(outcomes: list[Outcome]) -> Iterator[tuple[str, str]]:
+    for one in outcomes:
+        if one.error is not None:
+            yield one.name, str(one.error)
+        for said in one.refused:
+            yield one.name, said.message
+
+
+def _line(one: Outcome) -> str:
+    line = f"{one.name}: {one.accepted} enrolled, {len(one.refused)} refused"
+    if one.repeated:
+        line += f", {one.repeated} enrolled already"
+    if one.left_out:
+        line += f"; the {one.templates} most varied are kept, {one.left_out} left out"
+    return line

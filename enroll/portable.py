@@ -1,0 +1,130 @@
+"""People as they travel from door to door: what is in an exported file.
+
+Whoever knows the passphrase may still have made nonsense, so every value is checked as if
+a stranger had written it; the store checks it once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from lockd.adapters.store import Access, Details, Enrolled, Store
+from lockd.errors import TransferError
+from lockd.identity.variety import MAX_TEMPLATES
+from lockd.types import Embedding
+
+_Text = Annotated[str, Field(max_length=2000)]
+_Name = Annotated[str, Field(max_length=256)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        ser_json_bytes="base64",
+        val_json_bytes="base64",
+        hide_input_in_errors=True,
+    )
+
+
+class PortableTemplate(_Part):
+    """One template; in the file, binary values are in base64."""
+
+    model: _Name
+    embedding: Annotated[bytes, Field(max_length=1 << 15)]
+    photograph: bytes | None = None
+
+    @field_validator("embedding")
+    @classmethod
+    def _is_unit(cls, raw: bytes) -> bytes:
+        if len(raw) % 4 or not abs(np.linalg.norm(np.frombuffer(raw, "<f4")) - 1.0) < 1e-3:
+            raise ValueError("no unit vector")
+        return raw
+
+    def vector(self) -> Embedding:
+        """Return the embedding."""
+        return np.frombuffer(self.embedding, "<f4").astype(np.float32)
+
+
+class PortablePerson(_Part):
+    """One person."""
+
+    name: _Name
+    enabled: bool
+    groups: Annotated[list[_Name], Field(max_length=1000)]
+    valid_from: _Name | None
+    valid_until: _Name | None
+    external_id: _Name | None
+    notes: _Text | None
+    consent_by: _Name | None
+    consent_utc: _Name | None
+    # Of some compositions of networks.
+    templates: Annotated[list[PortableTemplate], Field(max_length=8 * MAX_TEMPLATES)]
+
+    def access(self) -> Access:
+        """Return their rights."""
+        return Access(
+            groups=frozenset(self.groups), valid_from=self.valid_from, valid_until=self.valid_until
+        )
+
+    def details(self) -> Details:
+        """Return what else is kept of them."""
+        return Details(self.external_id, self.notes, self.consent_by, self.consent_utc)
+
+
+class _Content(_Part):
+    format: Literal[1]
+    people: Annotated[list[PortablePerson], Field(max_length=1_000_000)]
+
+
+def pack(store: Store, people: Sequence[Enrolled]) -> bytes:
+    """Return people as bytes, as `unpack` reads them; damaged templates are left out."""
+    packed = [_packed(store, one) for one in people]
+    return _Content(format=1, people=packed).model_dump_json().encode()
+
+
+def unpack(content: bytes, name: str) -> list[PortablePerson]:
+    """Read what `pack` wrote.
+
+    Args:
+        content: decrypted.
+        name: of the file, for the error message.
+
+    Raises:
+        TransferError: if something in it makes no sense.
+    """
+    try:
+        return _Content.model_validate_json(content).people
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise TransferError(f"{name}: {place}: {first['msg']}; export it again") from None
+
+
+def _packed(store: Store, one: Enrolled) -> PortablePerson:
+    name = one.person.name
+    photographs = store.photographs_of(name)
+    return PortablePerson(
+        name=name,
+        enabled=one.enabled,
+        groups=sorted(one.person.groups),
+        valid_from=one.person.valid_from,
+        valid_until=one.person.valid_until,
+        external_id=one.details.external_id,
+        notes=one.details.notes,
+        consent_by=one.details.consent_by,
+        consent_utc=one.details.consent_utc,
+        templates=[
+            PortableTemplate(
+                model=kept.model,
+                embedding=kept.embedding.astype("<f4").tobytes(),
+                photograph=photographs.get(kept.id),
+            )
+            for kept in store.templates_of(name)
+        ],
+    )

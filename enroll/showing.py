@@ -1,0 +1,132 @@
+"""Who is enrolled: `list` and `show`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from enroll.details import consent_told
+from enroll.opened import looked_at, name_argument, nobody
+from enroll.rights import days_told, groups_told, told
+from lockd.adapters.store import Enrolled, StoredTemplate
+from lockd.config import Settings
+from lockd.console import config_option, reported
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.command("list")
+@config_option
+@as_json_option
+@reported
+def list_(config_file: Path | None, as_json: bool) -> None:
+    """Show who is enrolled."""
+    with looked_at(config_file) as (settings, store):
+        people = store.people() if store else []
+    if as_json:
+        click.echo(json.dumps([as_data(one) for one in people], ensure_ascii=False))
+    elif not people:
+        click.echo("Nobody is enrolled, so everyone is a stranger.")
+    else:
+        Console().print(_table(people, settings))
+
+
+@click.command()
+@name_argument()
+@config_option
+@as_json_option
+@reported
+def show(name: str, config_file: Path | None, as_json: bool) -> None:
+    """Show what is kept of NAME."""
+    with looked_at(config_file) as (settings, store):
+        if store is None:
+            raise nobody(name)
+        one = store.person(name)
+        templates = store.templates_of(name)
+        photographs = set(store.photographs_of(name))
+    if as_json:
+        data = as_data(one)
+        data["templates"] = [_template_data(kept, photographs) for kept in templates]
+        data["unreadable_templates"] = one.templates - len(templates)
+        click.echo(json.dumps(data, ensure_ascii=False))
+        return
+    click.echo(told(one.person, settings))
+    for line in _lines(one, templates, photographs):
+        click.echo(line)
+
+
+def as_data(one: Enrolled) -> dict[str, Any]:
+    """Return a person for programs."""
+    return {
+        "id": one.person.id,
+        "name": one.person.name,
+        "enabled": one.enabled,
+        "templates": one.templates,
+        "created_utc": one.created_utc,
+        "groups": sorted(one.person.groups),
+        "valid_from": one.person.valid_from,
+        "valid_until": one.person.valid_until,
+        "external_id": one.details.external_id,
+        "notes": one.details.notes,
+        "consent_by": one.details.consent_by,
+        "consent_utc": one.details.consent_utc,
+    }
+
+
+def _template_data(one: StoredTemplate, photographs: set[int]) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "model": one.model,
+        "created_utc": one.created_utc,
+        "photograph": one.id in photographs,
+    }
+
+
+def _table(people: list[Enrolled], settings: Settings) -> Table:
+    columns = {
+        "Name": [one.person.name for one in people],
+        "Disabled": ["" if one.enabled else "disabled" for one in people],
+        "Id": [one.details.external_id or "" for one in people],
+        "Groups": [groups_told(one.person, settings) for one in people],
+        "Valid": [days_told(one.person) for one in people],
+        "Consent": [consent_told(one.details) for one in people],
+        "Templates": [str(one.templates) for one in people],
+        "Enrolled (UTC)": [_minute(one.created_utc) for one in people],
+    }
+    shown = {title: cells for title, cells in columns.items() if any(cells)}
+    table = Table(*shown)
+    for row in zip(*shown.values(), strict=True):
+        table.add_row(*map(escape, row))
+    return table
+
+
+def _lines(one: Enrolled, templates: list[StoredTemplate], photographs: set[int]) -> list[str]:
+    details = one.details
+    lines = [] if one.enabled else ["disabled: a stranger to the door; see `lockd-enroll enable`"]
+    lines += [f"enrolled: {_minute(one.created_utc)} UTC", f"id at this door: {one.person.id}"]
+    for title, value in (
+        ("external id", details.external_id),
+        ("consent", consent_told(details)),
+        ("notes", details.notes),
+    ):
+        lines += [f"{title}: {value}"] if value else []
+    lines.append(f"templates: {one.templates}")
+    for template in templates:
+        kept = ", photograph kept" if template.id in photographs else ""
+        lines.append(
+            f"  {template.id}: {_minute(template.created_utc)} UTC, "
+            f"networks {template.model[:8]}{kept}"
+        )
+    if one.templates > len(templates):
+        lines.append(f"  {one.templates - len(templates)} damaged and not used; enrol them again")
+    return lines
+
+
+def _minute(utc: str) -> str:
+    return utc[:16].replace("T", " ")
