@@ -52,6 +52,8 @@ class TestReading:
             ("Mon-Tue,SUN", [0, 1, 6]),
             ("holiday", [7]),
             ("sun, holiday", [6, 7]),
+            ("holiday, sun", [7, 6]),
+            ("holiday, mon-tue, holiday", [7, 0, 1, 7]),
         ],
     )
     def test_days(self, text: str, days: list[int]) -> None:
@@ -135,8 +137,9 @@ class TestReading:
         ],
     )
     def test_what_is_no_holiday_is_said(self, text: str, said: str) -> None:
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=said) as raised:
             read_holiday(text)
+        assert repr(text) in str(raised.value)
 
 
 class TestHours:

@@ -62,6 +62,34 @@ def test_old_votes_do_not_count() -> None:
     assert evidence.judged(1, match(ADA), 4.0) == Recognised(1, ADA, 0.9)
 
 
+def test_a_vote_counts_up_to_its_age_and_a_stranger_comes_when_it_is_time() -> None:
+    evidence = Evidence(RULES)
+    assert [evidence.judged(1, match(ADA), t) for t in (0.0, 2.0)] == [None] * 2
+    assert evidence.judged(1, match(ADA), 3.0) == Recognised(1, ADA, 0.9)
+    assert [evidence.judged(2, match(None), t) for t in (5.0, 5.1, 5.2)] == [None] * 3
+    assert evidence.judged(2, match(None, 0.1), 6.0) == Stranger(2, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("similarities", "greatest"),
+    [
+        ((0.3, 0.1, 0.2, 0.1), 0.3),
+        ((0.1, 0.3, 0.2, 0.1), 0.3),
+        ((0.1, 0.1, 0.2, 0.3), 0.3),
+        ((math.nan, 0.1, 0.2, 0.1), 0.2),
+        ((-0.4, -0.2, -0.3, -0.3), -0.2),
+    ],
+)
+def test_the_similarity_of_a_stranger_is_the_greatest_of_the_frames(
+    similarities: tuple[float, ...], greatest: float
+) -> None:
+    evidence = Evidence(RULES)
+    evidence.judged(1, match(None, 0.6), 0.0)
+    evidence.judged(1, match(ADA), 0.5)  # the count begins anew, and the similarity with it
+    verdicts = [evidence.judged(1, match(None, s), 1.0 + i) for i, s in enumerate(similarities)]
+    assert verdicts == [None, None, None, Stranger(1, greatest)]
+
+
 def test_the_similarity_of_a_recognition_is_the_least_of_its_frames() -> None:
     evidence = Evidence(RULES)
     for t, similarity in ((0.0, 0.95), (0.1, 0.75)):
@@ -174,6 +202,75 @@ def test_a_face_is_judged_less_often_once_its_visit_has_a_verdict() -> None:
     judged(evidence, ADA, start=0.4)
     assert not evidence.wants(1, 0.5)
     assert evidence.wants(1, 0.9)
+
+
+def test_so_is_a_strangers() -> None:
+    evidence = Evidence(RULES)
+    judged(evidence, *[None] * 6)  # the last at 1.0
+    assert not evidence.wants(1, 1.4)
+    assert evidence.wants(1, 1.5)
+    assert evidence.wants(2, 1.4)
+
+
+def test_it_knows_when_a_face_was_last_judged() -> None:
+    evidence = Evidence(RULES)
+    evidence.rejected(1, Unfit.BLURRED, 1.0)
+    assert evidence.last_judged(1) == evidence.last_judged(2) == -math.inf
+    evidence.judged(1, match(ADA), 2.0)
+    evidence.judged(1, match(None, 0.8, ambiguous=True), 3.0)
+    evidence.rejected(1, Unfit.BLURRED, 4.0)
+    assert evidence.last_judged(1) == 3.0
+    assert evidence.last_judged(2) == -math.inf
+
+
+class TestRefused:
+    """Somebody who was recognised but not let in."""
+
+    def test_they_are_announced_again_when_it_is_time_and_then_no_more(self) -> None:
+        evidence = Evidence(RULES)
+        assert judged(evidence, *[ADA] * 3)
+        evidence.refused(1, ADA, again_at=2.0)
+        assert [evidence.judged(1, match(ADA), t) for t in (1.0, 1.5, 1.9)] == [None] * 3
+        assert evidence.judged(1, match(ADA), 2.0) == Recognised(1, ADA, 0.9)
+        assert [evidence.judged(1, match(ADA), t) for t in (2.1, 3.0, 4.0)] == [None] * 3
+
+    def test_they_must_still_be_there_then(self) -> None:
+        evidence = Evidence(RULES)
+        judged(evidence, *[ADA] * 3)
+        evidence.refused(1, ADA, again_at=10.0)
+        assert [evidence.judged(1, match(ADA), t) for t in (11.0, 11.1)] == [None] * 2
+        assert evidence.judged(1, match(ADA), 11.2) == Recognised(1, ADA, 0.9)
+
+    def test_nobody_else_is_announced_again(self) -> None:
+        evidence = Evidence(RULES)
+        assert len(judged(evidence, *[ADA] * 3, *[GRACE] * 3)) == 2
+        evidence.refused(1, ADA, again_at=2.0)
+        assert [evidence.judged(1, match(GRACE), t) for t in (2.1, 2.2, 2.3)] == [None] * 3
+
+    def test_it_is_of_no_account_once_they_are_gone(self) -> None:
+        evidence = Evidence(RULES)
+        evidence.refused(1, ADA, again_at=0.0)
+        assert len(judged(evidence, *[ADA] * 10)) == 1
+
+
+@pytest.mark.parametrize(
+    ("blurred", "ambiguous", "reason"), [(2, 3, AMBIGUOUS), (3, 2, Unfit.BLURRED.value)]
+)
+def test_every_hindrance_counts_alike(blurred: int, ambiguous: int, reason: str) -> None:
+    evidence = Evidence(RULES)
+    for t in range(blurred):
+        evidence.rejected(1, Unfit.BLURRED, t)
+    for t in range(ambiguous):
+        evidence.judged(1, match(None, 0.8, ambiguous=True), 10 + t)
+    assert evidence.ended(1) == Unidentified(1, reason)
+
+
+@pytest.mark.parametrize(("lasts_s", "mentioned"), [(0.9, False), (1.0, True)])
+def test_a_visit_is_mentioned_that_lasts_as_long_as_set(lasts_s: float, mentioned: bool) -> None:
+    evidence = Evidence(RULES)
+    evidence.rejected(1, Unfit.TOO_SMALL, 100.0)
+    evidence.rejected(1, Unfit.TOO_SMALL, 100.0 + lasts_s)
+    assert (evidence.ended(1) is not None) == mentioned
 
 
 @given(

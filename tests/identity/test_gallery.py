@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lockd.identity.gallery import Gallery, Template
-from lockd.types import Embedding
+from lockd.types import Embedding, Person
 from tests.fakes import ADA, GRACE, unit
 
 ACCEPT, MARGIN = 0.7, 0.05
+AXES = [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
 
 
 def at_similarity(similarity: float) -> Embedding:
@@ -43,6 +44,48 @@ def test_the_threshold_itself_is_near_enough() -> None:
     assert both().identify(probe, accept=1.0, margin=0).person == ADA
 
 
+def test_the_margin_itself_is_clear_enough() -> None:
+    assert both().identify(unit(1), accept=1.0, margin=1.0).person == ADA
+    assert both().identify(unit(1), accept=1.0, margin=1.001).ambiguous
+
+
+@pytest.mark.parametrize("best", [0, 1, 2])
+@pytest.mark.parametrize("second", [0, 1, 2])
+def test_the_second_nearest_is_found_wherever_they_stand(best: int, second: int) -> None:
+    people = [ADA, GRACE, Person("3", "Katherine Johnson")]
+    values = [0.1, 0.1, 0.1]
+    values[second], values[best] = 0.5, 0.8
+    gallery = Gallery(
+        [Template(one, unit(*axis)) for one, axis in zip(people, AXES, strict=True)], 8
+    )
+    found = gallery.identify(probe := unit(*values), accept=0.5, margin=0.01)
+    assert found.person == found.nearest == people[best]
+    assert found.similarity == pytest.approx(float(probe[best]))
+    assert found.runner_up == pytest.approx(float(sorted(probe)[-2]))
+    assert not found.ambiguous
+
+
+def test_each_person_counts_by_their_nearest_template() -> None:
+    templates = [
+        Template(GRACE, unit(0, 1)),
+        Template(ADA, unit(1)),
+        Template(GRACE, unit(0, 0, 1)),
+        Template(ADA, unit(0, 0, 0, 1)),
+    ]
+    gallery = Gallery(templates, 8)
+    assert len(gallery) == 4
+    assert gallery.people == [ADA, GRACE]
+    found = gallery.identify(unit(0.6, 0, 0.8), accept=0.5, margin=0.1)
+    assert (found.person, found.similarity) == (GRACE, pytest.approx(0.8))
+    assert found.runner_up == pytest.approx(0.6)
+
+
+def test_a_single_person_has_no_second_nearest() -> None:
+    found = Gallery([Template(ADA, unit(1))], 8).identify(unit(1), accept=0.5, margin=0.1)
+    assert found.person == ADA
+    assert math.isnan(found.runner_up)
+
+
 def test_a_near_tie_is_refused_as_ambiguous() -> None:
     gallery = Gallery([Template(ADA, unit(1, 0.05)), Template(GRACE, unit(1, -0.05))], 8)
     found = gallery.identify(unit(1, 0.01), accept=ACCEPT, margin=MARGIN)
@@ -60,6 +103,9 @@ def test_an_empty_gallery_knows_nobody() -> None:
     assert found.person is None
     assert found.nearest is None
     assert math.isnan(found.similarity)
+    assert math.isnan(found.runner_up)
+    assert not found.ambiguous
+    assert len(Gallery([], 8)) == 0
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -76,8 +122,9 @@ def test_a_single_nan_in_a_probe_matches_nobody() -> None:
 
 
 def test_a_template_of_another_length_is_refused() -> None:
-    with pytest.raises(ValueError, match="Ada Lovelace"):
-        Gallery([Template(ADA, unit(1, size=16))], 8)
+    message = r"Ada Lovelace: template of shape \(16,\), expected \(8,\)"
+    with pytest.raises(ValueError, match=message):
+        Gallery([Template(GRACE, unit(1)), Template(ADA, unit(1, size=16))], 8)
 
 
 vectors = st.lists(st.floats(-1, 1, width=32), min_size=8, max_size=8).filter(
