@@ -19,6 +19,7 @@ import yaml
 from paho.mqtt.enums import CallbackAPIVersion
 
 from lockd.adapters.control import ask
+from lockd.errors import ControlError
 from tests.conftest import PEOPLE, PHOTOS, ROOT, SCENES, Mosquitto, eventually, free_port
 from tests.faults.board import Board
 from tests.faults.manager import Manager, Unit
@@ -304,6 +305,13 @@ class Site:
     def command(self, command: str) -> dict[str, Any]:
         """Command the door as `lockd door` does."""
         return ask(self.folder / "run" / "control", {"command": command})
+
+    def answers(self, command: str) -> bool:
+        """Whether the door answers a command."""
+        try:
+            return bool(self.command(command)["result"] == "ok")
+        except ControlError:
+            return False
 
     def say_to_control(self, junk: bytes) -> None:
         """Send something to the control socket and hang up."""

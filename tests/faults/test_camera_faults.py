@@ -42,6 +42,7 @@ def test_the_camera_hangs(site: Site) -> None:
     assert site.manager.count("started") == lives
 
 
+@pytest.mark.fault_slow
 def test_the_camera_hangs_in_the_midst_of_a_visit(site: Site) -> None:
     """What was seen before counts no more when the pictures come again."""
     problem, recovered = site.hear("camera_problem"), site.hear("camera_recovered")
@@ -96,6 +97,7 @@ def test_a_picture_of_one_pixel(site: Site) -> None:
     site.judge()
 
 
+@pytest.mark.fault_slow
 def test_a_frozen_picture_of_somebody_enrolled(sites: Sites) -> None:
     """One picture again and again is no evidence, whomever it shows."""
     site = sites(camera={"frozen_after_s": 1.0})
@@ -110,6 +112,7 @@ def test_a_frozen_picture_of_somebody_enrolled(sites: Sites) -> None:
     site.end()
 
 
+@pytest.mark.fault_slow
 @pytest.mark.parametrize("luma", [4, 128], ids=["dark", "covered"])
 def test_the_lens_is(sites: Sites, luma: int, request: pytest.FixtureRequest) -> None:
     site = sites(camera={"covered_after_s": 0.5})
@@ -132,6 +135,7 @@ def ribbon(sites: Sites) -> Site:
     return site
 
 
+@pytest.mark.fault_slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
 def test_the_ribbon_cameras_program_is(ribbon: Site, number: int) -> None:
     problem, recovered = ribbon.hear("camera_problem"), ribbon.hear("camera_recovered")
@@ -143,6 +147,7 @@ def test_the_ribbon_cameras_program_is(ribbon: Site, number: int) -> None:
     assert ribbon.manager.processes() == []
 
 
+@pytest.mark.fault_slow
 def test_the_ribbon_cameras_program_sends_noise(ribbon: Site) -> None:
     sees = len(ribbon.events("access_granted"))
     ribbon.ribbon.order("noise")
@@ -155,6 +160,7 @@ def test_the_ribbon_cameras_program_sends_noise(ribbon: Site) -> None:
     ribbon.end()
 
 
+@pytest.mark.fault_slow
 def test_the_ribbon_camera_is_pulled_out_and_put_in_again(ribbon: Site) -> None:
     problem, recovered = ribbon.hear("camera_problem"), ribbon.hear("camera_recovered")
     ribbon.ribbon.order("gone")
@@ -168,6 +174,7 @@ def test_the_ribbon_camera_is_pulled_out_and_put_in_again(ribbon: Site) -> None:
     ribbon.end()
 
 
+@pytest.mark.fault_slow
 def test_the_ribbon_cameras_program_outlives_a_service_that_was_killed(sites: Sites) -> None:
     """Stopped, it does not even hear that it should end; the relay must not wait for it."""
     site = sites(camera={"source": "csi"}, door={"open_s": 60}, unit={"stop_s": 2.0})
@@ -183,4 +190,18 @@ def test_the_ribbon_cameras_program_outlives_a_service_that_was_killed(sites: Si
     site.await_ready(1)
     site.show(KNOWN)
     site.await_open()
+    site.end()
+
+
+@pytest.mark.fault_slow
+def test_the_device_is_not_there(sites: Sites) -> None:
+    site = sites()
+    stream = site.sections["camera"]["source"]
+    site.configure(camera={"source": "/dev/lockd-no-such-camera"})
+    site.manager.start()
+    assert site.await_event("camera_problem")["trouble"] == "missing"
+    site.press_exit()
+    site.configure(camera={"source": stream})
+    site.manager.reload()
+    site.let_in()
     site.end()

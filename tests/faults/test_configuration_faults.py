@@ -48,6 +48,7 @@ def test_the_configuration_names_a_relay_that_cannot_be_had_when_it_is_read_agai
     assert site.manager.count("started") == lives
 
 
+@pytest.mark.fault_slow
 def test_the_configuration_is_broken_when_it_starts_again_with_the_relay_on(sites: Sites) -> None:
     site = sites(door={"open_s": 60})
     site.start()
@@ -67,6 +68,7 @@ def test_the_configuration_is_broken_when_it_starts_again_with_the_relay_on(site
     site.end()
 
 
+@pytest.mark.fault_slow
 def test_the_exit_button_is_pressed_while_the_configuration_is_read_again(site: Site) -> None:
     for _ in range(3):
         reloaded = site.hear("config_reloaded")
@@ -76,6 +78,7 @@ def test_the_exit_button_is_pressed_while_the_configuration_is_read_again(site: 
     site.judge()
 
 
+@pytest.mark.fault_slow
 def test_a_network_was_altered(sites: Sites) -> None:
     site = sites()
     models = site.folder / "models"
@@ -128,6 +131,7 @@ def test_the_exit_button_lets_out_while_the_door_is_locked_down(site: Site) -> N
     site.judge()
 
 
+@pytest.mark.fault_slow
 def test_lock_down_outlives_a_kill(sites: Sites) -> None:
     site = sites()
     site.start()
@@ -143,6 +147,7 @@ def test_lock_down_outlives_a_kill(sites: Sites) -> None:
     site.end()
 
 
+@pytest.mark.fault_slow
 def test_strangers_lock_the_faces_out_and_not_for_good(sites: Sites) -> None:
     rules = {"denials": 2, "within_s": 60, "lasts_s": 5, "rest_s": 60}
     site = sites(door={"lock_out": rules})

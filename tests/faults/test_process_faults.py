@@ -7,6 +7,8 @@ import subprocess
 import time
 from collections.abc import Callable
 
+import pytest
+
 from tests.conftest import eventually
 from tests.faults.faults import RESTART_S
 from tests.faults.records import openings
@@ -34,6 +36,7 @@ def test_killed_while_the_relay_is_on(sites: Sites) -> None:
     site.end()
 
 
+@pytest.mark.fault_slow
 def test_stopped_for_longer_than_the_watchdog_waits(sites: Sites) -> None:
     site = sites(unit={"watchdog_s": 1.5, "abort_s": 0.3})
     site.start()
@@ -67,6 +70,7 @@ def test_stopped_for_less_than_the_watchdog_waits(site: Site) -> None:
     site.longest_s = usual
 
 
+@pytest.mark.fault_slow
 def test_the_main_loop_is_stuck_while_the_relay_is_on(site: Site) -> None:
     lives = site.manager.count("started")
     opened(site)
@@ -77,6 +81,7 @@ def test_the_main_loop_is_stuck_while_the_relay_is_on(site: Site) -> None:
     assert site.manager.count("started") == lives
 
 
+@pytest.mark.fault_slow
 def test_the_main_loop_is_stuck_for_good(sites: Sites) -> None:
     site = sites(unit={"watchdog_s": 1.5})
     site.start()
@@ -89,6 +94,7 @@ def test_the_main_loop_is_stuck_for_good(sites: Sites) -> None:
     site.end()
 
 
+@pytest.mark.fault_slow
 def test_asked_to_end_while_the_relay_is_on(sites: Sites) -> None:
     site = sites(door={"open_s": 60})
     site.start()
@@ -107,6 +113,7 @@ def test_asked_to_end_while_the_relay_is_on(sites: Sites) -> None:
     site.end()
 
 
+@pytest.mark.fault_slow
 def test_everything_loses_its_power_while_the_relay_is_on(sites: Sites) -> None:
     site = sites(door={"open_s": 60})
     site.start()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import pytest
+
 from tests.conftest import eventually
 from tests.faults.faults import RESTART_S
 from tests.faults.records import openings
@@ -47,6 +49,7 @@ def test_the_relay_cannot_be_switched_off(sites: Sites) -> None:
     site.end()
 
 
+@pytest.mark.fault_slow
 def test_the_driver_hangs_while_it_switches_off(sites: Sites) -> None:
     site = sites(unit={"watchdog_s": 1.5})
     site.start()

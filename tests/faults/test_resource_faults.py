@@ -30,6 +30,7 @@ def test_out_of_file_descriptors(site: Site) -> None:
     site.judge()
 
 
+@pytest.mark.fault_slow
 def test_out_of_memory(sites: Sites) -> None:
     site = sites()
     site.start()
@@ -59,3 +60,22 @@ def test_the_clock_is_stepped_ten_years_while_the_relay_is_on(site: Site, second
     site.order("step_clock", seconds=-seconds)
     site.let_in()
     site.judge()
+
+
+CONTROL_DIES = pytest.mark.xfail(
+    reason="a dead control thread is not replaced: ControlSocket.requests should look", strict=True
+)
+
+
+@pytest.mark.fault_slow
+@pytest.mark.parametrize(
+    "name", ["camera", "paho", "signals", pytest.param("control", marks=CONTROL_DIES)]
+)
+def test_a_thread_dies(sites: Sites, name: str) -> None:
+    site = sites(control={"socket": "run/control"}, signals={"led": {"pin": 22}})
+    site.start()
+    site.forgiven.append(site.manager.pid)
+    assert site.order("end_thread", name=name) == 1
+    site.let_in()
+    eventually(lambda: site.answers("status"), 15)
+    site.end()

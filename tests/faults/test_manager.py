@@ -1,0 +1,110 @@
+"""The manager does with a unit what systemd.service(5) and sd_notify(3) say."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, eventually
+from tests.faults.manager import Manager, Unit
+
+PROGRAM = """
+import os, signal, socket, sys, time
+def tell(text):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as one:
+        one.sendto(text.encode(), "\\0" + os.environ["NOTIFY_SOCKET"][1:])
+"""
+
+
+@pytest.fixture
+def manage(tmp_path: Path) -> Iterator[Callable[..., Manager]]:
+    made: list[Manager] = []
+
+    def make(program: str, **times: float) -> Manager:
+        post = f"open({str(tmp_path / 'post')!r}, 'a').write(os.environ['SERVICE_RESULT'] + ' ')"
+        unit = Unit(
+            start=[sys.executable, "-c", PROGRAM + program],
+            stop_post=[sys.executable, "-c", "import os; " + post],
+            **times,  # type: ignore[arg-type]
+        )
+        made.append(Manager(unit, tmp_path / "log"))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for manager in made:
+        manager.close()
+
+
+def signals(manager: Manager) -> list[str]:
+    return [one.detail for one in list(manager.notes) if one.what == "signal"]
+
+
+def posts(folder: Path) -> list[str]:
+    file = folder / "post"
+    return file.read_text().split() if file.exists() else []
+
+
+def test_a_service_that_is_fed_and_then_not_is_aborted_and_started_again(
+    manage: Callable[..., Manager], tmp_path: Path
+) -> None:
+    manager = manage("tell('READY=1'); tell('WATCHDOG=1'); time.sleep(60)", watchdog_s=0.5)
+    eventually(lambda: manager.count("running") == 2)
+    assert signals(manager)[0] == "SIGABRT"
+    assert posts(tmp_path)[0] == "watchdog"
+
+
+def test_a_service_that_ends_by_itself_is_started_again(
+    manage: Callable[..., Manager], tmp_path: Path
+) -> None:
+    manager = manage("tell('READY=1'); sys.exit(3)")
+    eventually(lambda: manager.count("started") == 2)
+    assert posts(tmp_path)[0] == "exit-code"
+
+
+def test_a_service_that_is_not_ready_in_time_is_ended_unless_it_asks_for_more(
+    manage: Callable[..., Manager], tmp_path: Path
+) -> None:
+    manager = manage("time.sleep(60)", start_s=0.3)
+    eventually(lambda: posts(tmp_path))
+    assert posts(tmp_path)[0] == "timeout"
+    assert signals(manager)[0] == "SIGTERM"
+    patient = (
+        "tell('EXTEND_TIMEOUT_USEC=20000000'); time.sleep(3.2); tell('READY=1'); time.sleep(60)"
+    )
+    manager = manage(patient, start_s=3.0, watchdog_s=60.0)
+    eventually(lambda: manager.state == "running")
+    assert manager.count("started") == 1
+
+
+def test_a_service_that_does_not_hear_is_killed_with_its_children(
+    manage: Callable[..., Manager],
+) -> None:
+    manager = manage(
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN); os.fork(); tell('READY=1'); time.sleep(60)",
+        stop_s=0.5,
+    )
+    eventually(lambda: manager.state == "running")
+    eventually(lambda: len(manager.processes()) == 2)
+    assert manager.stop() == -9
+    assert signals(manager) == ["SIGTERM", "SIGKILL"]
+    assert manager.processes() == []
+
+
+def test_only_the_main_process_is_listened_to(manage: Callable[..., Manager]) -> None:
+    manager = manage("os.fork() or (tell('READY=1'), os._exit(0)); time.sleep(60)")
+    eventually(lambda: manager.count("ignored"))
+    assert manager.state == "start"
+
+
+def test_it_is_told_what_the_unit_says() -> None:
+    """What the manager takes for granted stands in the unit."""
+    unit = (ROOT / "systemd" / "lockd.service").read_text()
+    for line in ("Type=notify", "Restart=always", "StartLimitIntervalSec=0"):
+        assert re.search(f"^{line}$", unit, re.M), line
+    assert re.search("^ExecStopPost=.* relay-safe ", unit, re.M)
+    assert re.search("^ExecReload=/bin/kill -HUP ", unit, re.M)
