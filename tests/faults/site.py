@@ -282,9 +282,6 @@ class Site:
     def is_open(self) -> bool:
         return self.board.level(RELAY) == 1
 
-    def await_open(self) -> None:
-        eventually(self.is_open)
-
     def await_locked(self) -> None:
         eventually(lambda: not self.is_open())
 
@@ -327,6 +324,12 @@ class Site:
         eventually(lambda: len(self._openings()) > before)
         self.order("drive", pin=EXIT, level=1)
         self.await_locked()
+
+    def open(self) -> None:
+        """Somebody enrolled comes, is let in, and is gone; the relay is on."""
+        before = len(self._openings())
+        self._come_until(lambda: len(self._openings()) > before)
+        self.show(NOBODY)
 
     def let_in(self, *, heard: bool = True) -> None:
         """Somebody enrolled comes, is let in, and the door locks behind them.

@@ -46,8 +46,7 @@ def test_the_camera_hangs(site: Site) -> None:
 def test_the_camera_hangs_in_the_midst_of_a_visit(site: Site) -> None:
     """What was seen before counts no more when the pictures come again."""
     problem, recovered = site.hear("camera_problem"), site.hear("camera_recovered")
-    site.show(KNOWN)
-    site.await_open()
+    site.open()
     site.camera.stuck.set()
     site.await_locked()
     problem()
@@ -180,16 +179,13 @@ def test_the_ribbon_cameras_program_outlives_a_service_that_was_killed(sites: Si
     site = sites(camera={"source": "csi"}, door={"open_s": 60}, unit={"stop_s": 2.0})
     site.ribbon.install()
     site.start()
-    site.show(KNOWN)
-    site.await_open()
-    site.show(NOBODY)
+    site.open()
     site.ribbon.kill(signal.SIGSTOP)
     site.kill(signal.SIGKILL)
     site.longest_s = 2.0 + RESTART_S
     site.await_locked()
     site.await_ready(1)
-    site.show(KNOWN)
-    site.await_open()
+    site.open()
     site.end()
 
 

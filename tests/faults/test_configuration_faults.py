@@ -53,9 +53,7 @@ def test_the_configuration_is_broken_when_it_starts_again_with_the_relay_on(site
     site = sites(door={"open_s": 60})
     site.start()
     good = site.file.read_text()
-    site.show(KNOWN)
-    site.await_open()
-    site.show(NOBODY)
+    site.open()
     site.file.write_text(BROKEN)
     site.kill(signal.SIGKILL)
     site.longest_s = RESTART_S
@@ -63,8 +61,7 @@ def test_the_configuration_is_broken_when_it_starts_again_with_the_relay_on(site
     eventually(lambda: site.manager.count("died") > 1)  # it does not start, again and again
     site.file.write_text(good)
     site.await_ready(1, patient=True)
-    site.show(KNOWN)
-    site.await_open()
+    site.open()
     site.end()
 
 

@@ -12,27 +12,20 @@ import pytest
 from tests.conftest import eventually
 from tests.faults.faults import RESTART_S
 from tests.faults.records import openings
-from tests.faults.site import KNOWN, LATE_S, NOBODY, OPEN_S, RELAY, Site
+from tests.faults.site import LATE_S, OPEN_S, RELAY, Site
 
 Sites = Callable[..., Site]
-
-
-def opened(site: Site) -> None:
-    """Somebody has just been let in."""
-    site.show(KNOWN)
-    site.await_open()
-    site.show(NOBODY)
 
 
 def test_killed_while_the_relay_is_on(sites: Sites) -> None:
     site = sites(door={"open_s": 60})
     site.start()
-    opened(site)
+    site.open()
     site.kill(signal.SIGKILL)
     site.longest_s = RESTART_S
     site.await_locked()  # by relay-safe: the service had a minute left
     site.await_ready(1)
-    opened(site)
+    site.open()
     site.end()
 
 
@@ -40,7 +33,7 @@ def test_killed_while_the_relay_is_on(sites: Sites) -> None:
 def test_stopped_for_longer_than_the_watchdog_waits(sites: Sites) -> None:
     site = sites(unit={"watchdog_s": 1.5, "abort_s": 0.3})
     site.start()
-    opened(site)
+    site.open()
     site.kill(signal.SIGSTOP)
     site.await_locked()
     # A stopped process does not even die of SIGABRT.
@@ -56,7 +49,7 @@ def test_stopped_for_longer_than_the_watchdog_waits(sites: Sites) -> None:
 
 def test_stopped_for_less_than_the_watchdog_waits(site: Site) -> None:
     lives = site.manager.count("started")
-    opened(site)
+    site.open()
     site.manager.kill(signal.SIGSTOP)
     time.sleep(1.0)
     site.manager.kill(signal.SIGCONT)
@@ -73,7 +66,7 @@ def test_stopped_for_less_than_the_watchdog_waits(site: Site) -> None:
 @pytest.mark.fault_slow
 def test_the_main_loop_is_stuck_while_the_relay_is_on(site: Site) -> None:
     lives = site.manager.count("started")
-    opened(site)
+    site.open()
     site.order("stick", seconds=OPEN_S + 1.0)
     site.await_locked()  # by the guard, in time: `judge` knows how long it may be on
     site.let_in()
@@ -85,7 +78,7 @@ def test_the_main_loop_is_stuck_while_the_relay_is_on(site: Site) -> None:
 def test_the_main_loop_is_stuck_for_good(sites: Sites) -> None:
     site = sites(unit={"watchdog_s": 1.5})
     site.start()
-    opened(site)
+    site.open()
     site.forgiven.append(site.manager.pid)
     site.order("stick", seconds=600)
     site.await_ready(1)
@@ -98,7 +91,7 @@ def test_the_main_loop_is_stuck_for_good(sites: Sites) -> None:
 def test_asked_to_end_while_the_relay_is_on(sites: Sites) -> None:
     site = sites(door={"open_s": 60})
     site.start()
-    opened(site)
+    site.open()
     asked = time.monotonic()
     site.manager.kill(signal.SIGTERM)
     eventually(lambda: site.manager.count("ended"))
@@ -119,7 +112,7 @@ def test_everything_loses_its_power_while_the_relay_is_on(sites: Sites) -> None:
     site.start()
     site.proxy.cut()
     granted = site.hear("access_granted")
-    opened(site)
+    site.open()
     eventually(lambda: site.events("access_granted"))
     site.longest_s = RESTART_S
     site.lose_power()
@@ -127,7 +120,7 @@ def test_everything_loses_its_power_while_the_relay_is_on(sites: Sites) -> None:
     site.restart_broker()
     site.start()
     granted()  # the event of before
-    opened(site)
+    site.open()
     site.end()
 
 
@@ -140,7 +133,8 @@ def test_a_second_service_on_the_same_line_and_store(site: Site) -> None:
         timeout=30,
         check=False,
     )
-    assert second.returncode == 12
-    assert "another lockd listens there" in second.stderr
+    assert second.returncode == 7
+    assert "GPIO busy" in second.stderr
+    assert site.command("status")["result"] == "ok"
     site.let_in()
     site.judge()

@@ -11,7 +11,6 @@ from tests.conftest import eventually
 from tests.faults.faults import RESTART_S
 from tests.faults.records import openings
 from tests.faults.site import KNOWN, LATE_S, NOBODY, RELAY, Site
-from tests.faults.test_process_faults import opened
 
 Sites = Callable[..., Site]
 
@@ -30,7 +29,7 @@ def test_the_relay_cannot_be_switched_on(site: Site) -> None:
 def test_the_relay_cannot_be_switched_off(sites: Sites) -> None:
     site = sites()
     site.start()
-    opened(site)
+    site.open()
     site.board.spoil(RELAY, 0, "raise")
     eventually(lambda: site.logged("cannot be switched off"))
     # The guard does not give up.
@@ -53,7 +52,7 @@ def test_the_relay_cannot_be_switched_off(sites: Sites) -> None:
 def test_the_driver_hangs_while_it_switches_off(sites: Sites) -> None:
     site = sites(unit={"watchdog_s": 1.5})
     site.start()
-    opened(site)
+    site.open()
     site.board.spoil(RELAY, 0, "hang")
     site.forgiven.append(site.manager.pid)
     eventually(lambda: site.manager.count("ended"))
@@ -70,7 +69,7 @@ def test_the_guard_dies_while_the_relay_is_on(sites: Sites) -> None:
     site.start()
     # It is raised in the guard when that wakes up: at the next release.
     site.order("end_thread", name="strike-guard")
-    opened(site)
+    site.open()
     site.await_locked()  # by the main loop, which ends when it sees that the guard has gone
     site.await_ready(1)
     assert site.logged("access_granted") or site.forgiven

@@ -12,7 +12,6 @@ import pytest
 from tests.conftest import eventually
 from tests.faults.faults import TEN_YEARS_S, without_files
 from tests.faults.site import RELAY, Site
-from tests.faults.test_process_faults import opened
 
 Sites = Callable[..., Site]
 
@@ -48,7 +47,7 @@ def test_out_of_memory(sites: Sites) -> None:
 
 @pytest.mark.parametrize("seconds", [TEN_YEARS_S, -TEN_YEARS_S], ids=["ahead", "back"])
 def test_the_clock_is_stepped_ten_years_while_the_relay_is_on(site: Site, seconds: float) -> None:
-    opened(site)
+    site.open()
     wall = site.order("step_clock", seconds=seconds)
     assert abs(wall - time.time() - seconds) < 60
     site.await_locked()
