@@ -17,7 +17,7 @@ from rich.markup import escape
 from lockd import __version__
 from lockd.calibration_cli import calibrate
 from lockd.config import Settings, find, load
-from lockd.console import EXIT_CODES, config_option, err, log_to_stderr, reported
+from lockd.console import EXIT_CODES, config_option, err, log_to_stderr, reported, signals_heard
 from lockd.doctor.command import doctor
 from lockd.door_cli import door
 from lockd.errors import ImageError
@@ -73,10 +73,13 @@ def run(config_file: Path | None) -> None:
         return settings
 
     runner = Runner(read)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: runner.stop())
-    signal.signal(signal.SIGHUP, lambda *_: runner.reload())
-    runner.run()
+    handlers: dict[int, Callable[[], None]] = {
+        signal.SIGTERM: runner.stop,
+        signal.SIGINT: runner.stop,
+        signal.SIGHUP: runner.reload,
+    }
+    with signals_heard(handlers):
+        runner.run()
 
 
 @main.command()

@@ -6,8 +6,12 @@ import functools
 import logging
 import os
 import pwd
+import signal
+import socket
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,6 +73,36 @@ def administrator() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return str(os.getuid())
+
+
+@contextmanager
+def signals_heard(handlers: Mapping[int, Callable[[], None]]) -> Iterator[None]:
+    """Hear signals in a thread of its own: Python's handlers wait for native code to return.
+
+    Args:
+        handlers: by signal number, called from that thread.
+    """
+    heard, told = socket.socketpair()
+    told.setblocking(False)
+    before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+
+    def listen() -> None:
+        with heard:
+            while numbers := heard.recv(64):
+                for number in numbers:
+                    if number in handlers:
+                        handlers[number]()
+
+    for number in handlers:
+        signal.signal(number, lambda *_: None)  # else it would end the process
+    thread = threading.Thread(target=listen, name="signal-listener", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        told.close()
+        thread.join(timeout=1.0)
 
 
 def log_to_stderr(level: str) -> None:

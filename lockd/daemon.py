@@ -178,8 +178,12 @@ class Service:
         return self._clock.now()
 
     def stop(self) -> None:
-        """Ask `run` to end; may be called from a signal handler."""
+        """Lock at once, though a frame is being judged, and ask `run` to end.
+
+        May be called from a signal handler; so the strike is served from another thread.
+        """
         self._stop.set()
+        threading.Thread(target=self._strike.seal, name="seal", daemon=True).start()
 
     def reload(self) -> None:
         """Ask for the configuration to be read again; may be called from a signal handler."""

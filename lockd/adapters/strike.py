@@ -95,6 +95,8 @@ class Strike:
         self._on_since: float | None = None
         self._deadline: float | None = None
         self._closing = False
+        self._sealed = False
+        self._closed = False
         self._obeys = True
         self._beat = machine()
         self._guard = threading.Thread(target=self._keep, name="strike-guard", daemon=True)
@@ -157,15 +159,28 @@ class Strike:
         finally:
             self._lock.release()
 
+    def seal(self) -> None:
+        """Lock, and release no more: for whoever ends the program.
+
+        From any thread, but not from a signal handler, which may have interrupted `release`
+        half-way.
+        """
+        self._sealed = True
+        self.lock()
+
     def close(self) -> None:
         """Lock, end the guard and give the pin back."""
         self._closing = True
         self.lock()
         self._guard.join(timeout=1.0)
+        self._closed = True  # whoever locks late finds nothing to do
         self._output.close()
 
     def _release(self, seconds: float) -> None:
         """`release`, with the lock held."""
+        if self._sealed:
+            log.info("the program is ending, so nothing is released")
+            return
         if self._closing or not (self.guarded or self.answers()):
             self._switch_off()
             raise PinError("the relay's guard is not running, so the door stays locked")
@@ -184,6 +199,8 @@ class Strike:
 
     def _switch_off(self) -> None:
         """Switch off; on failure leave a deadline that is over, so the guard tries again."""
+        if self._closed:
+            return
         was_on = self._on_since is not None
         try:
             self._output.off()

@@ -309,3 +309,16 @@ def test_releasing_from_many_threads_leaves_it_locked(output: RecordingOutput) -
     eventually(lambda: not strike.is_on)
     assert output.log[-1] == "off"
     strike.close()
+
+
+def test_what_is_sealed_is_locked_and_released_no_more() -> None:
+    output = RecordingOutput()
+    strike = Strike(output)
+    strike.release(30)
+    strike.seal()
+    strike.release(30)
+    assert output.log == ["on", "off"]
+    assert not strike.is_on
+    strike.close()
+    strike.seal()  # late
+    assert output.log == ["on", "off", "off", "close"]
