@@ -10,7 +10,8 @@ import numpy as np
 from enroll.everybody import Everybody, everybody_in
 from enroll.people import rule_of
 from enroll.portable import PortablePerson, PortableTemplate
-from lockd.adapters.store import Enrolled, Store, clean_name
+from lockd.adapters.store import MAX_NAME, Enrolled, Store, clean_name
+from lockd.adapters.store.records import checked, checked_details
 from lockd.config import Settings
 from lockd.console import administrator
 from lockd.errors import PersonError
@@ -81,13 +82,15 @@ class Importer:
         ]
         try:
             name = clean_name(one.name)
+            checked(Person("", name, **one.access()))
+            checked_details(one.details())
             there = self._there(name)
             if there is not None and self._same(there, one, usable):
                 return Step(name, len(usable), "unchanged")
             self._check(one, usable, there)
             person = self._put(name, one, usable) if write else Person(f"new {name}", name)
         except PersonError as error:
-            return Step(one.name, len(usable), "refused", str(error))
+            return Step(_shown(one.name), len(usable), "refused", str(error))
         if there is not None and not write:
             person = there.person
         self._everybody.replace(person, [kept.vector() for kept in usable])
@@ -161,3 +164,8 @@ class Importer:
         if len(usable) < len(one.templates):
             remarks.append(f"{len(one.templates) - len(usable)} templates of other networks")
         return "; ".join(remarks)
+
+
+def _shown(name: str) -> str:
+    """A name that may be nobody's, fit for a terminal."""
+    return "".join(char if char.isprintable() else "?" for char in name)[:MAX_NAME]

@@ -12,9 +12,10 @@ import click
 from enroll.details import changed, details_options
 from enroll.opened import name_argument, opened, sure
 from enroll.rights import given, rights_options, told
-from lockd.adapters.store import Removal
+from lockd.adapters.store import Removal, Store
+from lockd.config import Settings
 from lockd.console import administrator, config_option, err, reported
-from lockd.errors import StoreError
+from lockd.errors import PersonError, StoreError
 
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
@@ -106,21 +107,52 @@ def enable(name: str, config_file: Path | None) -> None:
 @click.command()
 @name_argument("source")
 @name_argument("target")
+@click.option("--anyway", metavar="REASON", help="Though they do not look like one person.")
 @yes_option
 @config_option
 @reported
-def merge(source: str, target: str, yes: bool, config_file: Path | None) -> None:
+def merge(
+    source: str, target: str, anyway: str | None, yes: bool, config_file: Path | None
+) -> None:
     """Give TARGET the templates of SOURCE, who is the same person, and forget SOURCE.
 
-    Name, rights and details are TARGET's. Look at `check` first: whose face SOURCE's
-    templates show can come in as TARGET.
+    Name, rights and details are TARGET's: whose face SOURCE's templates show can come in
+    as TARGET.
     """
-    with opened(config_file) as (_, store):
+    with opened(config_file) as (settings, store):
         old, new = store.person(source).person, store.person(target).person
+        if anyway is None:
+            _check_alike(settings, store, old.name, new.name)
         sure(f"Forget {old.name}, and let their face come in as {new.name}?", yes)
-        store.merge(source, target, by=administrator())
+        store.merge(source, target, by=administrator(), note=anyway and f"anyway: {anyway}")
         templates = store.person(target).templates
     click.echo(f"{old.name} is {new.name} now, with {templates} templates.")
+
+
+def _check_alike(settings: Settings, store: Store, source: str, target: str) -> None:
+    """Look whether two are one person.
+
+    Raises:
+        PersonError: if no template of one is like one of the other.
+    """
+    from enroll.people import rule_of  # noqa: PLC0415
+    from lockd.watcher import Vision  # noqa: PLC0415
+
+    agree = rule_of(settings, Vision(settings)).agree
+    likeness = max(
+        (
+            float(one.embedding @ other.embedding)
+            for one in store.templates_of(source)
+            for other in store.templates_of(target)
+            if one.model == other.model
+        ),
+        default=-1.0,
+    )
+    if not likeness >= agree:
+        raise PersonError(
+            f"{source} and {target} do not look like one person (similarity {likeness:.2f}, "
+            f"{agree:.2f} is needed); if they are, say --anyway with the reason"
+        )
 
 
 @click.command()
@@ -161,13 +193,13 @@ def forget(name: str, report_file: Path, yes: bool, config_file: Path | None) ->
     with opened(config_file) as (_, store):
         person = store.person(name).person
         sure(f"Forget {person.name}?", yes)
-        file = _new_file(report_file)
-        try:
-            removal = store.remove(name, by=administrator())
-        except BaseException:
-            report_file.unlink()
-            raise
-    _write_report(file, report_file, removal)
+        with _new_file(report_file) as file:
+            try:
+                removal = store.remove(name, by=administrator())
+            except BaseException:
+                report_file.unlink()
+                raise
+            _write_report(file, report_file, removal)
     click.echo(f"Removed {removal.person.name}; see {report_file}.")
     _warn(removal)
     if not removal.verified:
@@ -186,10 +218,9 @@ def _new_file(path: Path) -> IO[str]:
 def _write_report(file: IO[str], path: Path, removal: Removal) -> None:
     report = json.dumps(_removal_data(removal), ensure_ascii=False, indent=2)
     try:
-        with file:
-            file.write(report + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        file.write(report + "\n")
+        file.flush()
+        os.fsync(file.fileno())
     except OSError as error:
         click.echo(report)
         raise StoreError(

@@ -66,8 +66,13 @@ def sure(question: str, yes: bool) -> None:
     Raises:
         click.Abort: if not.
     """
-    if not yes and sys.stdin.isatty():
+    if not yes and on_a_terminal():
         click.confirm(question, abort=True, err=True)
+
+
+def on_a_terminal() -> bool:
+    """Return whether there is somebody to ask."""
+    return sys.stdin.isatty()
 
 
 def _names(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:

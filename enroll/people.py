@@ -253,9 +253,21 @@ class Enroller:
             good = [one for one, said in zip(candidates, judged, strict=True) if said.accepted]
             if good:
                 self._write(outcome, good, terms)
+            elif outcome.repeated:
+                self._change(outcome, terms)
         except PersonError as error:
             outcome.error = error
         return outcome
+
+    def _change(self, outcome: Outcome, terms: Terms) -> None:
+        """Write what was said of somebody whose pictures are all enrolled already."""
+        one = self._store.person(outcome.name)
+        if terms.access:
+            self._store.change_access(outcome.name, by=administrator(), **terms.access)
+        if terms.details is not None:
+            details = terms.details(one.details)
+            self._store.change_details(outcome.name, details, by=administrator())
+        outcome.templates = len(self._everybody.own(one.person.id))
 
     def _write(self, outcome: Outcome, good: list[Candidate], terms: Terms) -> None:
         model = self.vision.embedder.fingerprint

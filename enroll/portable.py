@@ -10,15 +10,23 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lockd.adapters.store import Access, Details, Enrolled, Store
 from lockd.errors import TransferError
 from lockd.identity.variety import MAX_TEMPLATES
 from lockd.types import Embedding
 
+
+def _shown(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("a character that cannot be shown")
+    return text
+
+
 _Text = Annotated[str, Field(max_length=2000)]
 _Name = Annotated[str, Field(max_length=256)]
+_Group = Annotated[str, Field(max_length=256), AfterValidator(_shown)]
 
 
 class _Part(BaseModel):
@@ -56,7 +64,7 @@ class PortablePerson(_Part):
 
     name: _Name
     enabled: bool
-    groups: Annotated[list[_Name], Field(max_length=1000)]
+    groups: Annotated[list[_Group], Field(max_length=1000)]
     valid_from: _Name | None
     valid_until: _Name | None
     external_id: _Name | None

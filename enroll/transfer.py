@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from enroll.opened import looked_at, name_argument, nobody, opened
+from enroll.opened import looked_at, name_argument, nobody, on_a_terminal, opened
 from enroll.showing import as_json_option
 from lockd.console import config_option, reported
 from lockd.errors import PersonError, TransferError
@@ -112,7 +111,7 @@ def _passphrase(file: Path | None, *, confirm: bool) -> str:
         TransferError: if the file cannot be read, or there is nobody to ask.
     """
     if file is None:
-        if not sys.stdin.isatty():
+        if not on_a_terminal():
             raise click.UsageError("there is no terminal to ask on; use --passphrase-file")
         return str(
             click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True)

@@ -240,10 +240,11 @@ class Templates(People, Events):
             self._changed(*(id_ for id_, _ in owners))
         return deleted
 
-    def merge(self, source: str, target: str, *, by: str) -> Person:
+    def merge(self, source: str, target: str, *, by: str, note: str | None = None) -> Person:
         """Give somebody the templates of somebody else who is the same, and forget the latter.
 
-        Name, rights and details are the target's.
+        Name, rights and details are the target's; `note` is for the audit entry and must
+        name nobody.
 
         Raises:
             PersonError: if one of them is not enrolled, or both are one.
@@ -267,7 +268,7 @@ class Templates(People, Events):
             for model in models:
                 self._limit(new.id, model)
             self._changed(new.id)
-            self._note(by, "merge", new.id, f"with {old.id}")
+            self._note(by, "merge", new.id, "; ".join(filter(None, (f"with {old.id}", note))))
         self._fold_journal()
         return new
 

@@ -11,18 +11,11 @@ from enroll.everybody import Everybody
 from enroll.judging import Objection, Rule, judge
 from lockd.identity.gallery import Template
 from lockd.types import Floats, Person
+from tests.enroll.faces import at
 
 RULE = Rule(accept=0.5, agree=0.4)
 NOBODY = np.empty((0, 8), np.float32)
 TOO_LIKE, NOT_THE_SAME, REPEATED = Objection.TOO_LIKE, Objection.NOT_THE_SAME, Objection.REPEATED
-
-
-def at(*degrees: float) -> Floats:
-    """Pictures in one plane: their similarity is the cosine of the angle between them."""
-    angles = np.radians(degrees)
-    pictures = np.zeros((len(degrees), 8), np.float32)
-    pictures[:, 0], pictures[:, 1] = np.cos(angles), np.sin(angles)
-    return pictures
 
 
 def said(
