@@ -13,7 +13,7 @@ from enroll.portable import PortablePerson, PortableTemplate
 from lockd.adapters.store import MAX_NAME, Enrolled, Store, clean_name
 from lockd.adapters.store.records import checked, checked_details
 from lockd.config import Settings
-from lockd.console import administrator
+from lockd.console import administrator, shown
 from lockd.errors import PersonError
 from lockd.types import Person
 from lockd.watcher import Vision
@@ -90,7 +90,7 @@ class Importer:
             self._check(one, usable, there)
             person = self._put(name, one, usable) if write else Person(f"new {name}", name)
         except PersonError as error:
-            return Step(_shown(one.name), len(usable), "refused", str(error))
+            return Step(shown(one.name)[:MAX_NAME], len(usable), "refused", str(error))
         if there is not None and not write:
             person = there.person
         self._everybody.replace(person, [kept.vector() for kept in usable])
@@ -164,8 +164,3 @@ class Importer:
         if len(usable) < len(one.templates):
             remarks.append(f"{len(one.templates) - len(usable)} templates of other networks")
         return "; ".join(remarks)
-
-
-def _shown(name: str) -> str:
-    """A name that may be nobody's, fit for a terminal."""
-    return "".join(char if char.isprintable() else "?" for char in name)[:MAX_NAME]

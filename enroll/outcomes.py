@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lockd.console import err
+from lockd.console import err, shown
 from lockd.errors import ImageError
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ def report(outcomes: list[Outcome], as_json: bool = False) -> None:
     then on standard error.
     """
     if as_json:
-        click.echo(json.dumps([one.as_json() for one in outcomes], ensure_ascii=False))
+        told = json.dumps([one.as_json() for one in outcomes], ensure_ascii=False)
+        # A file's name need not be text.
+        click.echo(told.encode("utf-8", "backslashreplace").decode())
         return
     if sys.stdout.isatty():
         made = table(outcomes)
@@ -36,7 +38,7 @@ def report(outcomes: list[Outcome], as_json: bool = False) -> None:
             Console().print(made)
     else:
         for _, why in _refusals(outcomes):
-            err.print(f"[yellow]refused:[/] {escape(why)}")
+            err.print(f"[yellow]refused:[/] {escape(shown(why))}")
     enrolled = [one for one in outcomes if one.accepted]
     for one in [one for one in outcomes if one.accepted or one.repeated][:_LISTED]:
         click.echo(_line(one))
@@ -54,17 +56,21 @@ def table(outcomes: list[Outcome]) -> Table:
     for column in made.columns:
         column.overflow = "fold"
     for one in outcomes:
-        if one.error is not None:
-            made.add_row(escape(one.name), "", f"[red]refused[/]: {escape(str(one.error))}")
-        for said in one.verdicts:
-            why = escape(said.message.removeprefix(f"{said.label}: "))
-            if said.accepted and len(outcomes) == 1 and one.error is None:
-                made.add_row(escape(one.name), escape(said.label), "[green]accepted[/]")
-            elif said.repeated and len(outcomes) == 1:
-                made.add_row(escape(one.name), escape(said.label), why)
-            elif not said.accepted and not said.repeated:
-                made.add_row(escape(one.name), escape(said.label), f"[red]refused[/]: {why}")
+        for picture, result in _rows(one, everything=len(outcomes) == 1):
+            made.add_row(escape(shown(one.name)), escape(shown(picture)), result)
     return made
+
+
+def _rows(one: Outcome, *, everything: bool) -> Iterator[tuple[str, str]]:
+    """The pictures of one person to be told of, and what became of them, as markup."""
+    if one.error is not None:
+        yield "", f"[red]refused[/]: {escape(shown(str(one.error)))}"
+    for said in one.verdicts:
+        why = escape(shown(said.message.removeprefix(f"{said.label}: ")))
+        if not said.accepted and not said.repeated:
+            yield said.label, f"[red]refused[/]: {why}"
+        elif everything and one.error is None:
+            yield said.label, why or "[green]accepted[/]"
 
 
 def fail_if_refused(outcomes: list[Outcome]) -> None:
@@ -85,7 +91,7 @@ def _refusals(outcomes: list[Outcome]) -> Iterator[tuple[str, str]]:
 
 
 def _line(one: Outcome) -> str:
-    line = f"{one.name}: {one.accepted} enrolled, {len(one.refused)} refused"
+    line = f"{shown(one.name)}: {one.accepted} enrolled, {len(one.refused)} refused"
     if one.repeated:
         line += f", {one.repeated} enrolled already"
     if one.left_out:

@@ -46,6 +46,18 @@ Exit codes:
 """
 
 
+def shown(text: str, keep: str = "") -> str:
+    """Return a text without what would move a terminal's cursor, colour it or turn it round.
+
+    File names may hold anything at all, and messages name files.
+
+    Args:
+        text: any.
+        keep: characters that may stay.
+    """
+    return "".join(char if char.isprintable() or char in keep else "\ufffd" for char in text)
+
+
 def reported(command: _Command) -> _Command:
     """Make a command end with a message and the error's exit code instead of a traceback."""
 
@@ -54,7 +66,7 @@ def reported(command: _Command) -> _Command:
         try:
             return command(*args, **kwargs)
         except LockdError as error:
-            err.print(f"[bold red]error:[/] {escape(str(error))}")
+            err.print(f"[bold red]error:[/] {escape(shown(str(error), keep=chr(10)))}")
             sys.exit(error.exit_code)
         except BrokenPipeError:
             # The reader of our output has gone; Python would complain once more at exit.
