@@ -199,6 +199,7 @@ def test_damaged_while_it_runs(sites: Sites) -> None:
 def test_deleted_while_it_runs(sites: Sites) -> None:
     site = sites()
     site.start()
+    site.judge()  # what only the file has is lost with it
     shutil.rmtree(site.state)
     site.let_in()
     site.turn_away()
