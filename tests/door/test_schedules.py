@@ -189,6 +189,11 @@ class TestHolidays:
         assert not self.covers({"fri": ["09:00-17:00"]}, "2026-12-25 12:00")
         assert self.covers({"fri": ["09:00-17:00"]}, "2026-12-18 12:00")
 
+    def test_they_count_unless_they_are_to_be_ignored(self) -> None:
+        schedule = Schedule.of({"fri": ["09:00-17:00"]})
+        assert not schedule.ignore_holidays
+        assert not schedule.covers(at("2026-12-25 12:00"), self.HOLIDAYS)
+
     def test_those_called_holiday_do_and_only_then(self) -> None:
         hours = {"fri": ["09:00-17:00"], "holiday": ["10:00-11:00"]}
         assert self.covers(hours, "2026-12-25 10:30")

@@ -117,7 +117,7 @@ def test_each_visit_collects_its_own_votes() -> None:
 
 def test_a_stranger_needs_enough_frames_over_enough_time() -> None:
     quick = Evidence(RULES)
-    assert [quick.judged(1, match(None, 0.1), t / 100) for t in range(20)] == [None] * 20
+    assert [quick.judged(1, match(None, 0.1), 9 + t / 100) for t in range(20)] == [None] * 20
     slow = Evidence(RULES)
     assert [slow.judged(1, match(None, 0.1), t) for t in (0.0, 1.0, 2.0)] == [None] * 3
     assert slow.judged(1, match(None, 0.3), 2.1) == Stranger(1, 0.3)
