@@ -268,6 +268,7 @@ def test_a_door_that_is_held_open_is_no_alarm_to_come() -> None:
 def test_it_knows_from_the_start_what_the_contact_says(leaf_open: bool | None) -> None:
     door = DoorMachine(DoorRules(), leaf_open=leaf_open)
     assert door.leaf_open is leaf_open
+    assert door.next_deadline == (30 if leaf_open else None)
     door.handle(Leaf(True), 1)
     assert door.leaf_open is True
 

@@ -133,3 +133,10 @@ def test_a_face_that_comes_back_after_its_visit_ended_is_another() -> None:
     ids(tracker, [face_at(0, 0)], 1.0)
     assert [track.id for track in tracker.ended(2.5)] == [2]
     assert ids(tracker, [face_at(0, 0), face_at(300, 0)], 2.6) == [1, 3]
+
+
+def test_a_face_keeps_its_visit_though_it_would_fit_another_as_well() -> None:
+    tracker = Tracker(gap_s=2)
+    ids(tracker, [face_at(0, 0), face_at(30, 0)], 0.0)
+    assert ids(tracker, [face_at(400, 0), face_at(2, 0)], 0.1) == [3, 1]
+    assert ids(tracker, [face_at(30, 0)], 0.2) == [2]
