@@ -95,6 +95,18 @@ class TestTheMostVaried:
         assert most_varied(looks, 3) == [0, 3, 4]
         assert most_varied(looks, 4) == [0, 2, 3, 4]
 
+    def test_each_one_more_is_the_one_least_like_those_already_chosen(self) -> None:
+        dice = random.Random(1)
+        apart = [[dice.gauss(0, 1) for _ in range(SIZE)] for _ in range(6)]
+        looks = [unit(*(x + dice.gauss(0, 0.1) for x in one)) for one in apart for _ in range(2)]
+        for keep in range(1, 11):
+            chosen, more = set(most_varied(looks, keep)), set(most_varied(looks, keep + 1))
+            (added,) = more - chosen
+            likeness = {
+                i: max(float(looks[i] @ looks[j]) for j in chosen) for i in set(range(12)) - chosen
+            }
+            assert likeness[added] == pytest.approx(min(likeness.values()))
+
     @pytest.mark.parametrize("keep", [5, 6])
     def test_nothing_is_left_out_of_few(self, keep: int) -> None:
         assert most_varied([unit(1)] * 5, keep) == [0, 1, 2, 3, 4]

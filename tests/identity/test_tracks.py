@@ -140,3 +140,10 @@ def test_a_face_keeps_its_visit_though_it_would_fit_another_as_well() -> None:
     ids(tracker, [face_at(0, 0), face_at(30, 0)], 0.0)
     assert ids(tracker, [face_at(400, 0), face_at(2, 0)], 0.1) == [3, 1]
     assert ids(tracker, [face_at(30, 0)], 0.2) == [2]
+
+
+def test_a_little_overlap_beats_much_nearness() -> None:
+    tracker = Tracker(gap_s=2)
+    ids(tracker, [face(0, 0, 100, 100)], 0.0)
+    near, overlapping = face(70, 20, 130, 80), face(60, 0, 160, 100)
+    assert ids(tracker, [near, overlapping], 0.1) == [2, 1]
