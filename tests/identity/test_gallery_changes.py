@@ -45,6 +45,7 @@ def test_however_it_came_about_it_knows_the_same_people(seed: int) -> None:
         afresh = Gallery([Template(p, one) for p, some in enrolled.values() for one in some], SIZE)
         assert gallery.people == afresh.people == [one for _, (one, _) in sorted(enrolled.items())]
         assert len(gallery) == len(afresh) == sum(len(some) for _, some in enrolled.values())
+        assert {part.matrix.dtype for part, _ in gallery._parts} <= {np.dtype(np.float32)}
         sizes = [len(part) for part, _ in gallery._parts]
         assert all(first >= 2 * second for first, second in pairwise(sizes))
         assert sum(sizes) <= 10 * max(1, len(gallery)), "people who left are kept"
