@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import resource
@@ -81,7 +82,7 @@ def _stop(site: Site, _: random.Random) -> Undo:
     os.kill(pid, signal.SIGSTOP)
 
     def go_on() -> None:
-        if site.manager.pid == pid:
+        with contextlib.suppress(ProcessLookupError):  # the manager may have ended it
             os.kill(pid, signal.SIGCONT)
 
     return go_on

@@ -24,6 +24,7 @@ import statistics
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -115,6 +116,14 @@ class Soak:
 
     def run(self) -> dict[str, Any]:
         """Soak; return the report."""
+        try:
+            self._go_through()
+        except Exception as error:  # what was seen until then is worth a report
+            traceback.print_exc()
+            self._violate(f"the soak itself failed: {error!r}")
+        return self._report()
+
+    def _go_through(self) -> None:
         self.site.start()
         self._recover("the start")
         while time.monotonic() < self.until:
@@ -122,7 +131,6 @@ class Soak:
         self._settle()
         self.site.manager.stop()
         self._wait(lambda: not self.site.missing(), 60)
-        return self._report()
 
     def _choose(self) -> Fault:
         """A fault; in the first and last third none that ends the process: one must live long."""
