@@ -262,6 +262,11 @@ class Enroller:
     def _change(self, outcome: Outcome, terms: Terms) -> None:
         """Write what was said of somebody whose pictures are all enrolled already."""
         one = self._store.person(outcome.name)
+        if terms.replace_outdated:
+            model = self.vision.embedder.fingerprint
+            stored = self._store.templates_of(outcome.name)
+            old = [kept.id for kept in stored if kept.model != model]
+            self._store.drop_templates(old, by=administrator())
         if terms.access:
             self._store.change_access(outcome.name, by=administrator(), **terms.access)
         if terms.details is not None:

@@ -100,6 +100,15 @@ class TestRepeated:
             one = store.person("Joe")
         assert (one.person.valid_until, one.details.notes) == ("2027-01-01", "guest")
 
+    def test_templates_of_other_networks_go_though_no_photograph_is_new(
+        self, run: Run, enrol: Enrol
+    ) -> None:
+        enrol("Joe Biden", 0, 10, model="earlier")
+        run("add", "Joe Biden", BIDEN_ENROLLED)
+        assert templates() == {"Joe Biden": 3}
+        assert run("re-embed", PEOPLE).exit_code == 0
+        assert templates() == {"Joe Biden": 1}
+
 
 class TestDetails:
     def test_they_come_with_the_photographs_and_stay(self, run: Run) -> None:

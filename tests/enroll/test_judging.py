@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enroll.everybody import Everybody
@@ -105,6 +105,7 @@ def pictures_of(data: st.DataObject, least: int) -> Floats:
     return at(*data.draw(st.lists(st.integers(0, 359), min_size=least, max_size=8, unique=True)))
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_the_order_of_the_pictures_does_not_matter(data: st.DataObject) -> None:
     pictures = pictures_of(data, 1)
@@ -116,6 +117,7 @@ def test_the_order_of_the_pictures_does_not_matter(data: st.DataObject) -> None:
     assert [one.objection for one in again] == [first[place].objection for place in order]
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_nothing_that_the_door_would_take_for_somebody_else_is_ever_enrolled(
     data: st.DataObject,

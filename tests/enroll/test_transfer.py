@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enroll import sealed
@@ -337,12 +337,14 @@ class TestHostileFiles:
         assert [one["name"] for one in everybody()] == ["Bob"]
 
 
+@settings(deadline=None)  # what looks like one of ours has its key made
 @given(st.binary(max_size=200), st.booleans())
 def test_junk_is_refused_whatever_it_is(junk: bytes, magic: bool) -> None:
     with pytest.raises(TransferError):
         unseal((b"lockd people\n\x01" if magic else b"") + junk, PASSPHRASE, "junk")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_text_that_is_no_list_of_people_is_refused(text: str) -> None:
     with pytest.raises(TransferError):

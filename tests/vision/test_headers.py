@@ -7,7 +7,7 @@ import struct
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lockd.errors import ImageError
@@ -83,6 +83,7 @@ def test_a_jpeg_with_two_headers_is_no_picture() -> None:
     assert read_header(small[:2] + large[start:end] + small[2:]) is None
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(SUFFIXES)), st.data())
 def test_a_broken_header_is_no_picture_or_one_with_a_size(suffix: str, data: st.DataObject) -> None:
     content = bytearray(encoded(suffix))
@@ -92,6 +93,7 @@ def test_a_broken_header_is_no_picture_or_one_with_a_size(suffix: str, data: st.
     assert header is None or min(header.width, header.height) > 0
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.sampled_from([b"\xff\xd8\xff", b"II*\0", b"RIFF", b"BM", b""]))
 def test_junk_never_raises(junk: bytes, magic: bytes) -> None:
     read_header(magic + junk)
