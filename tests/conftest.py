@@ -27,6 +27,9 @@ SCENES = ROOT / "tests" / "data" / "scenes"
 PEOPLE = ROOT / "demo" / "people"
 CLIP = ROOT / "demo" / "porch.mp4"
 
+# No test fails for a machine that is busy just then.
+hypothesis_settings.register_profile("patient", deadline=None)
+hypothesis_settings.load_profile("patient")
 # For `make mutants`, which runs the tests hundreds of times and must find the same each time.
 hypothesis_settings.register_profile(
     "quick", max_examples=20, deadline=None, derandomize=True, database=None
