@@ -87,9 +87,12 @@ def _names(context: click.Context, _: click.Parameter, incomplete: str) -> list[
 
 
 def _typed(name: str) -> str:
-    """A name as it must stand on the command line; bash alone leaves that to us."""
+    """A name as it must stand on the command line; bash alone leaves that to us.
+
+    Each backslash twice, for click's script reads the answer without `read -r`.
+    """
     if os.environ.get("_LOCKD_ENROLL_COMPLETE", "").startswith("bash"):
-        return re.sub(r"([^\w@%+=:,./-])", r"\\\1", name)
+        return re.sub(r"([^\w@%+=:,./-])", r"\\\\\1", name)
     return name
 
 

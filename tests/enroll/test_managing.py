@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from lockd.adapters.store import Details, Store
 from lockd.config import Settings
 from lockd.errors import PersonError, StoreError
 from tests.commands import Run
+from tests.conftest import ROOT
 from tests.enroll.conftest import DETAILS, Enrol, opened
 
 
@@ -295,33 +299,33 @@ class TestCheck:
 
 
 class TestCompletion:
-    def completed(
-        self, run: Run, monkeypatch: pytest.MonkeyPatch, shell: str, *words: str
-    ) -> list[str]:
-        from click.testing import CliRunner
+    def completed(self, tmp_path: Path, *words: str) -> str:
+        """What bash puts in place of the last word, `|` after each choice."""
+        programs = tmp_path / "bin"
+        programs.mkdir(exist_ok=True)
+        command = programs / "lockd-enroll"
+        command.write_text(
+            f"#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -c "
+            '\'from enroll.cli import main; main(prog_name="lockd-enroll")\' "$@"\n'
+        )
+        command.chmod(0o755)
+        script = (
+            'eval "$(_LOCKD_ENROLL_COMPLETE=bash_source lockd-enroll)"; '
+            f"COMP_WORDS=(lockd-enroll {' '.join(words)}); COMP_CWORD={len(words)}; "
+            '_lockd_enroll_completion lockd-enroll; printf "%s|" "${COMPREPLY[@]}"'
+        )
+        environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+        return subprocess.run(
+            ["bash", "-c", script], env=environment, capture_output=True, text=True, check=True
+        ).stdout
 
-        typed = ["lockd-enroll", *words]
-        environment = {
-            "_LOCKD_ENROLL_COMPLETE": f"{shell}_complete",
-            "COMP_WORDS": " ".join(typed),
-            "COMP_CWORD": str(len(typed) - 1),
-        }
-        monkeypatch.setenv("_LOCKD_ENROLL_COMPLETE", f"{shell}_complete")
-        result = CliRunner().invoke(main, prog_name="lockd-enroll", env=environment)
-        return result.stdout.split("\n")
-
-    def test_names_are_completed_from_the_store(
-        self, run: Run, enrol: Enrol, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_bash_completes_names_from_the_store(self, enrol: Enrol, tmp_path: Path) -> None:
         enrol("Zoë King", 0)
-        enrol("Zara", 90)
-        found = self.completed(run, monkeypatch, "bash", "show", "z")
-        assert found[:2] == ["plain,Zara", "plain,Zoë\\ King"]
-        found = self.completed(run, monkeypatch, "zsh", "show", "zo")
-        assert "Zoë King" in found
+        enrol("Zara O'Hara", 90)
+        enrol("Bob", 180)
+        assert self.completed(tmp_path, "show", "Z") == "Zara\\ O\\'Hara|Zoë\\ King|"
+        assert self.completed(tmp_path, "merge", "Bob", "zo") == "Zoë\\ King|"
 
-    def test_without_a_store_there_is_nothing_to_complete(
-        self, run: Run, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        assert self.completed(run, monkeypatch, "bash", "show", "z")[0] == ""
+    def test_without_a_store_there_is_nothing_to_complete(self, tmp_path: Path) -> None:
+        assert self.completed(tmp_path, "show", "Z") == "|"
         assert not Settings().store.path().exists()
