@@ -6,7 +6,7 @@ SHELL := /bin/bash
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: help demo test test-faults test-systemd soak lint models clip bench bench-compare \
+.PHONY: help demo test test-kills test-faults test-systemd soak lint models clip bench bench-compare \
 	test-tflite-runtime mutants clean setup-demo setup-test
 
 help: ## this list
@@ -16,13 +16,16 @@ demo: setup-demo ## the whole system on this computer: camera, door and broker a
 	@$(BIN)/lockd demo $(ARGS)
 
 test: lint ## lint, then the tests, without the slowest faults (ARGS="tests/door -x" for some)
-	$(BIN)/pytest -q -n 2 --dist loadgroup -m "not fault_slow" $(ARGS)
+	$(BIN)/pytest -q -n 2 --dist loadgroup -m "not fault_slow and not kills" $(ARGS)
 
 test-faults: setup-test ## every fault that we can cause, against the real service
 	$(BIN)/pytest -q tests/faults $(ARGS)
 
 soak: setup-test ## a door for a long time, one fault after the other (ARGS="--minutes 60 --seed 1")
 	$(BIN)/python -m tests.faults.soak $(ARGS)
+
+test-kills: setup-test ## hundreds of processes that write to the store, killed at any moment
+	$(BIN)/pytest -q -m kills tests/adapters $(ARGS)
 
 lint: setup-test ## ruff and mypy, without changing anything
 	$(BIN)/ruff check .

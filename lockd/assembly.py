@@ -218,7 +218,11 @@ def _open_roster(
     if gallery is not None:
         return Roster(None, vision.embedder, access, gallery=gallery(vision))
     return Roster(
-        lambda create: _open_store(settings, create), vision.embedder, access, remember=remember
+        lambda create: _open_store(settings, create),
+        vision.embedder,
+        access,
+        remember=remember,
+        retention=settings.store if remember else None,
     )
 
 

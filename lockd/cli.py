@@ -23,6 +23,7 @@ from lockd.door_cli import door
 from lockd.errors import ImageError
 from lockd.evaluation.cli import evaluate
 from lockd.install.command import install, uninstall
+from lockd.store_cli import store
 
 if TYPE_CHECKING:
     from lockd.identity.gallery import Gallery
@@ -41,6 +42,7 @@ main.add_command(doctor)
 main.add_command(install)
 main.add_command(uninstall)
 main.add_command(door)
+main.add_command(store)
 
 gallery_option = click.option(
     "--gallery",

@@ -358,6 +358,7 @@ class Service:
             (EventType.STORE_PROBLEM, EventType.STORE_RECOVERED),
             self._roster.problem or self._outbox.problem,
         )
+        self._roster.forget_old(self._clock.now(), self._parts.wall.local)
         self._report((EventType.CLOCK_PROBLEM, EventType.CLOCK_RECOVERED), self._door.clock_problem)
 
     def _report(

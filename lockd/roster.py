@@ -7,9 +7,11 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 from lockd.adapters.store import Reading, Store
+from lockd.config import StoreSettings
 from lockd.door.events import Memory
 from lockd.door.rules import AccessRules
 from lockd.errors import StoreError
@@ -24,6 +26,7 @@ slow the looking down."""
 
 _FAILURES_TO_REOPEN = 5
 _WRITE_PAUSE_S = 60.0
+_FORGET_EVERY_S = 3600.0
 
 
 class Roster:
@@ -47,6 +50,7 @@ class Roster:
         *,
         gallery: Gallery | None = None,
         remember: bool = True,
+        retention: StoreSettings | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         """Open the store.
@@ -58,6 +62,7 @@ class Roster:
             access: for a word on groups that do not exist.
             gallery: the people, where there is no store.
             remember: whether `keep` writes and `recall` reads.
+            retention: how long events and the audit trail are kept; None leaves them.
             wall: the time of the day, seconds; for the age of what is remembered.
         """
         self._opener = opener
@@ -67,6 +72,8 @@ class Roster:
         self._write_at = -math.inf
         self._failures = 0
         self._remember = remember
+        self._retention = retention
+        self._forget_at = -math.inf
         self._recalled = not remember
         self._wall = wall
         self._file: tuple[int, int] | None = None
@@ -115,6 +122,28 @@ class Roster:
             log.error("%s; what the door should remember cannot be read", error)
             return None
 
+    def forget_old(self, now: float, wall: Callable[[], datetime | None]) -> None:
+        """Once an hour delete what is too old to be kept.
+
+        Args:
+            now: monotonic seconds.
+            wall: says what time it is, or None while that is not known: a clock that ran
+                ahead would have everything deleted.
+        """
+        keep = self._retention
+        if keep is None or self.store is None or not self.store.writable or now < self._forget_at:
+            return
+        local = wall()
+        if local is None:
+            return
+        self._forget_at = now + _FORGET_EVERY_S
+        try:
+            self.store.forget_old(
+                local, events_days=keep.keep_events_days, audit_days=keep.keep_audit_days
+            )
+        except StoreError as error:
+            log.error("%s; what is too old is still kept", error)
+
     def close(self) -> None:
         """Close the store."""
         if self.store is not None:
@@ -151,6 +180,7 @@ class Roster:
             self._fail(error, now)
             return False
         self._file = _identity(self.store.path)
+        self._reading = None  # it may be another store
         return True
 
     def _read(self) -> bool:
@@ -163,14 +193,15 @@ class Roster:
         if not store.gallery_changed() and self.problem is None:
             return False
         reading = store.read(self._embedder.fingerprint, self._embedder.size, self._reading)
-        self.gallery = self.gallery.updated(reading.faces, reading.ids - reading.changed)
+        before = Gallery((), self._embedder.size) if reading.whole else self.gallery
+        self.gallery = before.updated(reading.faces, reading.gone)
         self._reading, self.problem, self._failures = reading, None, 0
         self._count_unusable(reading)
         people = self.gallery.people
         log.info("gallery: %d people, %d templates", len(people), len(self.gallery))
         if not people:
             log.warning("nobody is enrolled, so everyone is a stranger; see `lockd-enroll add`")
-        for group, names in self._access.unknown_groups(people).items():
+        for group, names in self._access.unknown_groups(reading.faces.people).items():
             log.error(
                 "access.groups has no %s; this group lets nobody in: %s", group, ", ".join(names)
             )
@@ -182,8 +213,8 @@ class Roster:
             (self._outdated, reading.outdated),
             (self._damaged, reading.damaged),
         ):
-            for gone in [one for one in count if one not in reading.ids or one in reading.changed]:
-                del count[gone]
+            for gone in list(count) if reading.whole else reading.gone:
+                count.pop(gone, None)
             count.update(news)
         self.damaged = self._damaged.total()
         if outdated := self._outdated.total():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,13 +72,13 @@ class Faces:
         """Return how many templates each of the people has."""
         return np.diff(self.starts, append=len(self))
 
-    def only(self, ids: Collection[str]) -> Faces:
-        """Return the templates of some of the people; the same object if of all."""
-        blocks = [(person, rows) for person, rows in self._blocks() if person.id in ids]
-        if len(blocks) == len(self.people):
-            return self
-        return Faces._joined(
-            [(person, self.matrix[rows]) for person, rows in blocks], self.matrix.shape[1]
+    def only(self, present: NDArray[np.bool_]) -> Faces:
+        """Return the templates of those people of whom it is true."""
+        lengths = self.lengths()[present]
+        return Faces(
+            list(compress(self.people, present)),
+            (np.cumsum(lengths) - lengths).astype(np.intp),
+            self.matrix[np.repeat(present, self.lengths())],
         )
 
     def joined(self, other: Faces) -> Faces:
@@ -88,17 +89,50 @@ class Faces:
             np.concatenate([self.matrix, other.matrix]),
         )
 
-    @staticmethod
-    def _joined(blocks: Sequence[tuple[Person, Floats]], size: int) -> Faces:
-        lengths = [len(rows) for _, rows in blocks]
-        starts = np.cumsum([0, *lengths[:-1]])[: len(blocks)].astype(np.intp)
-        matrix = np.concatenate([np.empty((0, size), np.float32), *(rows for _, rows in blocks)])
-        return Faces([person for person, _ in blocks], starts, matrix)
-
     def _blocks(self) -> Iterator[tuple[Person, slice]]:
         ends = self.starts + self.lengths()
         for person, start, end in zip(self.people, self.starts, ends, strict=True):
             yield person, slice(int(start), int(end))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """Some of the people of a gallery, but for those who left or were changed since.
+
+    Attributes:
+        faces: of all of them.
+        places: of each person in `faces`, by id.
+        present: bool, for each person in `faces`.
+    """
+
+    faces: Faces
+    places: Mapping[str, int]
+    present: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, faces: Faces) -> _Part:
+        places = {person.id: place for place, person in enumerate(faces.people)}
+        return cls(faces, places, np.ones(len(places), np.bool_))
+
+    def without(self, ids: Collection[str]) -> _Part:
+        places = [self.places[one] for one in ids if one in self.places]
+        if not places:
+            return self
+        present = self.present.copy()
+        present[places] = False
+        return _Part(self.faces, self.places, present)
+
+    def compact(self) -> Faces:
+        """Return the faces of those who are present alone."""
+        return self.faces.only(self.present)
+
+    def people(self) -> list[Person]:
+        return list(compress(self.faces.people, self.present))
+
+    def similarities(self, probe: Embedding) -> Floats:
+        """Return the greatest similarity to each of the people."""
+        best: Floats = np.maximum.reduceat(self.faces.matrix @ probe, self.faces.starts)
+        return best[self.present]
 
 
 class Gallery:
@@ -112,7 +146,7 @@ class Gallery:
     those who were changed or left since are passed over.
 
     Attributes:
-        people: everybody, by id.
+        people: everybody.
     """
 
     def __init__(self, templates: Iterable[Template], size: int) -> None:
@@ -140,47 +174,32 @@ class Gallery:
         )
         faces = Faces.of_rows(people, [one.person.id for one in ordered], matrix)
         self._size = size
-        self._take([(faces, frozenset(people))] if people else [])
+        self._take([_Part.of(faces)] if people else [])
 
-    def updated(self, changed: Faces, stay: Collection[str]) -> Gallery:
+    def updated(self, changed: Faces, gone: Collection[str]) -> Gallery:
         """Return the gallery after a change, at the cost of what changed.
 
         Args:
             changed: all templates of the people who are new, or not as they were.
-            stay: who stays as they are, by id; whoever is in neither is out.
+            gone: who is in it no more, by id.
 
         Raises:
             ValueError: if `changed` has embeddings of another length.
         """
         if changed.matrix.shape[1] != self._size:
             raise ValueError(f"templates of length {changed.matrix.shape[1]}, not {self._size}")
-        new = frozenset(person.id for person in changed.people)
-        old = frozenset(stay) - new
+        old = {*gone, *(person.id for person in changed.people)}
         gallery = Gallery((), self._size)
-        gallery._take(
-            _tidied([*((faces, who & old) for faces, who in self._parts), (changed, new)])
-        )
+        gallery._take(_tidied([*(part.without(old) for part in self._parts), _Part.of(changed)]))
         return gallery
 
-    def _take(self, parts: list[tuple[Faces, frozenset[str]]]) -> None:
+    def _take(self, parts: list[_Part]) -> None:
         self._parts = parts
-        # Which of a part's people count; None for all of them.
-        self._present = [
-            None
-            if len(present) == len(faces.people)
-            else np.array([person.id in present for person in faces.people], np.bool_)
-            for faces, present in parts
-        ]
-        found = [one for faces, present in parts for one in faces.people if one.id in present]
-        self._order = np.array(sorted(range(len(found)), key=lambda i: found[i].id), np.intp)
-        self.people: list[Person] = [found[i] for i in self._order]
+        self.people: list[Person] = [one for part in parts for one in part.people()]
 
     def __len__(self) -> int:
         """Return how many templates there are."""
-        return sum(
-            int(faces.lengths().sum(where=True if present is None else present))
-            for (faces, _), present in zip(self._parts, self._present, strict=True)
-        )
+        return sum(int(part.faces.lengths()[part.present].sum()) for part in self._parts)
 
     def identify(self, probe: Embedding, *, accept: float, margin: float) -> Match:
         """Say who a probe is.
@@ -195,8 +214,8 @@ class Gallery:
         """
         if not self.people:
             return Match(None, math.nan, None, math.nan)
-        similarities = self._similarities(probe)
-        best = int(np.argmax(similarities))
+        similarities = np.concatenate([part.similarities(probe) for part in self._parts])
+        best = self._first(similarities)
         similarity = float(similarities[best])
         rest = [part.max() for part in (similarities[:best], similarities[best + 1 :]) if len(part)]
         runner_up = float(np.max(rest)) if rest else math.nan
@@ -211,27 +230,25 @@ class Gallery:
             ambiguous=near_enough and not alone,
         )
 
-    def _similarities(self, probe: Embedding) -> Floats:
-        """The greatest similarity to each person, in the order of `people`."""
-        found = []
-        for (faces, _), present in zip(self._parts, self._present, strict=True):
-            best = np.maximum.reduceat(faces.matrix @ probe, faces.starts)
-            found.append(best if present is None else best[present])
-        return np.concatenate(found)[self._order]
+    def _first(self, similarities: Floats) -> int:
+        """The place of the greatest similarity; of equal ones, that of the least id."""
+        best = int(np.argmax(similarities))
+        equal = np.flatnonzero(similarities == similarities[best])
+        return min(map(int, equal), key=lambda place: self.people[place].id, default=best)
 
 
-def _tidied(parts: list[tuple[Faces, frozenset[str]]]) -> list[tuple[Faces, frozenset[str]]]:
+def _tidied(parts: list[_Part]) -> list[_Part]:
     """Join what is small and drop what is mostly of people who left.
 
     So a change costs little but for a few, and there are never many parts to search.
     """
-    tidy: list[tuple[Faces, frozenset[str]]] = []
-    for faces, present in parts:
-        if not present:
+    tidy: list[_Part] = []
+    for part in parts:
+        count = int(part.present.sum())
+        if not count:
             continue
-        kept = faces.only(present) if 2 * len(present) < len(faces.people) else faces
-        tidy.append((kept, present))
-        while len(tidy) > 1 and 2 * len(tidy[-1][0]) > len(tidy[-2][0]):
-            (second, others), (first, some) = tidy.pop(), tidy.pop()
-            tidy.append((first.only(some).joined(second.only(others)), some | others))
+        tidy.append(_Part.of(part.compact()) if 2 * count < len(part.present) else part)
+        while len(tidy) > 1 and 2 * len(tidy[-1].faces) > len(tidy[-2].faces):
+            second, first = tidy.pop(), tidy.pop()
+            tidy.append(_Part.of(first.compact().joined(second.compact())))
     return tidy

@@ -17,6 +17,7 @@ People's templates and photographs are encrypted; names, rights and events are n
     people.py    people, their rights and details; audit.py who changed them
     templates.py what their faces are compared with
     removal.py   forgetting somebody, and making sure of it
+    care.py      is it whole, backups; restoring.py puts one back
     outbox.py    messages that the broker does not have yet
     events.py    events kept here
     memory.py    what the door must not forget in a power cut
@@ -24,6 +25,8 @@ People's templates and photographs are encrypted; names, rights and events are n
 
 from __future__ import annotations
 
+from lockd.adapters.store.care import Care
+from lockd.adapters.store.copies import unseal
 from lockd.adapters.store.memory import Memory
 from lockd.adapters.store.outbox import Message, WaitingMessages
 from lockd.adapters.store.records import (
@@ -32,13 +35,14 @@ from lockd.adapters.store.records import (
     AuditEntry,
     Details,
     Enrolled,
+    Fault,
     Removal,
     StoredTemplate,
     clean_name,
 )
-from lockd.adapters.store.removal import Removing
+from lockd.adapters.store.restoring import restore
 from lockd.adapters.store.templates import Reading
-from lockd.adapters.store.vault import Vault
+from lockd.adapters.store.vault import Vault, make_key
 
 __all__ = [
     "MAX_NAME",
@@ -46,6 +50,7 @@ __all__ = [
     "AuditEntry",
     "Details",
     "Enrolled",
+    "Fault",
     "Message",
     "Reading",
     "Removal",
@@ -53,8 +58,11 @@ __all__ = [
     "StoredTemplate",
     "Vault",
     "clean_name",
+    "make_key",
+    "restore",
+    "unseal",
 ]
 
 
-class Store(Removing, WaitingMessages, Memory):
+class Store(Care, WaitingMessages, Memory):
     """One open store. Not for use by two threads at once."""

@@ -139,6 +139,24 @@ def unseal_file(sealed: Path, target: Path, vault: Vault) -> None:
         raise
 
 
+def unseal(sealed: Path, target: Path, vault: Vault) -> None:
+    """Decrypt a sealed copy for the lockd that it was made before.
+
+    Raises:
+        StoreError: if it is none, was altered, or cannot be written.
+    """
+    try:
+        if not is_sealed(sealed):
+            raise StoreError(f"{sealed}: not a sealed copy of a store")
+        unseal_file(sealed, target, vault)
+    except FileExistsError as error:
+        raise StoreError(f"{target}: is there already; name another file") from error
+    except OSError as error:
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(f"{target}: cannot be written: {error.strerror}") from error
+
+
 def is_sealed(path: Path) -> bool:
     """Return whether a file is a sealed copy."""
     with path.open("rb") as file:

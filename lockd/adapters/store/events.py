@@ -11,22 +11,7 @@ from lockd.adapters.store.database import Database
 
 
 class Events(Database):
-    """Events as they were published, by time."""
-
-    def keep_event(self, payload: bytes) -> None:
-        """Keep an event.
-
-        Args:
-            payload: a JSON object with its time, UTC in ISO 8601, under "utc".
-
-        Raises:
-            StoreError: if it cannot be written.
-        """
-        utc = str(json.loads(payload)["utc"])
-        with self._transaction():
-            self._connection.execute(
-                "INSERT INTO events (utc, payload) VALUES (?, ?)", (utc, payload)
-            )
+    """Events as they were published (see `WaitingMessages.post`), by time."""
 
     def events(self, limit: int = 100) -> list[dict[str, Any]]:
         """Return the latest events kept, the last first."""

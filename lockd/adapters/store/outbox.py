@@ -20,19 +20,26 @@ class Message:
 class WaitingMessages(Database):
     """Messages in the order they were posted, numbered; no number is given twice."""
 
-    def post(self, topics: Sequence[str], payload: bytes, *, keep: int) -> None:
+    def post(
+        self, topics: Sequence[str], payload: bytes, *, keep: int, event_utc: str | None = None
+    ) -> None:
         """Write a message that is to be published, once for each topic.
 
         Args:
-            topics: where to.
+            topics: where to; none for an event that is only kept.
             payload: what.
             keep: the most messages that wait; beyond it the oldest are dropped.
+            event_utc: when it happened, if it is to be kept as an event, too.
         """
         with self._transaction():
             self._connection.executemany(
                 "INSERT INTO outbox (topic, payload) VALUES (?, ?)",
                 [(topic, payload) for topic in topics],
             )
+            if event_utc is not None:
+                self._connection.execute(
+                    "INSERT INTO events (utc, payload) VALUES (?, ?)", (event_utc, payload)
+                )
             waiting = self._connection.execute("SELECT count(*) FROM outbox").fetchone()[0]
             if waiting > keep:
                 self._connection.execute(

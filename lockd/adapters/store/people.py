@@ -184,6 +184,13 @@ class People(Audit):
             [(one,) for one in person_ids],
         )
 
+    def _gone(self, person_id: str) -> None:
+        """Let running services see that somebody was removed."""
+        self._count("gallery")
+        self._connection.execute(
+            "INSERT INTO gone SELECT ?, value FROM counters WHERE name = 'gallery'", (person_id,)
+        )
+
 
 def to_person(
     id_: str, name: str, groups: str, valid_from: str | None, valid_until: str | None

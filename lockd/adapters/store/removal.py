@@ -64,7 +64,7 @@ class Removing(Templates):
             copies = forget_copies(self.path, schema.EARLIER)
             messages, events = self._write_for(person.id, person.name, person.id)
             self._connection.execute("DELETE FROM people WHERE id = ?", (person.id,))
-            self._count("gallery")
+            self._gone(person.id)
             self._note(by, "remove", person.id)
         removal = Removal(
             person, len(templates), len(photographs), messages, events, copies,

@@ -80,6 +80,11 @@ _VERSION_3 = """
         payload     BLOB NOT NULL          -- JSON
     ) STRICT;
     CREATE INDEX events_by_utc ON events (utc);
+    CREATE TABLE gone (
+        person_id   TEXT PRIMARY KEY,
+        revision    INTEGER NOT NULL       -- so that a service need not read who is left
+    ) STRICT;
+    CREATE INDEX gone_by_revision ON gone (revision);
     INSERT INTO counters VALUES ('epoch', abs(random()));
     """
 
@@ -142,6 +147,7 @@ _NOTHING_ELSE = """
     CREATE TEMP VIEW photographs AS SELECT 1 AS id, 1 AS template_id, x'' AS sealed WHERE 0;
     CREATE TEMP VIEW audit AS
         SELECT 1 AS id, '' AS utc, '' AS by, '' AS action, '' AS person_id, '' AS note WHERE 0;
+    CREATE TEMP VIEW gone AS SELECT '' AS person_id, 0 AS revision WHERE 0;
     CREATE TEMP VIEW events AS SELECT 1 AS id, '' AS utc, x'' AS payload WHERE 0
     """
 _AS_LATEST = {

@@ -37,20 +37,20 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Who changed since the reading before, and who there is.
+    """Who changed since the reading before, and as whom.
 
     Attributes:
         stamp: of the store when it was read.
-        ids: everybody whom the door is to know.
-        changed: those of them who are new or not as they were.
-        faces: of these, as far as they can be compared.
+        whole: whether this is everybody, and not only those who changed.
+        gone: who is not, or not as they were, by id.
+        faces: of those who changed and are to be known, as far as they can be compared.
         outdated: how many of their templates other networks made, by person.
         damaged: how many of them cannot be used, by person.
     """
 
     stamp: tuple[int, int]
-    ids: frozenset[str]
-    changed: frozenset[str]
+    whole: bool
+    gone: frozenset[str]
     faces: Faces
     outdated: Counter[str]
     damaged: Counter[str]
@@ -265,6 +265,7 @@ class Templates(People, Events):
                 )
             self._write_for(old.id, "", new.id)  # so that `remove` finds them all
             self._connection.execute("DELETE FROM people WHERE id = ?", (old.id,))
+            self._gone(old.id)
             for model in models:
                 self._limit(new.id, model)
             self._changed(new.id)
@@ -307,62 +308,64 @@ class Templates(People, Events):
         """
         with self._errors(), self._snapshot():
             stamp = self._stamp()
-            since = -1
-            if before is not None and before.stamp[0] == stamp[0]:
-                since = before.stamp[1]
-            ids = {
-                row[0] for row in self._connection.execute("SELECT id FROM people WHERE enabled")
-            }
-            people, spoilt = self._people_since(since)
+            if before is None or before.stamp[0] != stamp[0] or before.stamp > stamp:
+                before = None
+            since = -1 if before is None else before.stamp[1]
+            people, gone, spoilt = self._people_since(since)
             faces, outdated, damaged = self._faces_since(since, people, model, size)
         damaged.update(spoilt)
-        return Reading(stamp, frozenset(ids), spoilt.union(people), faces, outdated, damaged)
+        return Reading(stamp, before is None, gone.union(spoilt, people), faces, outdated, damaged)
 
-    def _people_since(self, since: int) -> tuple[dict[str, Person], frozenset[str]]:
-        """Those who changed, by id, and the ids of those whose rows make no sense."""
+    def _people_since(self, since: int) -> tuple[dict[str, Person], frozenset[str], list[str]]:
+        """Those who changed, those who are not to be known, and whose rows make no sense."""
         people: dict[str, Person] = {}
-        spoilt: set[str] = set()
-        for row in self._connection.execute(
-            f"SELECT {PERSON} FROM people WHERE enabled AND revision > ?", (since,)
+        gone = {
+            row[0]
+            for row in self._connection.execute(
+                "SELECT person_id FROM gone WHERE revision > ?", (since,)
+            )
+        }
+        spoilt: list[str] = []
+        for enabled, *row in self._connection.execute(
+            f"SELECT enabled, {PERSON} FROM people WHERE revision > ?", (since,)
         ):
+            if not enabled:
+                gone.add(row[0])
+                continue
             try:
                 people[row[0]] = to_person(*row)
             except ValueError:
                 log.error("the record of person %s is damaged; they are a stranger now", row[0])
-                spoilt.add(row[0])
-        return people, frozenset(spoilt)
+                spoilt.append(row[0])
+        return people, frozenset(gone), spoilt
 
     def _faces_since(
         self, since: int, people: dict[str, Person], model: str, size: int
     ) -> tuple[Faces, Counter[str], Counter[str]]:
         """The faces of those who changed, in one array that is filled as the rows lie."""
+        # A few are looked up one by one; everybody is read as the rows lie in the file.
+        tables = "people CROSS JOIN templates" if since >= 0 else "templates CROSS JOIN people"
+        rows = f"{tables} ON people.id = person_id"
+        which = "WHERE enabled AND revision > ?"
         # By person the rows are all over the file; but where each goes the index knows.
-        places = {
-            number: place
-            for place, (number, _) in enumerate(
-                self._connection.execute(
-                    "SELECT templates.id, person_id FROM templates JOIN people "
-                    "ON people.id = person_id WHERE enabled AND revision > ? ORDER BY person_id",
-                    (since,),
-                )
-            )
-        }
+        numbers = self._connection.execute(
+            f"SELECT templates.id FROM {rows} {which} ORDER BY person_id", (since,)
+        )
+        places = {number: place for place, (number,) in enumerate(numbers)}
         matrix = np.zeros((len(places), size), np.float32)
         owners: list[str | None] = [None] * len(places)
         outdated: Counter[str] = Counter()
         damaged: Counter[str] = Counter()
-        for number, person_id, made_by, sealed in self._connection.execute(
-            "SELECT templates.id, person_id, fingerprint, sealed FROM templates JOIN people "
-            "ON people.id = person_id JOIN models ON models.id = model_id "
-            "WHERE enabled AND revision > ? ORDER BY templates.id",
-            (since,),
+        fingerprints = dict(self._connection.execute("SELECT id, fingerprint FROM models"))
+        for number, person_id, model_id, sealed in self._connection.execute(
+            f"SELECT templates.id, person_id, model_id, sealed FROM {rows} {which}", (since,)
         ):
             if person_id not in people:
                 continue
-            if made_by != model:
+            if fingerprints.get(model_id) != model:
                 outdated[person_id] += 1
                 continue
-            embedding = self._embedding(sealed, person_id, made_by)
+            embedding = self._embedding(sealed, person_id, model)
             if embedding is None or embedding.shape != (size,):
                 damaged[person_id] += 1
                 log.error("template %d of person %s is damaged and not used", number, person_id)

@@ -11,6 +11,7 @@ person's template that somebody moves to another person's row no longer opens.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import secrets
@@ -170,8 +171,8 @@ def read_key(path: Path) -> bytes | None:
     return key
 
 
-def make_key(path: Path) -> None:
-    """Make a key, whole or not at all, unless another process was quicker.
+def make_key(path: Path) -> bool:
+    """Make a key, whole or not at all; return whether there was none yet.
 
     Raises:
         OSError: if it cannot be written.
@@ -183,13 +184,15 @@ def make_key(path: Path) -> None:
         to_disk(unfinished)
         try:
             os.link(unfinished, path)
-        except FileExistsError:
-            return
+        except FileExistsError:  # another process was quicker
+            return False
         to_disk(path.parent)
     finally:
         unfinished.unlink(missing_ok=True)
+    return True
 
 
+@functools.lru_cache(maxsize=64)  # somebody's templates come one after the other
 def _bound_to(purpose: tuple[str, ...]) -> bytes:
     """Associated data; JSON, so that no two lists of texts give the same bytes."""
     return json.dumps([_LABEL, *purpose]).encode()

@@ -1,0 +1,163 @@
+"""Putting a backup back.
+
+People, their templates, photographs and rights become the backup's, all in one transaction
+of the store that is there: a running service sees them at its next frame, and kill -9
+leaves the old ones or the new ones. What the door remembers, waiting messages, kept events
+and the audit trail stay: they are not older for it.
+
+Only a store that is missing or cannot be used is replaced as a file, and kept beside.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from lockd.adapters.store import schema
+from lockd.adapters.store.care import Care, is_store
+from lockd.adapters.store.copies import forget_copies, is_sealed, unseal_file
+from lockd.adapters.store.files import create_private, make_folder, to_disk, uri, wipe
+from lockd.adapters.store.records import utc_now
+from lockd.adapters.store.vault import Vault
+from lockd.errors import StoreError
+
+_PEOPLE = ("photographs", "templates", "models", "people")
+_SIDES = ("", "-wal", "-shm", "-journal")
+
+
+def restore(path: Path, backup: Path, vault: Vault, *, by: str, replace: bool = False) -> int:
+    """Make the people of a store those of a backup.
+
+    Args:
+        path: the store; made if it is missing.
+        backup: made by `Care.backup`, or the sealed copy of a version before.
+        vault: the key of both.
+        by: the administrator.
+        replace: whether a store that cannot be used is put aside.
+
+    Returns:
+        How many people there are.
+
+    Raises:
+        StoreError: if the backup is damaged in any way, is of another key, or the store
+            cannot be used and may not be put aside; then nothing was changed.
+    """
+    with _staged(path, backup, vault) as staging:
+        if path.exists():
+            try:
+                store = Care.open(path, vault)
+            except StoreError as error:
+                if not replace:
+                    raise StoreError(
+                        f"{error}\nto put this store aside and the backup in its place, use "
+                        "--replace"
+                    ) from error
+                _put_aside(path)
+            else:
+                with closing(store):
+                    return _take_over(store, staging, by)
+        with closing(Care.open(staging, vault)) as store:
+            people = len(store.people())
+            with store._transaction():
+                store._note(by, "restore", None)
+                store._connection.execute("DELETE FROM outbox")  # long delivered
+        os.replace(staging, path)
+        to_disk(path.parent)
+        return people
+
+
+@contextmanager
+def _staged(path: Path, backup: Path, vault: Vault) -> Iterator[Path]:
+    """Yield a private copy of a backup, of the latest version, in which nothing is wrong."""
+    if not is_store(backup):
+        raise StoreError(f"{backup}: not a backup of lockd's")
+    staging = path.with_name(path.name + ".restoring")
+    try:
+        make_folder(path.parent)
+        _clear(staging)
+        if is_sealed(backup):
+            unseal_file(backup, staging, vault)
+        else:
+            _copy(backup, staging)
+        with closing(Care.open(staging, vault)) as store:
+            faults = store.examine()
+        if faults:
+            listed = "\n".join(f"  {one.text}" for one in faults)
+            raise StoreError(f"{backup}: cannot be trusted, and nothing was changed\n{listed}")
+        yield staging
+    except StoreError as error:
+        raise StoreError(str(error).replace(str(staging), str(backup))) from error
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(f"{backup}: cannot be restored: {error}; nothing was changed") from error
+    finally:
+        _clear(staging)
+
+
+def _copy(backup: Path, staging: Path) -> None:
+    create_private(staging)
+    # A backup may lie on a medium that cannot be written; nobody writes to one.
+    with (
+        closing(sqlite3.connect(uri(backup, "mode=ro&immutable=1"), uri=True)) as source,
+        closing(sqlite3.connect(uri(staging, "mode=rw"), uri=True)) as copy,
+    ):
+        copy.execute("PRAGMA journal_mode = OFF")
+        source.backup(copy)
+
+
+def _take_over(store: Care, staging: Path, by: str) -> int:
+    """Replace everybody of a store by those of a copy, at once."""
+    run = store._connection.execute
+    with store._errors():
+        run("ATTACH ? AS backup", (uri(staging, "mode=ro"),))
+    with store._transaction():
+        for table in _PEOPLE:
+            run(f"DELETE FROM main.{table}")
+        for table in reversed(_PEOPLE):
+            run(f"INSERT INTO main.{table} SELECT * FROM backup.{table}")
+        store._count("gallery")
+        # Services forget what they read, for revisions begin anew.
+        run("UPDATE counters SET value = abs(random()) WHERE name = 'epoch'")
+        store._note(by, "restore", None)
+        people = run("SELECT count(*) FROM main.people").fetchone()[0]
+    with store._errors():
+        run("DETACH backup")
+    store._fold_journal()
+    return int(people)
+
+
+def _put_aside(path: Path) -> None:
+    """Rename a store that cannot be used, and what belongs to it."""
+    holders = _holders(path)
+    if holders:
+        # Whoever has it open would delete the journal of the new one when it closes the old.
+        listed = ", ".join(map(str, holders))
+        raise StoreError(
+            f"{path}: process {listed} has it open; end it first: `sudo systemctl stop lockd`"
+        )
+    when = utc_now().replace(":", "")
+    for side in _SIDES:
+        file = path.with_name(path.name + side)
+        if file.exists():
+            file.rename(path.with_name(f"{path.name}.unusable-{when}{side}"))
+
+
+def _holders(path: Path) -> list[int]:
+    """The processes that have a store open, as far as this user may see them."""
+    files = {str(path.resolve()) + side for side in _SIDES}
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if os.readlink(link) in files:
+                found.add(int(link.parts[2]))
+        except OSError:  # ended meanwhile, or somebody else's
+            continue
+    return sorted(found - {os.getpid()})
+
+
+def _clear(staging: Path) -> None:
+    for side in _SIDES:
+        wipe(staging.with_name(staging.name + side))
+    forget_copies(staging, schema.EARLIER)
