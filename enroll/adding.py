@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from enroll.capture_options import Wishes, camera_options
 from enroll.details import changed, details_options
 from enroll.opened import name_argument, opened, progress
 from enroll.outcomes import fail_if_refused, report
@@ -71,29 +72,45 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSO
 
 @click.command()
 @name_argument()
-@click.argument(
-    "photos", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
-)
+@click.argument("photos", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@camera_options
 @terms_options
 @as_json_option
 @config_option
 @reported
 def add(
-    name: str, photos: tuple[Path, ...], as_json: bool, config_file: Path | None, **terms: Any
+    name: str,
+    photos: tuple[Path, ...],
+    wishes: Wishes | None,
+    as_json: bool,
+    config_file: Path | None,
+    **terms: Any,
 ) -> None:
-    """Enrol NAME from photographs, or give NAME more of them.
+    """Enrol NAME from photographs or at a camera, or give NAME more of them.
 
     Each photograph must show exactly one usable face, of the same person as the others
     and of nobody else who is enrolled. Those that do not are refused with the reason; the
     others are enrolled, the twenty most varied of them. Of the rights and details of
     somebody enrolled already, those not given stay; see also `access` and `describe`.
+
+    With --camera the terminal says what to do, and frames of several poses are taken. While
+    the service runs they come from it, and it goes on opening the door.
     """
     from enroll.people import Enroller  # noqa: PLC0415
 
+    if bool(photos) == (wishes is not None):
+        raise click.UsageError("give photographs or --camera, one of them")
     name = clean_name(name)
-    with opened(config_file) as (settings, store), progress("enrolling", len(photos)) as step:
+    with opened(config_file) as (settings, store):
         chosen = terms_of(settings, **terms)
-        outcome = Enroller(settings, store).add(name, photos, step, chosen)
+        enroller = Enroller(settings, store)
+        if wishes is not None:
+            from enroll.capture_command import add_at_camera  # noqa: PLC0415
+
+            outcome = add_at_camera(name, settings, enroller, wishes, chosen)
+        else:
+            with progress("enrolling", len(photos)) as step:
+                outcome = enroller.add(name, photos, step, chosen)
     report([outcome], as_json)
     fail_if_refused([outcome])
 

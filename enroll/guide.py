@@ -114,7 +114,7 @@ class Plan:
     first_frames: int = 5
     frames: int = 3
     gap_s: float = 1.0
-    pause_s: float = 1.5
+    pause_s: float = 3.0
     moved: float = 0.15
     twins: float = 0.98
     vary_s: float = 8.0
@@ -202,7 +202,8 @@ class Guide:
         if not self.taken:
             return list(GOALS)
         goals = GOALS[: len(GOALS) - self._spared]
-        return [pose for pose in goals if pose not in (_U, _D) or self._nod(pose) is not None]
+        settled = {_F, _L, _R, *(shot.pose for shot in self.taken)}
+        return [pose for pose in goals if pose in settled or self._nod(pose) is not None]
 
     @property
     def missing(self) -> list[Pose]:

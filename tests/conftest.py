@@ -47,8 +47,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run side by side, let those with a whole service take turns."""
+    whole = {"test_service.py", "test_capture_service.py"}
     for item in items:
-        if item.path.name == "test_service.py" or item.path.parent.name == "faults":
+        if item.path.name in whole or item.path.parent.name == "faults":
             item.add_marker(pytest.mark.xdist_group("services"))
 
 
