@@ -124,11 +124,13 @@ class Opening:
         pid: of the process that switched it on.
         on: when; monotonic seconds.
         off: when it was switched off, or claimed locked; None if it is still on.
+        off_by: the process that did.
     """
 
     pid: int
     on: float
     off: float | None
+    off_by: int | None = None
 
     def seconds(self, now: float) -> float:
         """How long it was on, up to now if it still is."""
@@ -143,7 +145,7 @@ def openings(changes: Iterable[Change], active: int = 1) -> list[Opening]:
         if change.what == "level" and change.level == active and not is_open:
             found.append(Opening(change.pid, change.t, None))
         elif change.what in ("level", "claimed") and change.level != active and is_open:
-            found[-1] = Opening(found[-1].pid, found[-1].on, change.t)
+            found[-1] = Opening(found[-1].pid, found[-1].on, change.t, change.pid)
     return found
 
 

@@ -285,6 +285,13 @@ class Site:
     def await_locked(self) -> None:
         eventually(lambda: not self.is_open())
 
+    def locked_by(self) -> str:
+        """Who switched the relay off the last time: ``service`` or ``relay-safe``."""
+        services = {note.detail for note in self.manager.notes if note.what == "started"}
+        last = self._openings()[-1]
+        assert last.off is not None
+        return "service" if str(last.off_by) in services else "relay-safe"
+
     def await_event(self, kind: str, more_than: int = 0) -> dict[str, Any]:
         """Wait until the subscriber has heard of more of these than that; return the last."""
         found: list[dict[str, Any]] = eventually(

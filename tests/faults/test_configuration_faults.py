@@ -57,7 +57,8 @@ def test_the_configuration_is_broken_when_it_starts_again_with_the_relay_on(site
     site.file.write_text(BROKEN)
     site.kill(signal.SIGKILL)
     site.longest_s = RESTART_S
-    site.await_locked()  # by the word that the service left, not by the file
+    site.await_locked()
+    assert site.locked_by() == "relay-safe"  # by the word that the service left, not by the file
     eventually(lambda: site.manager.count("died") > 1)  # it does not start, again and again
     site.file.write_text(good)
     site.await_ready(1, patient=True)

@@ -23,7 +23,8 @@ def test_killed_while_the_relay_is_on(sites: Sites) -> None:
     site.open()
     site.kill(signal.SIGKILL)
     site.longest_s = RESTART_S
-    site.await_locked()  # by relay-safe: the service had a minute left
+    site.await_locked()
+    assert site.locked_by() == "relay-safe"  # the service had a minute left
     site.await_ready(1)
     site.open()
     site.end()
@@ -36,6 +37,7 @@ def test_stopped_for_longer_than_the_watchdog_waits(sites: Sites) -> None:
     site.open()
     site.kill(signal.SIGSTOP)
     site.await_locked()
+    assert site.locked_by() == "relay-safe"
     # A stopped process does not even die of SIGABRT.
     assert [one.detail for one in site.manager.notes if one.what == "signal"] == [
         "SIGABRT",
@@ -69,6 +71,7 @@ def test_the_main_loop_is_stuck_while_the_relay_is_on(site: Site) -> None:
     site.open()
     site.order("stick", seconds=OPEN_S + 1.0)
     site.await_locked()  # by the guard, in time: `judge` knows how long it may be on
+    assert site.locked_by() == "service"
     site.let_in()
     site.judge()
     assert site.manager.count("started") == lives

@@ -67,7 +67,7 @@ def test_open_for_a_stranger_or_for_somebody_long_gone() -> None:
 
 def test_an_opening_ends_when_another_process_claims_the_line_locked() -> None:
     changes = [*GOOD[:2], change(12, "refused", 0), change(13, "claimed", 0, pid=2)]
-    assert openings(changes) == [Opening(1, 10, 13)]
+    assert openings(changes) == [Opening(1, 10, 13, 2)]
 
 
 def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:

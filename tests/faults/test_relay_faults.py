@@ -57,8 +57,9 @@ def test_the_driver_hangs_while_it_switches_off(sites: Sites) -> None:
     site.forgiven.append(site.manager.pid)
     eventually(lambda: site.manager.count("ended"))
     site.board.mend()  # the chip is well again when its process has gone
-    site.longest_s = 1.5 + 1.0 + RESTART_S
+    site.longest_s = 1.5 + site.manager.unit.stop_s + RESTART_S
     site.await_locked()
+    assert site.locked_by() == "relay-safe"
     site.await_ready(1)
     site.let_in()
     site.end()
