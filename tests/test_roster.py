@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
+from contextlib import closing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lockd.adapters.store import Store, Vault
+from lockd.config import StoreSettings
 from lockd.door.events import Memory
 from lockd.door.rules import AccessRules, Group
 from lockd.errors import StoreError
@@ -145,6 +152,116 @@ def test_a_store_that_keeps_failing_is_opened_anew(
     assert roster.store is not first
     assert roster.problem is None
     assert names(roster) == ["Ada"]
+
+
+def test_only_who_changed_is_read(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("Ada", "Grace", "Eve"):
+        site.enrol(name)
+    roster = site.roster()
+    roster.refresh(0.0)
+    # Nobody reads this row again, for nobody said that Grace was changed.
+    with closing(sqlite3.connect(site.path)) as raw, raw:
+        raw.execute("UPDATE people SET name = 'Mallory' WHERE name = 'Grace'")
+    admin = Store.open(site.path, Vault.beside(site.path))
+    admin.rename("Ada", "Ada Lovelace", by="root")
+    assert roster.refresh(0.1)
+    assert names(roster) == ["Ada Lovelace", "Eve", "Grace"]
+    admin.set_enabled("Eve", False, by="root")
+    assert roster.refresh(0.2)
+    assert names(roster) == ["Ada Lovelace", "Grace"]
+    admin.set_enabled("Eve", True, by="root")
+    admin.remove("Ada Lovelace", by="root")
+    assert roster.refresh(0.3)
+    assert names(roster) == ["Eve", "Grace"]
+    assert not roster.refresh(0.4)
+    admin.close()
+
+
+def test_a_damaged_template_costs_nobody_else_the_door(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("Ada", "Grace"):
+        site.enrol(name)
+    with closing(sqlite3.connect(site.path)) as raw, raw:
+        raw.execute("UPDATE templates SET sealed = zeroblob(60) WHERE id = 1")
+    roster = site.roster()
+    assert roster.refresh(0.0)
+    assert (names(roster), roster.damaged) == (["Grace"], 1)
+    assert "template 1 of person" in caplog.text
+    assert roster.problem is None
+    site.enrol("Ada")
+    roster.refresh(0.1)
+    assert (names(roster), roster.damaged) == (["Ada", "Grace"], 1)
+    admin = Store.open(site.path, Vault.beside(site.path))
+    admin.remove("Ada", by="root")
+    admin.close()
+    roster.refresh(0.2)
+    assert (names(roster), roster.damaged) == (["Grace"], 0)
+
+
+JUNK = st.one_of(
+    st.binary(max_size=60), st.text(max_size=60), st.integers(-9, 9), st.none(), st.floats()
+)
+COLUMNS = st.sampled_from(
+    ["people.groups", "people.name", "people.valid_from", "people.valid_until", "people.enabled",
+     "people.name_key", "people.revision", "templates.sealed", "templates.model_id",
+     "templates.created_utc", "people.created_utc"]
+)  # fmt: skip
+
+
+@given(st.lists(st.tuples(COLUMNS, JUNK), min_size=1, max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_whatever_somebody_wrote_into_a_row_the_others_come_in(
+    junk: list[tuple[str, Any]],
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        site = Site(Path(folder))
+        for name in ("Ada", "Grace"):
+            site.enrol(name)
+        with closing(sqlite3.connect(site.path)) as raw, raw:
+            for column, value in junk:
+                table, name = column.split(".")
+                with suppress(sqlite3.Error, OverflowError, UnicodeEncodeError):
+                    statement = f"UPDATE {table} SET {name} = ? WHERE rowid = 1"  # noqa: S608
+                    raw.execute(statement, (value,))
+        roster = site.roster()
+        assert roster.refresh(0.0)
+        assert roster.problem is None
+        assert "Grace" in names(roster)
+        probe = roster.gallery.identify(unit(1), accept=0.5, margin=0.0)
+        assert probe.person is not None
+        roster.close()
+
+
+def test_what_is_too_old_is_deleted_once_an_hour_by_a_clock_that_is_right(site: Site) -> None:
+    site.enrol("Ada")
+    store = Store.open(site.path, Vault.beside(site.path))
+    for day in ("2026-11-01", "2026-11-21"):
+        utc = f"{day}T00:00:00Z"
+        store.post([], json.dumps({"utc": utc}).encode(), keep=9, event_utc=utc)
+    kept = StoreSettings(keep_events_days=7)
+    roster = site.roster(retention=kept)
+    time: datetime | None = None
+    roster.forget_old(0.0, lambda: time)
+    assert len(store.events()) == 2, "the time is not known"
+    time = datetime(2026, 11, 22, tzinfo=UTC)
+    roster.forget_old(0.1, lambda: time)
+    assert [one["utc"][:10] for one in store.events()] == ["2026-11-21"]
+    time = datetime(2026, 12, 22, tzinfo=UTC)
+    roster.forget_old(3600.0, lambda: time)
+    assert len(store.events()) == 1
+    roster.forget_old(3600.1, lambda: time)
+    assert store.events() == []
+    store.close()
+
+
+def test_a_rehearsal_deletes_nothing(site: Site) -> None:
+    site.enrol("Ada")
+    roster = site.roster()
+    roster.forget_old(0.0, lambda: datetime(2100, 1, 1, tzinfo=UTC))
+    store = Store.open(site.path, Vault.beside(site.path))
+    assert len(store.audit()) == 1
+    store.close()
 
 
 def test_groups_that_do_not_exist_are_told(site: Site, caplog: pytest.LogCaptureFixture) -> None:
