@@ -25,7 +25,7 @@ from lockd.vision.pictures import decode
 _SOON_S = 0.05
 _LATER_S = 0.25
 _RESTART_S = 20.0
-_NICE = 10
+_NICE = 5  # more, and a busy service would leave it no time at all
 
 
 class Frames(Protocol):

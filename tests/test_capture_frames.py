@@ -179,7 +179,7 @@ class TestChoosing:
     ) -> None:
         frames = open_frames(self.settings(path), source, RealClock())
         assert isinstance(frames, ServiceFrames)
-        assert nice == [10]  # the door comes first
+        assert nice == [5]  # the door comes first
 
     def test_another_camera_is_opened_here(
         self, service: Service, path: Path, nice: list[int], tmp_path: Path

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -49,13 +50,15 @@ class Actor:
                 self._hold(down=-13)
             case Hint.CHIN_DOWN:
                 self._hold(down=12)
-            case Hint.NOBODY | Hint.LOOK_STRAIGHT | Hint.VARY | Hint.NOT_SO_FAR:
-                self._hold(left=(0, 6, -6)[next(self._moves) % 3])
-            case Hint.STRAIGHT_HIGHER | Hint.STRAIGHT_LOWER:
-                self._hold(left=(0, 6, -6)[next(self._moves) % 3])
+            case Hint.NOBODY | Hint.LOOK_STRAIGHT | Hint.NOT_SO_FAR:
+                self._hold()
+            case Hint.VARY | Hint.STRAIGHT_HIGHER | Hint.STRAIGHT_LOWER:
+                number = next(self._moves)
+                self._hold(left=(0, 9, -9)[number % 3], light=(0.85, 0.7, 1.0)[number % 3])
 
-    def _hold(self, **degrees: float) -> None:
-        self._camera.show(filmed(turned(self._image, self._face, **degrees)))
+    def _hold(self, light: float = 1.0, **degrees: float) -> None:
+        held = turned(self._image, self._face, **degrees) * light
+        self._camera.show(filmed(held.astype(np.uint8)))
 
 
 @pytest.fixture
