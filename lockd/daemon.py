@@ -359,6 +359,11 @@ class Service:
             self._roster.problem or self._outbox.problem,
         )
         self._roster.forget_old(self._clock.now(), self._parts.wall.local)
+        damaged = self._roster.damaged
+        self._report(
+            (EventType.TEMPLATES_DAMAGED, EventType.TEMPLATES_MENDED),
+            f"{damaged} templates or people are damaged and not used" if damaged else None,
+        )
         self._report((EventType.CLOCK_PROBLEM, EventType.CLOCK_RECOVERED), self._door.clock_problem)
 
     def _report(
@@ -369,7 +374,7 @@ class Service:
             return
         if problem is not None:
             self._problems[worse] = problem
-            log.error("%s; trying again", problem)
+            log.error("%s", problem)
             self._emit(worse, reason=problem, **details)
         else:
             del self._problems[worse]

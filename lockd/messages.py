@@ -52,6 +52,8 @@ class EventType(StrEnum):
     HOLD_OPEN_ENDED = "hold_open_ended"
     TAMPER = "tamper"
     TAMPER_ENDED = "tamper_ended"
+    TEMPLATES_DAMAGED = "templates_damaged"
+    TEMPLATES_MENDED = "templates_mended"
     CLOCK_PROBLEM = "clock_problem"
     CLOCK_RECOVERED = "clock_recovered"
     CONFIG_RELOADED = "config_reloaded"

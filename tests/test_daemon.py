@@ -631,3 +631,15 @@ def test_what_is_wrong_is_the_status_of_the_unit(
     stage.camera.problem = stage.camera.trouble = None
     service.step()
     assert "STATUS=watching, locked" in manager()
+
+
+def test_spoilt_templates_are_told_and_so_is_that_they_are_mended(stage: Stage) -> None:
+    service = stage.service([*film((stage.vision.scene(), 9))])
+    for damaged in (0, 2, 2, 3, 0, 0):
+        service._roster.damaged = damaged
+        service.step()
+    told = [(event.type.value, event.reason) for event in stage.events]
+    assert told == [
+        ("templates_damaged", "2 templates or people are damaged and not used"),
+        ("templates_mended", None),
+    ]
