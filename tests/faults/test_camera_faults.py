@@ -79,6 +79,7 @@ def test_the_camera_sends_pictures_that_break_off(site: Site) -> None:
     site.show(NOBODY)
     site.let_in()
     site.judge()
+    assert "mjpeg" not in (site.folder / "log").read_text(), "FFmpeg floods the log"
     assert site.manager.count("started") == lives
 
 

@@ -13,6 +13,10 @@ from lockd.config import STREAM_SCHEMES, CameraSettings
 from lockd.errors import CameraError, CameraTrouble
 from lockd.types import Image
 
+# FFmpeg writes a line to stderr for every frame that it does not like, past the log and as
+# fast as they come. What matters of it is reported as the camera's problem.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
 
 class CaptureSource(GuardedSource):
     """A device or a network stream that OpenCV has opened."""
