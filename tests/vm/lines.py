@@ -2,7 +2,8 @@
 
 Every program that sets a line goes through the kernel's gpiolib, whose tracepoints
 `gpio:gpio_value` and `gpio:gpio_direction` say what was written and when, on the same
-clock as `time.monotonic`. A level that was written for a microsecond is in there.
+clock as `time.monotonic`, and which thread wrote it. A level that was written for a
+microsecond is in there.
 """
 
 from __future__ import annotations
@@ -11,11 +12,27 @@ import re
 import threading
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 TRACING = Path("/sys/kernel/tracing")
 _EVENT = re.compile(
-    r"\s(?P<t>\d+\.\d+): gpio_(?P<kind>value|direction): (?P<line>\d+)\s+(?P<rest>.*)$"
+    r"-(?P<by>\d+)\s+\[.*\s(?P<t>\d+\.\d+): "
+    r"gpio_(?P<kind>value|direction): (?P<line>\d+)\s+(?P<rest>.*)$"
 )
+
+
+class Written(NamedTuple):
+    """A level that was written to the line.
+
+    Attributes:
+        t: when, in monotonic seconds.
+        high: the level.
+        by: the thread that wrote it.
+    """
+
+    t: float
+    high: bool
+    by: int
 
 
 class Recorder:
@@ -29,35 +46,25 @@ class Recorder:
         """
         self._line = line
         self._lock = threading.Lock()
-        self._levels: list[tuple[float, bool]] = []
+        self._levels: list[Written] = []
         self.directions: list[tuple[float, str]] = []
         (TRACING / "trace_clock").write_text("mono")
         for event in ("gpio_value", "gpio_direction"):
             (TRACING / "events/gpio" / event / "enable").write_text("1")
         threading.Thread(target=self._read, daemon=True).start()
 
-    def levels(self) -> list[tuple[float, bool]]:
-        """Return every level written: (monotonic seconds, high)."""
+    def levels(self, since: float = 0.0) -> list[Written]:
+        """Return every level written from some time on."""
         with self._lock:
-            return list(self._levels)
+            return [one for one in self._levels if one.t >= since]
 
-    def changes(self, since: float = 0.0) -> list[tuple[float, bool]]:
-        """Return the levels that differ from the one before, from some time on."""
-        found: list[tuple[float, bool]] = []
-        last: bool | None = None
-        for t, high in self.levels():
-            if high != last and t >= since:
-                found.append((t, high))
-            last = high
-        return found
-
-    def wait(self, high: bool, timeout_s: float, since: float = 0.0) -> float | None:
+    def wait(self, high: bool, timeout_s: float, since: float = 0.0) -> Written | None:
         """Return when the line was first written so since then, or None if it was not."""
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
-            for t, level in self.levels():
-                if t >= since and level == high:
-                    return t
+            for one in self.levels(since):
+                if one.high == high:
+                    return one
             time.sleep(0.02)
         return None
 
@@ -71,4 +78,5 @@ class Recorder:
                     if event["kind"] == "direction":
                         self.directions.append((float(event["t"]), event["rest"]))
                     elif event["rest"].startswith("set"):
-                        self._levels.append((float(event["t"]), event["rest"].endswith("1")))
+                        high = event["rest"].endswith("1")
+                        self._levels.append(Written(float(event["t"]), high, int(event["by"])))

@@ -7,7 +7,9 @@
 # tests/vm/inside.py is what is tried. Needs Debian's packages qemu-system-arm,
 # qemu-user-static, mmdebstrap and device-tree-compiler, root for building the file system,
 # and Debian's mirrors and PyPI the first time; what was built stays in the cache.
-# Nothing of it needs KVM: the processor is emulated, and slow.
+# Nothing of it needs KVM: the processor is emulated, and slow. So slow that pip does its work
+# out here: the machine gets lockd's virtual environment made, and the rest of the installation
+# is done in there.
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -62,6 +64,10 @@ if [[ ! -s $cache/vmlinuz ]]; then
 fi
 
 # --- lockd's dependencies for that machine -------------------------------------------------
+platforms=()
+for libc in manylinux2014 manylinux_2_{17,27,28,31,34,35,36}; do
+    platforms+=(--platform "${libc}_aarch64")
+done
 if [[ ! pyproject.toml -ot $cache/wheels/.complete ]]; then
     echo "* fetching wheels for ARM64"
     mapfile -t requirements < <("$python" -c '
@@ -69,10 +75,6 @@ import tomllib
 project = tomllib.load(open("pyproject.toml", "rb"))
 wanted = project["project"]["dependencies"] + project["build-system"]["requires"]
 print(*wanted, "lgpio>=0.2.2", sep="\n")')
-    platforms=()
-    for libc in manylinux2014 manylinux_2_{17,27,28,31,34,35,36}; do
-        platforms+=(--platform "${libc}_aarch64")
-    done
     "$python" -m pip download --quiet --disable-pip-version-check --dest "$cache/wheels" \
         --only-binary=:all: --python-version 3.11 "${platforms[@]}" "${requirements[@]}"
     touch "$cache/wheels/.complete"
@@ -85,6 +87,26 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/source"
 git ls-files -z --cached --others --exclude-standard |
     tar --create --null --files-from=- --ignore-failed-read | tar --extract --directory "$work/source"
+
+# --- lockd's virtual environment, put together by a Python of the same version ------------------
+echo "* putting lockd's environment together"
+environment=$work/environment
+packages=$environment/lib/python3.11/site-packages
+mkdir -p "$environment/bin" "$packages"
+"$python" -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir "$work" "$work/source"
+"$python" -m pip install --quiet --disable-pip-version-check --no-index --find-links "$cache/wheels" \
+    --only-binary=:all: --implementation cp --python-version 3.11 "${platforms[@]}" \
+    --target "$packages" "lgpio>=0.2.2" "$work"/lockd-*.whl
+mv "$packages/share" "$environment/share"
+rm -rf "$packages/bin"
+ln -s /usr/bin/python3 "$environment/bin/python"
+printf 'home = /usr/bin\ninclude-system-site-packages = false\n' >"$environment/pyvenv.cfg"
+for command in lockd:lockd.__main__ lockd-enroll:enroll.cli; do
+    printf '#!/opt/lockd/.venv/bin/python\nimport sys\nfrom %s import main\nsys.exit(main())\n' \
+        "${command#*:}" >"$environment/bin/${command%:*}"
+    chmod 755 "$environment/bin/${command%:*}"
+done
+touch "$environment/.complete"
 
 # --- the machine's memory disk: the file system, the modules, and what it does at its start ------
 root=$work/root
@@ -101,7 +123,8 @@ for part in fs/9p net/9p fs/netfs fs/fscache drivers/virtio; do
 done
 depmod -b "$root" "$version"
 echo vm >"$root/etc/hostname"
-mkdir -p "$root"/mnt/{source,wheels,pictures} "$root/etc/systemd/system/graphical.target.wants"
+cp -a "$environment" "$root/opt/environment"
+mkdir -p "$root"/mnt/{source,pictures} "$root/etc/systemd/system/graphical.target.wants"
 cat >"$root/etc/systemd/system/trials.service" <<UNIT
 [Unit]
 Description=What is tried here
@@ -111,7 +134,7 @@ After=multi-user.target
 Type=oneshot
 Environment=PYTHONUNBUFFERED=1
 ExecStartPre=/sbin/modprobe 9pnet_virtio
-ExecStartPre=/bin/sh -c 'for one in source wheels pictures; do \\
+ExecStartPre=/bin/sh -c 'for one in source pictures; do \\
     mount -t 9p -o trans=virtio,version=9p2000.L,ro,cache=loose \$\$one /mnt/\$\$one; done'
 ExecStart=/usr/bin/python3 -B /mnt/source/tests/vm/inside.py $*
 ExecStopPost=/bin/systemctl poweroff --no-block
@@ -129,7 +152,7 @@ rm -rf "$root"
 # --- the machine -----------------------------------------------------------------------------
 machine=(-machine virt -cpu cortex-a72 -smp 2 -m 3072 -accel tcg,thread=multi -nographic
     -no-reboot -nic none)
-for share in "source $work/source" "wheels $cache/wheels" "pictures $work/pictures"; do
+for share in "source $work/source" "pictures $work/pictures"; do
     machine+=(-fsdev "local,id=${share% *},path=${share#* },security_model=none,readonly=on"
         -device "virtio-9p-pci,fsdev=${share% *},mount_tag=${share% *}")
 done
