@@ -121,6 +121,7 @@ def test_junk_on_every_topic(site: Site, publish: mqtt.Client) -> None:
     assert site.manager.count("started") == lives
 
 
+@pytest.mark.fault_slow
 def test_ten_thousand_junk_messages(site: Site, publish: mqtt.Client) -> None:
     lives = site.manager.count("started")
     last = None

@@ -65,6 +65,7 @@ def test_the_driver_hangs_while_it_switches_off(sites: Sites) -> None:
     site.end()
 
 
+@pytest.mark.fault_slow
 def test_the_guard_dies_while_the_relay_is_on(sites: Sites) -> None:
     site = sites(unit={"watchdog_s": 1.5})
     site.start()
