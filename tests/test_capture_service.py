@@ -63,7 +63,7 @@ class Actor:
 
 @pytest.fixture
 def camera() -> Iterator[StreamCamera]:
-    camera = StreamCamera(filmed(porch(SCENES / "coffee.jpg")))
+    camera = StreamCamera(filmed(porch(SCENES / "coffee.jpg")), fps=6)
     yield camera
     camera.close()
 
@@ -71,7 +71,6 @@ def camera() -> Iterator[StreamCamera]:
 @pytest.fixture
 def configuration(tmp_path: Path, camera: StreamCamera) -> Path:
     sections = {
-        "door": {"open_s": 0.5},
         "relay": {"factory": "mock"},
         "camera": {"source": camera.url},
         "store": {"folder": str(tmp_path / "state")},
@@ -107,7 +106,7 @@ def _answers(path: Path) -> bool:
 
 
 @pytest.mark.slow
-def test_who_does_as_told_is_enrolled_through_the_service_which_then_opens_the_door(
+def test_who_does_as_told_is_enrolled_through_the_service_which_then_knows_them(
     configuration: Path, log: Path, camera: StreamCamera, vision: Vision
 ) -> None:
     actor = Actor(OBAMA, vision, camera)
@@ -131,5 +130,5 @@ def test_who_does_as_told_is_enrolled_through_the_service_which_then_opens_the_d
     assert 2 <= outcome["accepted"] <= 8  # all of them, but on a busy machine
     # The frames came from the service, which went on judging and now knows them.
     assert "sees what the camera sees" in log.read_text()
-    actor.hear(WORDS[Hint.LOOK_STRAIGHT])
-    eventually(lambda: "access_granted" in log.read_text(), 60)
+    path = configuration.parent / "control"
+    eventually(lambda: ask(path, {"command": "status"})["people"] == 1)
