@@ -259,7 +259,8 @@ class Relay:
 strike = Strike(Relay())
 strike.release(0.4)
 sys.stdin.readline()
-print("left", strike.is_on, flush=True)
+with strike._lock:  # the guard has done with it
+    print("left", strike.is_on, flush=True)
 """
 
 

@@ -43,7 +43,7 @@ class Unit:
     environment: Mapping[str, str] = field(default_factory=dict)
     start_s: float = 30.0
     watchdog_s: float = 3.0
-    stop_s: float = 10.0
+    stop_s: float = 15.0
     abort_s: float | None = None  # as stop_s
     restart_s: float = 0.1
 

@@ -283,7 +283,7 @@ class Site:
         return self.board.level(RELAY) == 1
 
     def await_locked(self) -> None:
-        eventually(lambda: not self.is_open())
+        eventually(lambda: not self.is_open(), 60)
 
     def locked_by(self) -> str:
         """Who switched the relay off the last time: ``service`` or ``relay-safe``."""
