@@ -55,6 +55,22 @@ INSERT INTO people VALUES ('1', 'Ada Lovelace', 'ada lovelace', '2026-01-02T03:0
 INSERT INTO people VALUES ('2', 'Zoë', 'zoë', '2026-01-02T03:04:06Z');
 INSERT INTO outbox (topic, payload) VALUES ('lockd/door/event', CAST('waiting' AS BLOB));
 """
+# What the next one made of it, word for word.
+VERSION_2 = """
+ALTER TABLE people ADD COLUMN
+    groups TEXT NOT NULL DEFAULT '[]' CHECK (json_type(groups) = 'array');
+ALTER TABLE people ADD COLUMN
+    valid_from TEXT CHECK (valid_from IS date(valid_from, '+0 days'));
+ALTER TABLE people ADD COLUMN
+    valid_until TEXT CHECK (valid_until IS date(valid_until, '+0 days'));
+CREATE TABLE door_memory (
+    id          INTEGER PRIMARY KEY CHECK (id = 1),
+    memory      TEXT NOT NULL CHECK (json_type(memory) = 'object')
+) STRICT;
+PRAGMA user_version = 2;
+UPDATE people SET groups = '["staff"]', valid_until = '2026-12-31' WHERE id = '2';
+INSERT INTO door_memory VALUES (1, '{"locked_down": true}');
+"""
 PEOPLE = [("1", "Ada Lovelace", 2), ("2", "Zoë", 1)]
 
 
@@ -74,6 +90,14 @@ def old(tmp_path: Path) -> Path:
             ],
         )
     return path
+
+
+@pytest.fixture
+def second(old: Path) -> Path:
+    """A store of version 2: the same, with groups, a last day and a lock-down."""
+    with closing(sqlite3.connect(old)) as raw, raw:
+        raw.executescript(VERSION_2)
+    return old
 
 
 def people(store: Store) -> list[tuple[str, str, int]]:
@@ -370,3 +394,24 @@ class TestWhatTheDatabaseItselfRefuses:
         Store.open(old, Vault.beside(old)).close()
         with closing(sqlite3.connect(old)) as raw, pytest.raises(sqlite3.Error):
             raw.execute("INSERT INTO door_memory VALUES (1, ?)", (memory,))
+
+
+def test_a_store_of_the_second_version_keeps_rights_and_what_the_door_remembers(
+    second: Path, tmp_path: Path
+) -> None:
+    plain = unit(1, 3).astype("<f4").tobytes()
+    assert plain in second.read_bytes()
+    for open_store in (Store.open_read_only, Store.open, Store.open):
+        store = open_store(second, Vault.beside(second))
+        assert people(store) == PEOPLE
+        zoe = store.person("zoë").person
+        assert (zoe.groups, zoe.valid_until) == (frozenset({"staff"}), "2026-12-31")
+        assert store.recall() == {"locked_down": True}
+        assert len(store.templates(MODEL, SIZE)[0]) == 3
+        store.close()
+    assert version(second) == SCHEMA_VERSION
+    assert not [file for file in second.parent.iterdir() if plain in file.read_bytes()]
+    assert sealed_copy_of(second, 2).exists()
+    new = tmp_path / "new" / "lockd.db"
+    Store.open(new, Vault.beside(new)).close()
+    assert tables(second) == tables(new)
