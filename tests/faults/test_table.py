@@ -31,7 +31,8 @@ def test_every_fault_in_the_table_has_a_test_and_every_test_a_fault() -> None:
 
 
 def test_no_line_of_a_table_was_overlooked() -> None:
-    lines = [line for line in DOCS.read_text("utf-8").splitlines() if line.startswith("|")]
+    faults = DOCS.read_text("utf-8").partition("## The soak")[0]
+    lines = [line for line in faults.splitlines() if line.startswith("|")]
     tables = sum(line.startswith("|---") for line in lines)
     assert len(rows()) == len(lines) - 2 * tables
 
