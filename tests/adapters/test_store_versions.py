@@ -310,6 +310,7 @@ print(last)
 """
 
 
+@pytest.mark.kills
 def test_a_process_killed_at_any_line_of_it_leaves_an_old_store_or_a_new_one(
     old: Path, tmp_path: Path
 ) -> None:

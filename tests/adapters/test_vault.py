@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lockd.adapters.store import Store, Vault, make_key
@@ -41,6 +41,7 @@ def keyed() -> Vault:
     return vault
 
 
+@settings(max_examples=30)
 @given(st.binary(max_size=200), st.lists(st.text(max_size=5), max_size=3))
 def test_what_is_sealed_opens_for_its_purpose_alone(plain: bytes, purpose: list[str]) -> None:
     vault = keyed()

@@ -279,7 +279,7 @@ RANGES = st.tuples(TIMES, TIMES).filter(lambda pair: pair[0] != pair[1]).map("-"
 HOURS = st.dictionaries(st.sampled_from([*DAYS, HOLIDAY]), st.lists(RANGES, max_size=3), max_size=8)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60)
 @given(
     hours=HOURS,
     holidays=st.sets(st.dates(date(2026, 3, 2), date(2026, 4, 8)), max_size=4),
