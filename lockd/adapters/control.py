@@ -85,18 +85,20 @@ class ControlSocket:
             _make_room(path)
             self._socket.bind(str(path))
             path.chmod(0o660)
-            self._socket.listen(4)
+            self._socket.listen(16)
         except OSError as error:
             self._socket.close()
             raise ControlError(
                 f"control.socket: {path}: {error.strerror or error}; does its folder exist, and "
                 "may this user write there?"
             ) from error
-        self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
-        self._thread.start()
+        self._thread = self._start()
 
     def requests(self) -> list[Request]:
         """Return what was asked since the last call; each must be answered."""
+        if not self._thread.is_alive() and not self._closing.is_set():
+            log.error("control: the thread that takes commands has died; starting another")
+            self._thread = self._start()
         found: list[Request] = []
         while not self._requests.empty():
             found.append(self._requests.get())
@@ -110,6 +112,11 @@ class ControlSocket:
         self._socket.close()
         self._path.unlink(missing_ok=True)
         self._thread.join(timeout=1.0)
+
+    def _start(self) -> threading.Thread:
+        thread = threading.Thread(target=self._serve, name="control", daemon=True)
+        thread.start()
+        return thread
 
     def _serve(self) -> None:
         while not self._closing.is_set():

@@ -61,15 +61,8 @@ def test_the_clock_is_stepped_ten_years_while_the_relay_is_on(site: Site, second
     site.judge()
 
 
-CONTROL_DIES = pytest.mark.xfail(
-    reason="a dead control thread is not replaced: ControlSocket.requests should look", strict=True
-)
-
-
 @pytest.mark.fault_slow
-@pytest.mark.parametrize(
-    "name", ["camera", "paho", "signals", pytest.param("control", marks=CONTROL_DIES)]
-)
+@pytest.mark.parametrize("name", ["camera", "paho", "signals", "control"])
 def test_a_thread_dies(sites: Sites, name: str) -> None:
     site = sites(control={"socket": "run/control"}, signals={"led": {"pin": 22}})
     site.start()
