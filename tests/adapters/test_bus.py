@@ -214,4 +214,4 @@ def test_a_network_thread_that_died_is_replaced(
     bus.notices()
     bus.send(2, TOPICS.events, b"two")
     delivered(bus, 2)
-    assert b"two" in subscriber.of(TOPICS.events)
+    eventually(lambda: b"two" in subscriber.of(TOPICS.events))
