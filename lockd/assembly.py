@@ -8,9 +8,9 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from lockd.adapters.bus import Bus
 from lockd.adapters.cameras import Camera, LiveCamera, RecordedCamera, open_source
 from lockd.adapters.control import ControlSocket
+from lockd.adapters.mqtt.bus import Bus
 from lockd.adapters.pins import Board, Output
 from lockd.adapters.signals import Signals
 from lockd.adapters.store import Store, Vault

@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lockd import __version__
-from lockd.adapters.bus import Bus
 from lockd.adapters.cameras import Camera
 from lockd.adapters.control import ControlSocket, Request
+from lockd.adapters.mqtt.bus import Bus
 from lockd.adapters.strike import Strike
 from lockd.adapters.systemd import Notifier
 from lockd.clock import Clock

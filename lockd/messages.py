@@ -125,15 +125,24 @@ class Topics:
     """The topics of one door."""
 
     def __init__(self, base: str, door: str) -> None:
-        self.events = f"{base}/{door}/events"
-        self.alert_stranger = f"{base}/{door}/alerts/stranger"
-        self.state = f"{base}/{door}/state"
-        self.availability = f"{base}/{door}/availability"
+        self.root = f"{base}/{door}"
+        self.availability = f"{self.root}/availability"
+        self.state = f"{self.root}/state"
+        self.diagnostics = f"{self.root}/diagnostics"
+        self.events = f"{self.root}/events"
+        self.snapshot = f"{self.root}/snapshot"
+        self.command = f"{self.root}/command"
+        self.plain_command = f"{self.root}/command/plain"
+        self.result = f"{self.root}/result"
+
+    def alert(self, kind: str) -> str:
+        """Return where alerts of a kind are published."""
+        return f"{self.root}/alerts/{kind}"
 
     def of(self, event_type: str) -> list[str]:
         """Return where an event of this type is published."""
         if event_type == EventType.STRANGER:
-            return [self.events, self.alert_stranger]
+            return [self.events, self.alert("stranger")]
         return [self.events]
 
 

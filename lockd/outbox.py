@@ -6,7 +6,7 @@ import logging
 import math
 from collections import deque
 
-from lockd.adapters.bus import Bus
+from lockd.adapters.mqtt.bus import Bus
 from lockd.adapters.store import Store
 from lockd.config import Settings
 from lockd.errors import StoreError

@@ -76,7 +76,12 @@ def paths_in(content: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any
             yield path + name, value
 
 
-OWN_NAMES = {"access.groups", "access.hold_open.hours"}
+OWN_NAMES = {
+    "access.groups",
+    "access.hold_open.hours",
+    "mqtt.alerts.quiet.hours",
+    "mqtt.commands.allow",
+}
 COMMENTED_OUT = re.compile(r"^(\s*)# ( *[a-z_]+:(?: (?:\S+|\{.*\}))?)$", re.MULTILINE)
 
 

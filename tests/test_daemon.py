@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lockd.adapters.bus import Bus
+from lockd.adapters.mqtt.bus import Bus
 from lockd.adapters.store import Store, Vault
 from lockd.adapters.strike import Strike
 from lockd.clock import RecordedClock

@@ -11,6 +11,15 @@ from lockd.config.access import AccessSettings
 from lockd.config.camera import CSI_KINDS, STREAM_SCHEMES, CameraSettings, is_path
 from lockd.config.door import ControlSettings, DoorSettings
 from lockd.config.files import find, load, parse
+from lockd.config.mqtt import (
+    AlertSettings,
+    CommandName,
+    CommandSettings,
+    HomeAssistantSettings,
+    MqttSettings,
+    SnapshotSettings,
+    TlsSettings,
+)
 from lockd.config.pins import (
     ContactSettings,
     ExitSettings,
@@ -21,18 +30,22 @@ from lockd.config.pins import (
     TamperSettings,
 )
 from lockd.config.recognition import QualitySettings, RecognitionSettings
-from lockd.config.services import MqttSettings, StoreSettings, TlsSettings
 from lockd.config.settings import Settings
+from lockd.config.store import StoreSettings
 
 __all__ = [
     "CSI_KINDS",
     "STREAM_SCHEMES",
     "AccessSettings",
+    "AlertSettings",
     "CameraSettings",
+    "CommandName",
+    "CommandSettings",
     "ContactSettings",
     "ControlSettings",
     "DoorSettings",
     "ExitSettings",
+    "HomeAssistantSettings",
     "InputsSettings",
     "LedSettings",
     "MqttSettings",
@@ -41,6 +54,7 @@ __all__ = [
     "RelaySettings",
     "Settings",
     "SignalsSettings",
+    "SnapshotSettings",
     "StoreSettings",
     "TamperSettings",
     "TlsSettings",

@@ -24,7 +24,8 @@ def _readable(read: Callable[[str], object]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _by_days(value: object, otherwise: str = "") -> object:
+def by_days(value: object, otherwise: str = "") -> object:
+    """Refuse hours that are not given by days."""
     if not isinstance(value, dict):
         raise ValueError(
             f"{value!r} are no hours; use {otherwise}days with hours, "
@@ -35,7 +36,7 @@ def _by_days(value: object, otherwise: str = "") -> object:
 
 def _by_days_or_always(value: object) -> object:
     """Take `always` for None; nothing at all, which YAML has for None, must not mean it."""
-    return None if value == "always" else _by_days(value, "always, or ")
+    return None if value == "always" else by_days(value, "always, or ")
 
 
 def _listed(value: object) -> object:
@@ -80,7 +81,7 @@ class GroupSettings(Section):
 class HoldOpenSettings(Section):
     """When the door is held open for everybody."""
 
-    hours: Annotated[dict[Days, Ranges], BeforeValidator(_by_days)]
+    hours: Annotated[dict[Days, Ranges], BeforeValidator(by_days)]
     ignore_holidays: bool = False
     after_first_grant: bool = True
     """Only once somebody was let in within the hours."""

@@ -11,9 +11,10 @@ from lockd.config.access import AccessSettings
 from lockd.config.base import Section
 from lockd.config.camera import CameraSettings
 from lockd.config.door import ControlSettings, DoorSettings
+from lockd.config.mqtt import MqttSettings
 from lockd.config.pins import InputsSettings, RelaySettings, SignalsSettings
 from lockd.config.recognition import QualitySettings, RecognitionSettings
-from lockd.config.services import MqttSettings, StoreSettings
+from lockd.config.store import StoreSettings
 from lockd.door.events import Relock
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lockd.adapters.bus import MAX_IN_FLIGHT, Bus
+from lockd.adapters.mqtt.bus import MAX_IN_FLIGHT, Bus
 from lockd.config import MqttSettings, TlsSettings
 from lockd.errors import BusError
 from lockd.messages import Topics

@@ -127,6 +127,27 @@ _STEPS = (
     ) STRICT;
     """,
     _VERSION_3,
+    # Messages know how much they matter, and who posted them when; events are numbered.
+    """
+    ALTER TABLE outbox ADD COLUMN weight INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE outbox ADD COLUMN run TEXT NOT NULL DEFAULT '';
+    ALTER TABLE outbox ADD COLUMN t REAL NOT NULL DEFAULT 0;
+    CREATE INDEX outbox_by_weight ON outbox (weight, seq);
+    CREATE TABLE numbering (
+        id          INTEGER PRIMARY KEY CHECK (id = 1),
+        series      TEXT NOT NULL,         -- within which numbers have no gaps
+        last        INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO numbering VALUES (1, lower(hex(randomblob(8))), 0);
+    CREATE TABLE nonces (
+        identity    TEXT NOT NULL,
+        nonce       TEXT NOT NULL,
+        expires_utc REAL NOT NULL,         -- seconds since 1970
+        PRIMARY KEY (identity, nonce)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX nonces_by_expiry ON nonces (expires_utc);
+    INSERT INTO counters VALUES ('lost_told', 0);
+    """,
 )
 SCHEMA_VERSION = len(_STEPS)
 EARLIER = range(1, SCHEMA_VERSION)

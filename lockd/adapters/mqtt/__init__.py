@@ -1,0 +1,5 @@
+"""MQTT through paho, which is imported nowhere else.
+
+client.py    a client with the broker's credentials and certificates
+bus.py       the service's connection, which looks after itself
+"""

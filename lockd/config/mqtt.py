@@ -1,0 +1,121 @@
+"""Where events are published, what is told, and who may command the door from afar."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from lockd.config.access import Days, Ranges, by_days
+from lockd.config.base import File, Optional_s, Section, Slug
+from lockd.door.schedules import Schedule
+
+CommandName: TypeAlias = Literal[
+    "lock", "unlock", "lock-down", "lift", "hold-open", "silence", "snapshot", "reload",
+    "enrol", "people", "enable", "disable", "rename", "remove",
+]  # fmt: skip
+"""What can be commanded over MQTT."""
+PlainCommand: TypeAlias = Literal["lock", "unlock", "lock-down", "lift", "silence", "snapshot"]
+"""What can be commanded without a signature."""
+QuietKind: TypeAlias = Literal["stranger", "spoof", "camera", "system"]
+"""Alerts that can wait until the morning; a forced door cannot."""
+TopicName = Annotated[str, Field(pattern=r"^[^+#/\x00]+(/[^+#/\x00]+)*$", max_length=128)]
+
+
+class TlsSettings(Section):
+    """How the broker proves itself, and the door to the broker."""
+
+    ca_file: File | None = None
+    """The authority to trust; the system's if it is not set."""
+    cert_file: File | None = None
+    """The door's own certificate, for a broker that asks for one."""
+    key_file: File | None = None
+    """Its key."""
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> TlsSettings:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file belong together; set both or neither")
+        return self
+
+
+class QuietSettings(Section):
+    """When some alerts are not published."""
+
+    hours: Annotated[dict[Days, Ranges], BeforeValidator(by_days)]
+    kinds: Annotated[list[QuietKind], Field(min_length=1)] = Field(default=["stranger"])
+
+    def schedule(self) -> Schedule:
+        """Return the hours."""
+        return Schedule.of(self.hours, ignore_holidays=True)
+
+
+class AlertSettings(Section):
+    """How often a phone may ring."""
+
+    cooldown_s: Optional_s = 60.0
+    """Between two alerts of one kind."""
+    quiet: QuietSettings | None = None
+
+
+class SnapshotSettings(Section):
+    """A picture of the last stranger."""
+
+    of: Literal["none", "face", "frame"] = "none"
+    max_kb: Annotated[int, Field(ge=5, le=2000)] = 100
+    keep_s: Annotated[float, Field(gt=0, le=30 * 86400, allow_inf_nan=False)] = 3600.0
+    """How long the broker keeps it."""
+
+
+class CommandSettings(Section):
+    """What may be commanded over MQTT, and by whom; nothing by default."""
+
+    allow: dict[CommandName, Annotated[list[Slug], Field(min_length=1)]] = Field(
+        default_factory=dict
+    )
+    """The identities that may use a command."""
+    keys_file: File | None = None
+    """Their keys; see docs/commands.md."""
+    plain: list[PlainCommand] = Field(default_factory=list)
+    """Taken unsigned from whoever the broker lets publish them."""
+
+
+class HomeAssistantSettings(Section):
+    """Whether the door shows up in Home Assistant by itself."""
+
+    discovery: bool = False
+    prefix: TopicName = "homeassistant"
+
+
+class MqttSettings(Section):
+    """Where events are published."""
+
+    host: Annotated[str, Field(min_length=1)] | None = None
+    """Without a host nothing is published."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 1883
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    """auto: 5 where the broker speaks it."""
+    client_id: Slug | None = None
+    username: str | None = None
+    password_file: File | None = None
+    tls: TlsSettings | None = None
+    base_topic: TopicName = "lockd"
+    keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30
+    reconnect_longest_s: Annotated[float, Field(ge=1, le=3600, allow_inf_nan=False)] = 30.0
+    """Between two attempts to connect."""
+    similarity: Literal["never", "granted", "always"] = "granted"
+    """Whose similarities are published; those of refused faces help an attacker."""
+    outbox_events: Annotated[int, Field(ge=10, le=1_000_000)] = 10_000
+    """Messages kept while the broker is away."""
+    diagnostics_s: Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)] = 60.0
+    """Between two messages of how the service does; 0 publishes none."""
+    alerts: AlertSettings = AlertSettings()
+    snapshot: SnapshotSettings = SnapshotSettings()
+    commands: CommandSettings = CommandSettings()
+    home_assistant: HomeAssistantSettings = HomeAssistantSettings()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> MqttSettings:
+        if self.password_file is not None and self.username is None:
+            raise ValueError("password_file without username; set username too")
+        return self

@@ -1,0 +1,35 @@
+"""Where people and events are kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from lockd.config.base import File, Section
+from lockd.paths import user_state_dir
+
+
+class StoreSettings(Section):
+    """Where people and events are kept, and for how long."""
+
+    folder: File | None = None
+    key_file: File | None = None
+    """The key that templates are encrypted with; made beside them if it is not set."""
+    keep_photographs: bool = False
+    keep_events_days: Annotated[int, Field(ge=0, le=3650)] = 0
+    """How long events are kept here besides being published; 0 keeps none."""
+    keep_audit_days: Annotated[int, Field(ge=1, le=36500)] = 1095
+    """How long it is known who changed what."""
+
+    def path(self) -> Path:
+        """Return the database file.
+
+        The folder set, or the service's state directory if systemd made one, or
+        where the user's data belongs.
+        """
+        by_systemd = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+        folder = self.folder or (Path(by_systemd) if by_systemd else user_state_dir())
+        return folder / "lockd.db"
