@@ -21,6 +21,7 @@ People's templates and photographs are encrypted; names, rights and events are n
     outbox.py    messages that the broker does not have yet
     events.py    events kept here
     memory.py    what the door must not forget in a power cut
+    nonces.py    which commands from afar were seen
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from __future__ import annotations
 from lockd.adapters.store.care import Care
 from lockd.adapters.store.copies import unseal
 from lockd.adapters.store.memory import Memory
+from lockd.adapters.store.nonces import SeenNonces
 from lockd.adapters.store.outbox import Message, WaitingMessages
 from lockd.adapters.store.records import (
     MAX_NAME,
@@ -64,5 +66,5 @@ __all__ = [
 ]
 
 
-class Store(Care, WaitingMessages, Memory):
+class Store(Care, WaitingMessages, Memory, SeenNonces):
     """One open store. Not for use by two threads at once."""

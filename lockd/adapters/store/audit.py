@@ -9,7 +9,7 @@ _LONGEST_USER, _LONGEST_NOTE = 64, 500
 
 
 class Audit(Database):
-    """Administrative changes, each written in the transaction that makes it."""
+    """Administrative changes, each written in the transaction that makes it; and commands."""
 
     def audit(self, limit: int = 100) -> list[AuditEntry]:
         """Return the latest changes, the last first."""
@@ -19,6 +19,19 @@ class Audit(Database):
                 (limit,),
             ).fetchall()
         return [AuditEntry(*row) for row in rows]
+
+    def note_command(self, by: str, note: str) -> None:
+        """Write that somebody commanded the door from afar, or tried to.
+
+        Args:
+            by: who; what cannot be known is `unknown`.
+            note: the command and what became of it; it must name nobody.
+
+        Raises:
+            StoreError: if it cannot be written.
+        """
+        with self._transaction():
+            self._note(by, "command", None, note)
 
     def _note(self, by: str, action: str, person_id: str | None, note: str | None = None) -> None:
         """Write that something is done, within a transaction; `note` must name nobody."""

@@ -34,6 +34,9 @@ _ENROLLED = (
 class People(Audit):
     """People by their names; every change is one transaction and leaves an audit entry."""
 
+    _seen_version = -1
+    """Of the file, when somebody last asked whether people changed."""
+
     def people(self) -> list[Enrolled]:
         """Return everybody, by name."""
         with self._errors():
@@ -176,7 +179,8 @@ class People(Audit):
             ) from error
 
     def _changed(self, *person_ids: str) -> None:
-        """Let running services see that these people are not as they were."""
+        """Let running services, this one too, see that these people are not as they were."""
+        self._seen_version = -1
         self._count("gallery")
         self._connection.executemany(
             "UPDATE people SET revision = (SELECT value FROM counters WHERE name = 'gallery') "
@@ -185,7 +189,8 @@ class People(Audit):
         )
 
     def _gone(self, person_id: str) -> None:
-        """Let running services see that somebody was removed."""
+        """Let running services, this one too, see that somebody was removed."""
+        self._seen_version = -1
         self._count("gallery")
         self._connection.execute(
             "INSERT INTO gone SELECT ?, value FROM counters WHERE name = 'gallery'", (person_id,)

@@ -59,7 +59,6 @@ class Reading:
 class Templates(People, Events):
     """Adding, choosing and reading templates."""
 
-    _seen_version = -1
     _seen_gallery: tuple[int, int] = (-1, -1)
 
     def outdated(self, model: str) -> list[Person]:

@@ -1,0 +1,139 @@
+"""The keys that sign commands from afar: who has one, and what it is.
+
+One file, a line for each identity: its name, a space and 64 hexadecimal digits; a line
+that begins with `#` is a comment. It is looked for in this order: the systemd credential
+`command-keys`; the file that `mqtt.commands.keys_file` names; the file `command-keys`
+beside the store. It is read again whenever it changed, so that a key which was removed is
+of no use from then on. A credential alone stays as it was when systemd started the service.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from lockd.config import Settings
+from lockd.errors import BusError
+from lockd.remote.judging import PLAIN
+from lockd.remote.signing import KEY_BYTES
+
+log = logging.getLogger(__name__)
+
+CREDENTIAL = "command-keys"
+KEYS_FILE = "command-keys"
+_LONGEST_FILE = 1 << 16
+_LINE = re.compile(r"([A-Za-z0-9_-]{1,64})[ \t]+([0-9a-fA-F]{64})")
+
+
+class CommandKeys:
+    """The keys as they are now.
+
+    Attributes:
+        file: where they are.
+        problem: why they cannot be used, or None; then nobody has one.
+    """
+
+    def __init__(self, file: Path, *, credential: bool = False) -> None:
+        """Name the file; it is read when its keys are asked for.
+
+        Args:
+            file: see above.
+            credential: whether it is systemd's, which keeps it from others by other means
+                than its mode.
+        """
+        self.file = file
+        self.problem: str | None = None
+        self._credential = credential
+        self._keys: Mapping[str, bytes] = {}
+        self._read_of: tuple[int, ...] | None = None
+
+    @classmethod
+    def open(cls, settings: Settings) -> CommandKeys:
+        """Find out where a service's keys are."""
+        folder = os.environ.get("CREDENTIALS_DIRECTORY")
+        if folder and (Path(folder) / CREDENTIAL).exists():
+            return cls(Path(folder) / CREDENTIAL, credential=True)
+        named = settings.mqtt.commands.keys_file
+        return cls(named or settings.store.path().with_name(KEYS_FILE))
+
+    def current(self) -> Mapping[str, bytes]:
+        """Return the key of each identity; none if the file is wrong in any way.
+
+        Costs one look at the file's status while that stays as it is.
+        """
+        state = _state(self.file)
+        if state != self._read_of or state is None:
+            self._read_of = state
+            self._read()
+        return self._keys
+
+    def _read(self) -> None:
+        before, self._keys, self.problem = self.problem, {}, None
+        try:
+            self._keys = read_keys(self.file, private=not self._credential)
+        except BusError as error:
+            self.problem = str(error)
+            if self.problem != before:
+                log.error("%s; no signed command is obeyed", self.problem)
+
+
+def read_keys(file: Path, *, private: bool = True) -> dict[str, bytes]:
+    """Return the key of each identity in a file.
+
+    Args:
+        file: see above.
+        private: whether nobody but its owner may have any right to it.
+
+    Raises:
+        BusError: if it is missing, cannot be read, is not private or has a mistake. The
+            message names the line, and never what is in it.
+    """
+    try:
+        with file.open("rb") as opened:
+            mode = stat.S_IMODE(os.fstat(opened.fileno()).st_mode)
+            content = opened.read(_LONGEST_FILE + 1)
+    except OSError as error:
+        raise BusError(
+            f"{file}: the command keys cannot be read: {error.strerror}; make one with "
+            "`lockd command-key add NAME`"
+        ) from error
+    if private and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise BusError(
+            f"{file}: others than its owner may use it (mode {mode:04o}), so its keys are no "
+            f"secret; make new ones, and `chmod 600 {file}`"
+        )
+    if len(content) > _LONGEST_FILE:
+        raise BusError(f"{file}: longer than {_LONGEST_FILE} bytes; is it a file of keys?")
+    return _keys(file, content)
+
+
+def _keys(file: Path, content: bytes) -> dict[str, bytes]:
+    keys: dict[str, bytes] = {}
+    for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), start=1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        found = _LINE.fullmatch(text)
+        if found is None:
+            raise BusError(
+                f"{file}: line {number} is not a name of a-z, A-Z, 0-9, _ and -, a space and "
+                f"{2 * KEY_BYTES} hexadecimal digits; correct it"
+            )
+        if found[1] in keys or found[1] == PLAIN:
+            why = "is there twice" if found[1] in keys else "means commands without a key"
+            raise BusError(f"{file}: line {number}: {found[1]} {why}; give it another name")
+        keys[found[1]] = bytes.fromhex(found[2])
+    return keys
+
+
+def _state(file: Path) -> tuple[int, ...] | None:
+    """What changes whenever a file does; None if there is none to be seen."""
+    try:
+        one = file.stat()
+    except OSError:
+        return None
+    return one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns

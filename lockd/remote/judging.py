@@ -1,0 +1,204 @@
+"""Who may command what: payloads in, judgements out.
+
+What is checked, in this order, and what whoever sent it is told:
+
+    is it one of our commands at all?                     malformed
+    is it signed with the key of who it says it is by?    denied: not_authentic
+    is it for this door?                                  denied: other_door
+    did the broker keep it?                               replayed: retained
+    is the time known, and is the command of now?         denied: clock_unknown, expired
+    is there such a command, with these arguments?        malformed
+    may anybody give it from afar; may they?              not_enabled, denied: not_allowed
+    is it new?                                            replayed, and others of `Refusal`
+
+So those who cannot sign learn nothing: neither who has a key, nor what is enabled. What is
+new is asked last, for to know it means to write it down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from lockd.remote.signing import KEY_BYTES, Malformed, Order, read
+
+WINDOW_S = 30
+"""How far a command's time may be from this machine's, either way."""
+
+PLAIN = "plain"
+"""Whoever the broker lets in; no identity may be called so."""
+
+LOCKING = frozenset({"lock", "lock-down"})
+"""What makes the door safer; never refused because something of lockd's own is broken."""
+
+
+class Result(StrEnum):
+    """What became of a command."""
+
+    OK = "ok"
+    DENIED = "denied"
+    EXPIRED = "expired"
+    REPLAYED = "replayed"
+    MALFORMED = "malformed"
+    NOT_ENABLED = "not_enabled"
+
+
+@dataclass(frozen=True, slots=True)
+class Takes:
+    """The arguments of a command: those it needs, and those it may have."""
+
+    needs: frozenset[str] = frozenset()
+    may: frozenset[str] = frozenset()
+
+
+_NOTHING, _NAME = Takes(), Takes(frozenset({"name"}))
+COMMANDS: Mapping[str, Takes] = {
+    "lock": _NOTHING,
+    "unlock": _NOTHING,
+    "lock-down": _NOTHING,
+    "lift": _NOTHING,
+    "hold-open": Takes(frozenset({"seconds"})),
+    "silence": Takes(may=frozenset({"seconds"})),
+    "snapshot": _NOTHING,
+    "reload": _NOTHING,
+    "people": _NOTHING,
+    "enrol": _NAME,
+    "enable": _NAME,
+    "disable": _NAME,
+    "rename": Takes(frozenset({"name", "new_name"})),
+    "remove": _NAME,
+}
+"""What can be commanded from afar, and its arguments."""
+
+PLAIN_WORDS: Mapping[bytes, str] = {
+    b"LOCK": "lock",
+    b"UNLOCK": "unlock",
+    b"LOCK_DOWN": "lock-down",
+    b"LIFT": "lift",
+    b"SILENCE": "silence",
+    b"SNAPSHOT": "snapshot",
+}
+"""What an unsigned payload may be, byte for byte."""
+
+_ARGUMENTS = ("seconds", "name", "new_name")
+_NOBODYS_KEY = bytes(KEY_BYTES)
+
+Refusal: TypeAlias = tuple[Result, str]
+"""A result and why."""
+
+Take: TypeAlias = Callable[[Order, bytes], Refusal | None]
+"""Writes down that a command with this key was seen; returns why not, if it may not be obeyed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is to become of a message.
+
+    Attributes:
+        result: `Result.OK` if it is to be carried out.
+        reason: why not, in a word.
+        id: the command's, where it has one; not to be trusted unless `by` is known.
+        by: who gave it: an identity, `PLAIN`, or None if nobody knows.
+        command: which, only where `by` is known.
+        order: all of it, where it was signed.
+    """
+
+    result: Result
+    reason: str | None = None
+    id: str | None = None
+    by: str | None = None
+    command: str | None = None
+    order: Order | None = None
+
+
+class Judge:
+    """The rules of one door."""
+
+    def __init__(
+        self, door: str, allow: Mapping[str, Collection[str]], plain: Collection[str]
+    ) -> None:
+        """Take the rules.
+
+        Args:
+            door: its id.
+            allow: the identities that may give each command; one without any is off.
+            plain: the commands that need no signature.
+        """
+        self._door = door
+        self._allow = {command: frozenset(who) for command, who in allow.items()}
+        self._plain = frozenset(plain)
+
+    def signed(
+        self,
+        payload: bytes,
+        *,
+        retained: bool,
+        keys: Mapping[str, bytes],
+        now: float | None,
+        take: Take,
+    ) -> Judgement:
+        """Judge what came to the topic of signed commands.
+
+        Args:
+            payload: as it came.
+            retained: whether the broker had kept it.
+            keys: of every identity there is.
+            now: seconds since 1970, or None while that is not known.
+            take: called last, for a command that is otherwise good.
+        """
+        try:
+            order, signature = read(payload)
+        except Malformed as error:
+            return Judgement(Result.MALFORMED, error.reason, error.id)
+        key = keys.get(order.by)
+        # A key in any case, so that the time it takes does not tell whether there is one.
+        good = order.signed_by(_NOBODYS_KEY if key is None else key, signature)
+        if key is None or not good:
+            return Judgement(Result.DENIED, "not_authentic", order.id)
+        result, reason = (
+            self._refused(order, retained=retained, now=now)
+            or take(order, key)
+            or (Result.OK, None)
+        )
+        return Judgement(result, reason, order.id, order.by, order.command, order)
+
+    def plain(self, payload: bytes, *, retained: bool, duplicate: bool) -> Judgement:
+        """Judge what came to the topic of plain commands.
+
+        Args:
+            payload: as it came.
+            retained: whether the broker had kept it.
+            duplicate: whether it may have come before.
+        """
+        command = PLAIN_WORDS.get(payload)
+        if command is None:
+            return Judgement(Result.MALFORMED, "unknown_command")
+        if command not in self._plain:
+            return Judgement(Result.NOT_ENABLED)
+        if retained or duplicate:
+            reason = "retained" if retained else "duplicate"
+            return Judgement(Result.REPLAYED, reason, by=PLAIN, command=command)
+        return Judgement(Result.OK, by=PLAIN, command=command)
+
+    def _refused(self, order: Order, *, retained: bool, now: float | None) -> Refusal | None:
+        """Return what is wrong with a command that is signed, if anything."""
+        if order.door != self._door:
+            return Result.DENIED, "other_door"
+        if retained:
+            return Result.REPLAYED, "retained"
+        if now is None:
+            return Result.DENIED, "clock_unknown"
+        if not abs(now - order.time) <= WINDOW_S:
+            return Result.EXPIRED, "too_old" if order.time < now else "in_the_future"
+        takes = COMMANDS.get(order.command)
+        if takes is None:
+            return Result.MALFORMED, "unknown_command"
+        given = {name for name in _ARGUMENTS if getattr(order, name) is not None}
+        if not takes.needs <= given <= takes.needs | takes.may:
+            return Result.MALFORMED, "arguments"
+        allowed = self._allow.get(order.command)
+        if not allowed:
+            return Result.NOT_ENABLED, "off"
+        return None if order.by in allowed else (Result.DENIED, "not_allowed")
