@@ -30,7 +30,7 @@ from lockd.config import Settings
 from lockd.doorkeeper import COMMANDS, Doorkeeper, Levels, Lights, LocalTime
 from lockd.errors import ConfigError, PinError
 from lockd.identity.evidence import Recognised, Stranger, Verdict
-from lockd.messages import Event, EventType, encode
+from lockd.messages import Event, EventType, Topics, encode
 from lockd.outbox import Outbox
 from lockd.roster import Roster
 from lockd.showing import Showing
@@ -148,6 +148,7 @@ class Service:
         self._news = news or []
         self._watcher = Watcher(settings, parts.vision, parts.roster.gallery)
         self._outbox = Outbox(settings, parts.roster.store, parts.bus)
+        self._topics = Topics(settings.mqtt.base_topic, settings.door.id)
         self._notifier = Notifier()
         self._showing = Showing()
         self._problems: dict[EventType, str] = {}
@@ -430,7 +431,7 @@ class Service:
         if connected:
             bus.announce()
         if connected or state != self._state:
-            bus.show(encode(state))
+            bus.tell(self._topics.state, encode(state), retain=True)
         self._state = state
 
     def _current_state(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import logging
 import math
 from collections import deque
 
-from lockd.adapters.mqtt.bus import Bus
+from lockd.adapters.mqtt.bus import Bus, Session
 from lockd.adapters.store import Store
 from lockd.config import Settings
 from lockd.errors import StoreError
@@ -40,6 +40,7 @@ class Outbox:
         self._bus = bus
         self._backlog: deque[tuple[list[str], bytes, str]] = deque(maxlen=_BACKLOG)
         self._sent_up_to = 0
+        self._session: Session | None = None
         self._pause_until = -math.inf
         self._delivered: list[int] = []
         self.problem: str | None = None
@@ -85,6 +86,8 @@ class Outbox:
         if self._delivered:
             store.delivered(self._delivered)
             self._delivered.clear()
+        if bus.session is not self._session:  # what the last one did not deliver is sent again
+            self._session, self._sent_up_to = bus.session, 0
         free = bus.free()
         for message in store.waiting(self._sent_up_to, free) if free else ():
             bus.send(message.seq, message.topic, message.payload)

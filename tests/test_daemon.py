@@ -314,8 +314,7 @@ def start(mosquitto: Mosquitto) -> tuple[Bus, Settings]:
     settings = Settings.model_validate(
         {"door": {"id": "side"}, "mqtt": {"host": "127.0.0.1", "port": mosquitto.port}}
     )
-    bus = Bus(settings.mqtt, Topics("lockd", "side"), "side")
-    bus._client.reconnect_delay_set(1, 1)
+    bus = Bus(settings.mqtt, Topics("lockd", "side"), "side", retry_first_s=0.05)
     bus.start()
     return bus, settings
 

@@ -15,6 +15,8 @@ from lockd.outbox import _BACKLOG, Outbox
 class AbsentBroker:
     """A bus without a connection."""
 
+    session = None
+
     def free(self) -> int:
         return 0
 

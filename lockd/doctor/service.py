@@ -7,7 +7,7 @@ import shutil
 import stat
 from pathlib import Path
 
-from lockd.adapters.mqtt.bus import probe
+from lockd.adapters.mqtt.probe import probe
 from lockd.adapters.store import Store, Vault
 from lockd.config import find
 from lockd.doctor.findings import (

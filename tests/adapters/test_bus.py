@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import gc
+import random
+import signal
+import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import paho.mqtt.client as mqtt
 import pytest
 
-from lockd.adapters.mqtt.bus import MAX_IN_FLIGHT, Bus
+from lockd.adapters.mqtt.backoff import Backoff
+from lockd.adapters.mqtt.bus import MAX_IN_FLIGHT, MAX_INBOX, Bus, Incoming
 from lockd.config import MqttSettings, TlsSettings
 from lockd.errors import BusError
 from lockd.messages import Topics
@@ -23,9 +28,9 @@ def connect() -> Iterator[Callable[..., Bus]]:
     """Makes buses, started, by the broker's port."""
     buses: list[Bus] = []
 
-    def make(port: int, **settings: object) -> Bus:
-        bus = Bus(MqttSettings(host="127.0.0.1", port=port, **settings), TOPICS, "door")  # type: ignore[arg-type]
-        bus._client.reconnect_delay_set(1, 1)
+    def make(port: int, subscriptions: Sequence[str] = (), **settings: object) -> Bus:
+        wanted = MqttSettings(host="127.0.0.1", port=port, reconnect_longest_s=1.0, **settings)  # type: ignore[arg-type]
+        bus = Bus(wanted, TOPICS, "door", subscriptions, retry_first_s=0.05)
         buses.append(bus)
         bus.start()
         return bus
@@ -64,7 +69,7 @@ def test_events_are_not_retained_but_state_and_availability_are(
     bus = connect(mosquitto.port)
     eventually(lambda: connected(bus))
     bus.announce()
-    bus.show(b'{"lock":"LOCKED"}')
+    bus.tell(TOPICS.state, b'{"lock":"LOCKED"}', retain=True)
     bus.send(1, TOPICS.events, b"gone")
     delivered(bus, 1)
     late = subscribe(mosquitto.port)
@@ -95,27 +100,32 @@ def test_the_broker_says_offline_for_a_service_that_died(
     bus.announce()
     eventually(lambda: subscriber.of(TOPICS.availability) == [b"online"])
     # Cut the connection without a word, as a power failure does.
-    sock = bus._client.socket()
+    assert bus.session is not None
+    sock = bus.session.client.socket()
     assert sock is not None
-    bus._client.on_socket_close = None
-    bus._client.reconnect_delay_set(60, 60)
+    bus._closing.set()  # it must not come back
     sock.shutdown(2)
     eventually(lambda: subscriber.of(TOPICS.availability)[-1] == b"offline")
 
 
-def test_a_message_survives_a_broker_that_goes_and_comes_back(
-    mosquitto: Mosquitto, connect: Callable[..., Bus], subscribe: Callable[[int], Subscriber]
+def test_what_a_broken_connection_did_not_deliver_is_the_sender_s_again(
+    mosquitto: Mosquitto, connect: Callable[..., Bus]
 ) -> None:
     bus = connect(mosquitto.port)
     eventually(lambda: connected(bus))
+    first = bus.session
+    mosquitto.signal(signal.SIGSTOP)
+    bus.send(3, TOPICS.events, b"on its way")
+    assert bus.free() == MAX_IN_FLIGHT - 1
     mosquitto.stop()
-    bus.send(3, TOPICS.events, b"late")
     eventually(lambda: not connected(bus))
+    assert bus.free() == 0
+    bus.send(4, TOPICS.events, b"to nobody")
     mosquitto.start()
-    subscriber = subscribe(mosquitto.port)
     eventually(lambda: connected(bus))
-    delivered(bus, 3)
-    eventually(lambda: subscriber.of(TOPICS.events))
+    assert bus.session is not first
+    assert bus.free() == MAX_IN_FLIGHT
+    assert bus.delivered() == []
 
 
 def test_without_a_broker_nothing_blocks_and_nothing_may_be_sent(
@@ -123,9 +133,9 @@ def test_without_a_broker_nothing_blocks_and_nothing_may_be_sent(
 ) -> None:
     bus = connect(free_port())
     problems = eventually(bus.notices)
-    assert problems[0].problem == "cannot be reached"
+    assert problems[0].problem.startswith("cannot be reached: ")
     assert bus.free() == 0
-    bus.show(b"{}")
+    bus.tell(TOPICS.state, b"{}")
     assert bus.delivered() == []
 
 
@@ -197,23 +207,133 @@ def test_paho_thread_outlives_everything_a_broker_says(
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # paho's pair to wake the old one
-def test_a_network_thread_that_died_is_replaced(
-    mosquitto: Mosquitto, connect: Callable[..., Bus], subscribe: Callable[[int], Subscriber]
+def test_a_network_thread_that_died_is_noticed_and_the_connection_made_anew(
+    mosquitto: Mosquitto, connect: Callable[..., Bus]
 ) -> None:
-    subscriber = subscribe(mosquitto.port)
     bus = connect(mosquitto.port)
     eventually(lambda: connected(bus))
-    callback = bus._client.on_publish
+    first = bus.session
+    assert first is not None
 
     def unforeseen(*_: object) -> None:
         raise RuntimeError("nobody foresaw this")
 
-    bus._client.on_publish = unforeseen
+    first.client.on_publish = unforeseen
     bus.send(1, TOPICS.events, b"one")
-    eventually(lambda: bus._client._thread is None)
-    bus._client.on_publish = callback
-    bus.notices()
+    eventually(lambda: connected(bus) and bus.session is not first)
     bus.send(2, TOPICS.events, b"two")
     delivered(bus, 2)
-    eventually(lambda: b"two" in subscriber.of(TOPICS.events))
     gc.collect()  # while what the old thread left unclosed is no warning
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_thread_that_keeps_the_connection_is_replaced_when_it_dies(
+    mosquitto: Mosquitto, connect: Callable[..., Bus], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unforeseen(self: Bus) -> object:
+        raise RuntimeError("nobody foresaw this")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Bus, "_connect_and_watch", unforeseen)
+        bus = connect(mosquitto.port)
+        assert bus._thread is not None
+        bus._thread.join()
+    eventually(lambda: connected(bus))
+
+
+def test_only_what_was_subscribed_to_comes_in_with_all_that_is_known_of_it(
+    mosquitto: Mosquitto, connect: Callable[..., Bus]
+) -> None:
+    sender = connect(mosquitto.port, client_id="sender")
+    eventually(lambda: connected(sender))
+    sender.tell(TOPICS.command, b"of old", retain=True)
+    sender.send(1, TOPICS.command, b"of old, not kept")
+    delivered(sender, 1)
+    bus = connect(mosquitto.port, [TOPICS.command])
+    woken: list[bool] = []
+    bus.wake = lambda: woken.append(True)
+    came: list[Incoming] = []
+    eventually(lambda: came.extend(bus.inbox()) or came)
+    assert came == [Incoming(TOPICS.command, b"of old", retained=True, duplicate=False)]
+    sender.tell(TOPICS.state, b"not for it")
+    sender.tell(TOPICS.command, b"now")
+    eventually(lambda: came.extend(bus.inbox()) or len(came) > 1)
+    assert came[1:] == [Incoming(TOPICS.command, b"now", retained=False, duplicate=False)]
+    assert woken
+
+
+def test_commands_of_the_time_without_a_connection_are_not_handed_out_later(
+    mosquitto: Mosquitto, connect: Callable[..., Bus]
+) -> None:
+    for protocol in ("5", "3.1.1"):
+        bus = connect(mosquitto.port, [TOPICS.command], protocol=protocol)
+        sender = connect(mosquitto.port, client_id="sender", protocol=protocol)
+        eventually(lambda bus=bus, sender=sender: connected(bus) and connected(sender))
+        bus.close()
+        eventually(lambda bus=bus: not connected(bus))
+        sender.send(1, TOPICS.command, b"while away")
+        delivered(sender, 1)
+        again = connect(mosquitto.port, [TOPICS.command], protocol=protocol)
+        eventually(lambda again=again: connected(again))
+        sender.send(2, TOPICS.command, b"now")
+        came: list[Incoming] = []
+        eventually(lambda again=again, came=came: came.extend(again.inbox()) or came)
+        assert [one.payload for one in came] == [b"now"]
+        again.close()
+        sender.close()
+
+
+def test_a_flood_of_messages_takes_no_more_memory_than_the_inbox(
+    mosquitto: Mosquitto, connect: Callable[..., Bus], caplog: pytest.LogCaptureFixture
+) -> None:
+    bus = connect(mosquitto.port, [TOPICS.command])
+    sender = connect(mosquitto.port, client_id="sender")
+    eventually(lambda: connected(bus) and connected(sender))
+    for _ in range(3 * MAX_INBOX):
+        sender.tell(TOPICS.command, b"flood")
+    eventually(lambda: bus._overlooked == 2 * MAX_INBOX)
+    assert len(bus.inbox()) == MAX_INBOX
+    assert f"{2 * MAX_INBOX} messages came too fast" in caplog.text
+    assert bus.inbox() == []
+
+
+def test_version_5_is_spoken_where_it_can_be(
+    mosquitto: Mosquitto, connect: Callable[..., Bus]
+) -> None:
+    bus = connect(mosquitto.port)
+    eventually(lambda: connected(bus))
+    assert bus.session is not None
+    assert bus.session.protocol == "5"
+    assert bus.session.client.protocol == mqtt.MQTTv5
+
+
+@pytest.mark.parametrize("answer", [b"\x20\x02\x00\x01", b"\x20\x03\x00\x84\x00", b""])
+def test_a_broker_that_does_not_speak_version_5_is_asked_in_3_1_1(
+    connect: Callable[..., Bus], answer: bytes
+) -> None:
+    """One that refuses it in either way, and one that only hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        bus = connect(server.getsockname()[1])
+        versions = []
+        for reply in (answer, b"\x20\x02\x00\x00"):
+            connection, _ = server.accept()
+            hello = connection.recv(1024)
+            versions.append(hello[8 if hello[1] < 0x80 else 9])
+            connection.sendall(reply)
+            if reply == answer:
+                connection.close()
+        eventually(lambda: connected(bus))
+        assert versions == [5, 4]
+        connection.close()
+        bus.close()
+
+
+def test_two_doors_do_not_come_back_at_the_same_moment() -> None:
+    first, second = (Backoff(1.0, 30.0, random.Random(seed)) for seed in (1, 2))
+    waits = [(first.next(), second.next()) for _ in range(50)]
+    assert all(one != other for one, other in waits[:5])
+    assert all(1.0 <= wait <= 30.0 for pair in waits for wait in pair)
+    assert max(wait for pair in waits for wait in pair) == 30.0
+    assert waits[0][0] <= 3.0
+    first.reset()
+    assert first.next() <= 3.0

@@ -1,32 +1,48 @@
-"""MQTT through paho.
+"""The service's connection to the broker.
 
-The network never delays the door: connecting, waiting and sending again happen in
-paho's thread. Its callbacks only put notices into queues, which the main thread
-empties; an exception in a callback would end that thread unseen.
+The network never delays the door. A thread of its own, `mqtt`, resolves the name, connects,
+waits and tries again; paho's thread moves the bytes. What they bring is put into bounded
+queues, which others empty: commands and notices the service's thread, acknowledgements
+whoever sends (see `lockd.outbox`).
+
+Every connection has a client of its own. So nothing of the last one is left over: what it
+had not delivered is sent again by the outbox, marked as delayed, and commands that came
+while the door was away are not handed out by the broker later.
 """
 
 from __future__ import annotations
 
 import logging
 import queue
-import socket
-import ssl
+import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 
+from lockd.adapters.mqtt.backoff import Backoff
+from lockd.adapters.mqtt.client import (
+    MAX_PACKET,
+    Protocol,
+    expiring,
+    make_client,
+    open_connection,
+)
 from lockd.config import MqttSettings
-from lockd.errors import BusError
 from lockd.messages import OFFLINE, ONLINE, Topics
 
 log = logging.getLogger(__name__)
 
 MAX_IN_FLIGHT = 20
-_RECONNECT_S = (1, 30)
+MAX_INBOX = 64
+_RETRY_FIRST_S = 1.0
+_ANSWER_S = 10.0
+_LOOK_S = 1.0
+_STEADY_S = 30.0
 _GOODBYE_S = 1.0
+_BAD_PROTOCOL = "Unsupported protocol version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,176 +52,281 @@ class Connection:
     problem: str | None
 
 
-class Bus:
-    """A connection to the broker that looks after itself."""
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message that was subscribed to.
 
-    def __init__(self, settings: MqttSettings, topics: Topics, door: str) -> None:
-        """Prepare the client; nothing is sent yet.
+    Attributes:
+        topic: where it was published.
+        payload: what.
+        retained: whether the broker had kept it for whoever comes.
+        duplicate: whether the broker sends it once more, not knowing that it arrived.
+    """
+
+    topic: str
+    payload: bytes
+    retained: bool
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What paho's thread has to tell: that it is connected, or why not."""
+
+    problem: str | None = None
+    other_protocol: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One connection, from its beginning to its end.
+
+    Attributes:
+        client: paho's.
+        protocol: that it speaks.
+        news: from paho's thread.
+        acknowledged: numbers of paho's that the broker has.
+        in_flight: our numbers by paho's; touched by whoever sends only.
+    """
+
+    client: mqtt.Client
+    protocol: Protocol
+    news: queue.SimpleQueue[_News] = field(default_factory=queue.SimpleQueue)
+    acknowledged: queue.SimpleQueue[int] = field(default_factory=queue.SimpleQueue)
+    in_flight: dict[int, int] = field(default_factory=dict)
+
+
+class Bus:
+    """A connection to the broker that looks after itself.
+
+    Attributes:
+        wake: called, from another thread, when there is something in the inbox.
+    """
+
+    def __init__(
+        self,
+        settings: MqttSettings,
+        topics: Topics,
+        door: str,
+        subscriptions: Sequence[str] = (),
+        *,
+        retry_first_s: float = _RETRY_FIRST_S,
+    ) -> None:
+        """Prepare the connection; nothing is sent yet.
 
         Args:
             settings: `host` must be set.
             topics: of the door.
             door: its id; part of the client's.
+            subscriptions: topics that the inbox is filled from.
+            retry_first_s: how soon the broker is tried again at first.
 
         Raises:
             BusError: if the password or a certificate cannot be read.
         """
         self._settings = settings
         self._topics = topics
-        self.connected = False
+        self._client_id = settings.client_id or f"lockd-{door}"
+        self._subscriptions = tuple(subscriptions)
+        self._backoff = Backoff(retry_first_s, settings.reconnect_longest_s)
+        self._protocol: Protocol = "5" if settings.protocol == "auto" else settings.protocol
         self._notices: queue.SimpleQueue[Connection] = queue.SimpleQueue()
-        self._published: queue.SimpleQueue[int] = queue.SimpleQueue()
-        self._in_flight: dict[int, int] = {}
-        self._client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=settings.client_id or f"lockd-{door}",
-            clean_session=False,
-        )
-        self._client.reconnect_delay_set(*_RECONNECT_S)
-        self._client.will_set(topics.availability, OFFLINE, qos=1, retain=True)
-        self._client.on_connect = self._on_connect
-        self._client.on_disconnect = self._on_disconnect
-        self._client.on_connect_fail = self._on_connect_fail
-        self._client.on_publish = self._on_publish
-        _authenticate(self._client, settings)
+        self._inbox: queue.Queue[Incoming] = queue.Queue(MAX_INBOX)
+        self._overlooked = 0
+        self._session: Session | None = None
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.wake: Callable[[], None] = lambda: None
+        make_client(settings, self._client_id, self._protocol)  # its mistakes are told at once
 
     def start(self) -> None:
         """Begin to connect; returns at once, whether or not there is a broker."""
-        self._client.connect_async(
-            str(self._settings.host), self._settings.port, self._settings.keepalive_s
-        )
-        self._client.loop_start()
+        self._thread = threading.Thread(target=self._keep_connected, name="mqtt", daemon=True)
+        self._thread.start()
+
+    @property
+    def session(self) -> Session | None:
+        """The connection, None while there is none. Compare to notice that it is another."""
+        return self._session
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a broker now."""
+        return self._session is not None
+
+    # For the service's thread
 
     def notices(self) -> list[Connection]:
         """Return what became of the connection since the last call, oldest first."""
-        if self._client.loop_start() == mqtt.MQTT_ERR_SUCCESS:  # refused while there is one
-            log.error("mqtt: the network's thread had ended; it was started anew")
-        notices: list[Connection] = []
-        while not self._notices.empty():
-            notices.append(self._notices.get())
-        if notices:
-            self.connected = notices[-1].problem is None
-        return notices
+        if self._thread is not None and not self._thread.is_alive() and not self._closing.is_set():
+            log.error("mqtt: the thread that keeps the connection had ended; it was started anew")
+            self._session = None
+            self.start()
+        return _emptied(self._notices)
 
-    def free(self) -> int:
-        """Return how many more messages may be sent now; 0 while there is no broker."""
-        return MAX_IN_FLIGHT - len(self._in_flight) if self.connected else 0
+    def inbox(self) -> list[Incoming]:
+        """Return the messages that came since the last call, at most `MAX_INBOX`."""
+        found: list[Incoming] = []
+        while len(found) < MAX_INBOX and not self._inbox.empty():
+            found.append(self._inbox.get())
+        if self._overlooked:
+            lost, self._overlooked = self._overlooked, 0
+            log.warning("mqtt: %d messages came too fast and were not looked at", lost)
+        return found
 
-    def send(self, seq: int, topic: str, payload: bytes) -> None:
-        """Publish a message at QoS 1; `delivered` returns its number once it arrived.
+    def tell(
+        self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: float | None = None
+    ) -> None:
+        """Publish at QoS 1 if there is a broker, else not at all; never waits.
 
-        After a broken connection paho sends it again by itself.
+        Args:
+            topic: where to.
+            payload: what.
+            retain: whether the broker keeps it for whoever comes.
+            expiry_s: after how long it forgets it; without effect under 3.1.1.
         """
-        sent = self._client.publish(topic, payload, qos=1)
-        self._in_flight[sent.mid] = seq
-
-    def delivered(self) -> list[int]:
-        """Return the numbers of the messages that the broker acknowledged."""
-        seqs = []
-        while not self._published.empty():
-            seq = self._in_flight.pop(self._published.get(), None)
-            if seq is not None:
-                seqs.append(seq)
-        return seqs
+        session = self._session
+        if session is not None:
+            properties = expiring(session.client, expiry_s)
+            session.client.publish(topic, payload, qos=1, retain=retain, properties=properties)
 
     def announce(self) -> None:
         """Publish that the door is online, retained; wanted after every connect."""
-        self._client.publish(self._topics.availability, ONLINE, qos=1, retain=True)
+        self.tell(self._topics.availability, ONLINE, retain=True)
 
-    def show(self, state: bytes) -> None:
-        """Publish the door's state, retained, if there is a broker."""
-        if self.connected:
-            self._client.publish(self._topics.state, state, qos=1, retain=True)
+    # For whoever sends
+
+    def free(self) -> int:
+        """Return how many more messages may be sent now; 0 while there is no broker."""
+        session = self._session
+        return 0 if session is None else max(0, MAX_IN_FLIGHT - len(session.in_flight))
+
+    def send(self, number: int, topic: str, payload: bytes) -> None:
+        """Publish a message at QoS 1; `delivered` returns its number once it arrived.
+
+        It is gone if the connection breaks before: send it again in the next session.
+        """
+        session = self._session
+        if session is None:
+            return
+        sent = session.client.publish(topic, payload, qos=1)
+        if sent.rc != mqtt.MQTT_ERR_QUEUE_SIZE:
+            session.in_flight[sent.mid] = number
+
+    def delivered(self) -> list[int]:
+        """Return the numbers of the messages that the broker acknowledged."""
+        session = self._session
+        if session is None:
+            return []
+        found = [session.in_flight.pop(mid, None) for mid in _emptied(session.acknowledged)]
+        return [number for number in found if number is not None]
 
     def close(self) -> None:
-        """Say goodbye, if there is a broker to say it to, and end paho's thread."""
-        if self.connected:
-            farewell = self._client.publish(self._topics.availability, OFFLINE, qos=1, retain=True)
+        """Say goodbye, if there is a broker to say it to, and end the threads."""
+        session = self._session
+        if session is not None:
+            farewell = session.client.publish(
+                self._topics.availability, OFFLINE, qos=1, retain=True
+            )
             try:
                 farewell.wait_for_publish(_GOODBYE_S)
             except (RuntimeError, ValueError) as error:
                 log.debug("mqtt: no goodbye: %s", error)
-        self._client.disconnect()
-        self._client.loop_stop()
+        self._closing.set()
+        if session is not None:
+            session.news.put(_News("closing"))
+        if self._thread is not None:
+            self._thread.join(_GOODBYE_S)
 
-    # In paho's thread: put a notice into a queue, nothing else.
+    # The thread that keeps the connection
 
-    def _on_connect(self, client: Any, data: Any, flags: Any, reason: Any, *rest: Any) -> None:
-        self._notices.put(Connection(f"refused: {reason}" if reason.is_failure else None))
+    def _keep_connected(self) -> None:
+        while not self._closing.is_set():
+            began = time.monotonic()
+            end = self._connect_and_watch()
+            if self._closing.is_set():
+                return
+            self._notices.put(Connection(end.problem))
+            if time.monotonic() - began >= _STEADY_S:
+                self._backoff.reset()
+            if end.other_protocol and self._settings.protocol == "auto":
+                self._protocol = "3.1.1" if self._protocol == "5" else "5"
+            self._closing.wait(self._backoff.next())
 
-    def _on_connect_fail(self, client: Any, data: Any) -> None:
-        self._notices.put(Connection("cannot be reached"))
-
-    def _on_disconnect(self, client: Any, data: Any, flags: Any, reason: Any, *rest: Any) -> None:
-        self._notices.put(Connection(f"connection lost: {reason}"))
-
-    def _on_publish(self, client: Any, data: Any, mid: int, *rest: Any) -> None:
-        self._published.put(mid)
-
-
-def _authenticate(client: mqtt.Client, settings: MqttSettings) -> None:
-    """Give a client the password and the certificates that it is to use."""
-    if settings.username is not None:
-        password = None
-        if settings.password_file is not None:
-            try:
-                password = settings.password_file.read_text("utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                reason = getattr(error, "strerror", None) or "not UTF-8 text"
-                raise BusError(f"mqtt.password_file: {settings.password_file}: {reason}") from None
-        client.username_pw_set(settings.username, password)
-    if settings.tls is not None:
-        authority = settings.tls.ca_file
+    def _connect_and_watch(self) -> _News:
+        """Have one session; return how it ended."""
         try:
-            client.tls_set(ca_certs=None if authority is None else str(authority))
+            session = self._new_session()
+            open_connection(session.client, self._settings, max_packet=MAX_PACKET)
         except (OSError, ValueError) as error:
-            raise BusError(f"mqtt.tls.ca_file: {authority}: {error}") from error
+            return _News(f"cannot be reached: {error}")
+        session.client.loop_start()
+        try:
+            return self._watch(session)
+        finally:
+            self._session = None
+            session.client.disconnect()
+            session.client.loop_stop()
+
+    def _watch(self, session: Session) -> _News:
+        """Look after a session until it ends; return how."""
+        answer_by = time.monotonic() + _ANSWER_S
+        while True:
+            try:
+                news = session.news.get(timeout=_LOOK_S)
+            except queue.Empty:
+                if session.client.loop_start() == mqtt.MQTT_ERR_SUCCESS:  # refused while it runs
+                    return _News("the network's thread had ended")
+                if self._session is None and time.monotonic() > answer_by:
+                    return _News("no answer; is this a broker?", other_protocol=True)
+                continue
+            if news.problem is not None:
+                return news
+            if self._subscriptions:
+                session.client.subscribe([(topic, 1) for topic in self._subscriptions])
+            self._session = session
+            self._notices.put(Connection(None))
+
+    def _new_session(self) -> Session:
+        client = make_client(self._settings, self._client_id, self._protocol)
+        session = Session(client, self._protocol)
+        client.will_set(self._topics.availability, OFFLINE, qos=1, retain=True)
+        answered = False
+
+        # In paho's thread: put something into a queue, nothing else.
+
+        def on_connect(_client: Any, _data: Any, _flags: Any, reason: Any, *_: Any) -> None:
+            nonlocal answered
+            answered = True
+            if reason.is_failure:
+                session.news.put(_News(f"refused: {reason}", str(reason) == _BAD_PROTOCOL))
+            else:
+                session.news.put(_News())
+
+        def on_disconnect(_client: Any, _data: Any, _flags: Any, reason: Any, *_: Any) -> None:
+            session.news.put(_News(f"connection lost: {reason}", other_protocol=not answered))
+
+        def on_publish(_client: Any, _data: Any, mid: int, *_: Any) -> None:
+            session.acknowledged.put(mid)
+
+        client.on_connect = on_connect
+        client.on_disconnect = on_disconnect
+        client.on_publish = on_publish
+        client.on_message = self._on_message
+        return session
+
+    def _on_message(self, _client: Any, _data: Any, message: mqtt.MQTTMessage) -> None:
+        # All but the beginning of what is too long anyway need not be kept.
+        payload = bytes(message.payload[: MAX_PACKET + 1])
+        try:
+            self._inbox.put_nowait(Incoming(message.topic, payload, message.retain, message.dup))
+        except queue.Full:
+            self._overlooked += 1
+        self.wake()
 
 
-def probe(settings: MqttSettings, *, timeout_s: float = 5.0) -> None:
-    """Connect as the service would, under another client's name, and leave again.
-
-    Args:
-        settings: `host` must be set.
-        timeout_s: for the connection, and again for the broker's answer.
-
-    Raises:
-        BusError: saying which step failed: name, connection, certificate or credentials.
-    """
-    name = f"{settings.client_id or 'lockd'}-doctor"
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name)
-    _authenticate(client, settings)
-    client.connect_timeout = timeout_s
-    answers: list[Any] = []
-    client.on_connect = lambda _client, _data, _flags, reason, *_: answers.append(reason)
-    where = f"{settings.host}:{settings.port}"
-    try:
-        client.connect(str(settings.host), settings.port)
-        deadline = time.monotonic() + timeout_s
-        while not answers and time.monotonic() < deadline:
-            if client.loop(0.1) not in (mqtt.MQTT_ERR_SUCCESS, mqtt.MQTT_ERR_AGAIN):
-                break
-    except (OSError, ValueError) as error:
-        raise BusError(f"mqtt: {where}: {error}{_advice(error)}") from error
-    finally:
-        client.disconnect()
-    if not answers:
-        raise BusError(
-            f"mqtt: {where}: connected, but no answer; is this a broker, and is mqtt.tls set as "
-            "the broker wants it?"
-        )
-    if answers[0].is_failure:
-        raise BusError(
-            f"mqtt: {where}: refused: {answers[0]}; correct mqtt.username and mqtt.password_file, "
-            "or the broker's list of users"
-        )
-
-
-def _advice(error: Exception) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return "; set mqtt.tls.ca_file to the authority of the broker's certificate"
-    if isinstance(error, ssl.SSLError | ConnectionResetError | TimeoutError):
-        return "; does the broker listen there, and is mqtt.tls set as it wants it?"
-    if isinstance(error, socket.gaierror):
-        return "; correct mqtt.host, or the name server"
-    return "; is the broker running, and are mqtt.host and mqtt.port right?"
+def _emptied(found: queue.SimpleQueue[Any]) -> list[Any]:
+    items = []
+    while not found.empty():
+        items.append(found.get())
+    return items
