@@ -85,7 +85,13 @@ def captured(
     clock = RealClock()
     with closing(open_frames(settings, wishes.source, clock)) as frames:
         capture = Capture(settings, vision, frames, clock, check)
-        with screen(err, name, plain=wishes.plain, preview=wishes.preview) as tell:
+        with screen(
+            err,
+            name,
+            plain=wishes.plain,
+            preview=wishes.preview,
+            for_programs=wishes.json_progress,
+        ) as tell:
             missing = capture.run(wishes.timeout_s, tell)
     taken = capture.taken
     if taken and wishes.save_preview is not None:

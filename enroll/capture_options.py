@@ -27,6 +27,7 @@ class Wishes:
         save_preview: a file for pictures of the frames taken, or None.
         plain: whether to print lines even in a terminal.
         yes: whether to enrol without being asked.
+        json_progress: whether programs, and not people, are told how it goes.
     """
 
     source: str | None = None
@@ -36,6 +37,7 @@ class Wishes:
     save_preview: Path | None = None
     plain: bool = False
     yes: bool = False
+    json_progress: bool = False
 
 
 def camera_options(command: _C) -> _C:
@@ -58,7 +60,7 @@ def camera_options(command: _C) -> _C:
     return cast(_C, wrapper)
 
 
-_NAMES = ("accept_partial", "preview", "save_preview", "plain", "yes")
+_NAMES = ("accept_partial", "preview", "save_preview", "plain", "yes", "json_progress")
 _OPTIONS = (
     click.option(
         "--camera",
@@ -83,4 +85,7 @@ _OPTIONS = (
     ),
     click.option("--plain", is_flag=True, help="Print lines, and move no cursor."),
     click.option("--yes", is_flag=True, help="Enrol without asking at the end."),
+    click.option(
+        "--json-progress", is_flag=True, help="Print what to do as JSON lines, for programs."
+    ),
 )

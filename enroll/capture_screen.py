@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import click
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
@@ -178,9 +180,31 @@ class LiveScreen(_Screen):
         self._live.update(Panel(rows, title=escape(self._name), expand=False))
 
 
+class JsonScreen:
+    """A JSON line on standard output for each change: for programs."""
+
+    def __init__(self) -> None:
+        self._steady = Steady()
+        self._said: dict[str, object] = {}
+
+    def tell(self, progress: Progress) -> None:
+        """Say what is new."""
+        said: dict[str, object] = {"taken": len(progress.taken), "of": len(progress.goals)}
+        if progress.problem is not None:
+            said["problem"] = progress.problem
+        elif progress.advice is not None:
+            hint = self._steady.of(progress.advice.hint)
+            said |= {"hint": hint.value, "says": WORDS[hint]}
+        elif said["taken"] == self._said.get("taken"):
+            return
+        if said != self._said:
+            self._said = said
+            click.echo(json.dumps({**said, "left_s": round(progress.left_s)}))
+
+
 @contextmanager
 def screen(
-    console: Console, name: str, *, plain: bool, preview: bool
+    console: Console, name: str, *, plain: bool, preview: bool, for_programs: bool = False
 ) -> Iterator[Callable[[Progress], None]]:
     """Open what shows the progress: a panel in a terminal that can, else lines.
 
@@ -189,7 +213,11 @@ def screen(
         name: of whoever is enrolled.
         plain: lines in any case.
         preview: also a small picture of each frame taken.
+        for_programs: JSON lines on standard output instead.
     """
+    if for_programs:
+        yield JsonScreen().tell
+        return
     if plain or not console.is_terminal or console.is_dumb_terminal:
         yield PlainScreen(console, preview=preview).tell
         return

@@ -24,6 +24,9 @@ from lockd.errors import LockdError
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 """Progress and problems; standard output is for results."""
 
+ON_BEHALF_OF = "LOCKD_ON_BEHALF_OF"
+"""The environment's variable that says for whom a service runs a command."""
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 config_option = click.option(
@@ -78,7 +81,7 @@ def reported(command: _Command) -> _Command:
 
 def administrator() -> str:
     """Return who runs the command, for the audit trail: behind `sudo`, who typed it."""
-    name = os.environ.get("SUDO_USER")
+    name = os.environ.get(ON_BEHALF_OF) or os.environ.get("SUDO_USER")
     if name:
         return name
     try:

@@ -313,6 +313,24 @@ class TestCommand:
         store.close()
         assert any(note and "anyway: a twin (too like" in note for note in notes)
 
+    def test_a_program_hears_json_alone_and_says_for_whom_it_asks(
+        self, command: Run, door: Door, vision: Vision, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("LOCKD_ON_BEHALF_OF", "mqtt:anna")
+        door.play(film_of(OBAMA, vision, [Pose.FRONTAL] * 2))
+        result = command(
+            "add", "--camera", "configured", "--yes", "--json", "--json-progress",
+            "--accept-partial", "--timeout", "20", "--", "Ada",
+        )  # fmt: skip
+        assert result.exit_code == 0, result.stderr
+        *progress, outcome = [json.loads(line) for line in result.stdout.splitlines()]
+        assert outcome[0]["accepted"] == 2
+        assert {one["hint"] for one in progress} >= {"taken", "turn_left"}
+        settings = Settings()
+        store = Store.open(settings.store.path(), Vault.open(settings.store))
+        assert {entry.by for entry in store.audit(10)} == {"mqtt:anna"}
+        store.close()
+
     def test_the_camera_is_the_configured_one_or_the_one_given(
         self, command: Run, door: Door
     ) -> None:

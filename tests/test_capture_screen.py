@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import stat
 from pathlib import Path
 
@@ -54,6 +55,26 @@ def shown(*steps: Progress, encoding: str = "utf-8", preview: bool = False, **ho
 
 
 FRONTAL = taken(Pose.FRONTAL)
+
+
+def test_programs_are_told_every_change_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with screen(console()[0], "Ada", plain=False, preview=False, for_programs=True) as tell:
+        for step in (
+            progress(None),
+            progress(None),
+            progress(Hint.NOBODY, left_s=99.6),
+            progress(Hint.NOBODY),
+            progress(Hint.TAKEN, FRONTAL),
+            progress(None, FRONTAL),
+            progress(None, problem="missing: unplugged"),
+        ):
+            tell(step)
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one.get("hint") for one in told] == [None, "nobody", "taken", None]
+    assert told[1] == {
+        "taken": 0, "of": 8, "hint": "nobody", "says": WORDS[Hint.NOBODY], "left_s": 100,
+    }  # fmt: skip
+    assert told[3]["problem"] == "missing: unplugged"
 
 
 class TestPlain:

@@ -9,6 +9,7 @@ once and never disturbs the door.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -99,6 +100,7 @@ class Signals:
         self._lock = threading.Lock()
         self._standing = (Signal.IDLE, now())
         self._once: tuple[Signal, float] | None = None
+        self._silent_until = -math.inf
         self._changed = threading.Event()
         self._closing = False
         self._thread = threading.Thread(target=self._play, name="signals", daemon=True)
@@ -119,6 +121,12 @@ class Signals:
                 self._once = signal, self._now()
             elif signal != self._standing[0]:
                 self._standing = signal, self._now()
+        self._changed.set()
+
+    def silence(self, seconds: float) -> None:
+        """Let the buzzer be silent from now on for so long; from any thread, without waiting."""
+        with self._lock:
+            self._silent_until = self._now() + seconds
         self._changed.set()
 
     def step(self) -> float:
@@ -144,8 +152,9 @@ class Signals:
             if self._once and now - self._once[1] >= PATTERNS[self._once[0]].seconds:
                 self._once = None
             signal, since = self._once or self._standing
+            silent = signal in self._quiet or now < self._silent_until
         led, buzzer, left = PATTERNS[signal].at(now - since)
-        return led, buzzer and signal not in self._quiet, left
+        return led, buzzer and not silent, left
 
     def _play(self) -> None:
         while not self._closing:

@@ -196,3 +196,23 @@ def test_an_led_that_fails_is_logged_once_and_the_buzzer_still_sounds(
     log = stage.play(1.4)
     assert [what for _, what in log] == ["buzzer on", "buzzer off"] * 2
     assert caplog.text.count("the LED cannot be switched") == 1
+
+
+def test_silence_keeps_the_buzzer_off_for_its_time_and_the_led_plays_on() -> None:
+    stage = Stage()
+    stage.signals.show(Signal.ALARM)
+    stage.play(0.6)
+    stage.signals.silence(1.5)
+    during = [what for _, what in stage.play(1.4)]
+    assert "buzzer on" not in during
+    assert during.count("led on") == 2
+    assert "buzzer on" in [what for _, what in stage.play(1.5)]
+
+
+def test_silence_cuts_a_beep_short() -> None:
+    stage = Stage()
+    stage.signals.show(Signal.ALARM)
+    stage.signals.step()
+    stage.signals.silence(10)
+    stage.signals.step()
+    assert [what for _, what in stage.log] == ["led on", "buzzer on", "buzzer off"]

@@ -1,0 +1,163 @@
+"""A door that is commanded from afar: everything but the broker, the keys' file and the camera."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lockd.adapters.store import Store, Vault
+from lockd.adapters.strike import Strike
+from lockd.clock import RecordedClock
+from lockd.commander import Commander
+from lockd.config import parse
+from lockd.doorkeeper import Doorkeeper
+from lockd.enrolling import Enrolments
+from lockd.errands import Errands
+from lockd.messages import EventType
+from lockd.remote.judging import COMMANDS
+from tests.fakes import RecordingOutput
+from tests.remote.orders import KEY, NOW, OTHER_KEY, payload
+
+COMMAND, PLAIN_TOPIC, RESULT = (
+    "lockd/front/command",
+    "lockd/front/command/plain",
+    "lockd/front/result",
+)
+BEGAN_S = 1000.0
+EVERYTHING = {command: ["anna"] for command in COMMANDS}
+
+
+@dataclass(frozen=True)
+class Message:
+    topic: str
+    payload: bytes
+    retained: bool = False
+    duplicate: bool = False
+
+
+class Afar:
+    """The door `front`, at `NOW`, with the identities anna and bert."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        allow: Mapping[str, list[str]] = EVERYTHING,
+        plain: str = "",
+        enrolments: Enrolments | None = None,
+        ago_s: float = 1000.0,
+        **sections: Any,
+    ) -> None:
+        commands = {"allow": dict(allow), "plain": plain.split()}
+        settings = parse(
+            yaml.safe_dump({"door": {"id": "front"}, "mqtt": {"commands": commands}, **sections})
+        )
+        self.clock = RecordedClock()
+        self.clock.advance(BEGAN_S)
+        self.ahead_s = ago_s  # so long after its start it is NOW
+        self.keys = {"anna": KEY, "bert": OTHER_KEY}
+        self.problem: str | None = None
+        self.output = RecordingOutput()
+        self.strike = Strike(self.output, self.clock.now)
+        self.path = folder / "lockd.db"
+        self.store: Store | None = Store.open(self.path, Vault.beside(self.path))
+        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.results: list[dict[str, Any]] = []
+        self.done: list[str] = []
+        self.no_snapshot: str | None = None
+        self._numbers = count()
+        self.door = Doorkeeper(
+            settings,
+            clock=self.clock,
+            strike=self.strike,
+            tell=self._tell,
+            wall=self,
+            keep=lambda memory: None,
+        )
+        self.commander = Commander(
+            settings,
+            clock=self.clock,
+            wall=self,
+            keys=self,
+            store=lambda: self.store,
+            errands=Errands(
+                self.door,
+                store=lambda: self.store,
+                tell=self._tell,
+                silence=lambda seconds: self.done.append(f"silence {seconds:g}"),
+                reload=lambda: self.done.append("reload"),
+                snapshot=self._snapshot,
+                enrolments=enrolments or Enrolments(["false"]),
+            ),
+            publish=self._publish,
+            tell=self._tell,
+        )
+        self.pass_time(ago_s)
+
+    def close(self) -> None:
+        self.commander.close()
+        self.strike.close()
+        if self.store is not None:
+            self.store.close()
+
+    def pass_time(self, seconds: float) -> None:
+        self.door.pass_time(self.clock.now() + seconds)
+        self.commander.pass_time()
+
+    def local(self) -> datetime | None:
+        if self.problem is not None:
+            return None
+        return datetime.fromtimestamp(self.utc, UTC)
+
+    @property
+    def utc(self) -> float:
+        return NOW + self.clock.now() - BEGAN_S - self.ahead_s
+
+    def current(self) -> Mapping[str, bytes]:
+        return self.keys
+
+    def hear(self, *messages: Message) -> list[dict[str, Any]]:
+        """The results of messages."""
+        before = len(self.results)
+        self.commander.hear(messages)
+        return self.results[before:]
+
+    def say(self, command: str, key: bytes = KEY, **fields: Any) -> tuple[str, str | None]:
+        """Give a new command now; return its result and why, or nothing if none was told."""
+        message = Message(COMMAND, self.signed(command, key, **fields))
+        results = self.hear(message)
+        return (results[0]["result"], results[0].get("reason")) if results else ("untold", None)
+
+    def signed(self, command: str, key: bytes = KEY, **fields: Any) -> bytes:
+        """A new command of now."""
+        fresh = {"time": int(self.utc), "nonce": f"nonce-{next(self._numbers):012}"}
+        return payload(key, command=command, **{**fresh, **fields})
+
+    def word(self, word: bytes, **flags: bool) -> list[dict[str, Any]]:
+        """The results of a plain command."""
+        return self.hear(Message(PLAIN_TOPIC, word, **flags))
+
+    @property
+    def audit(self) -> list[tuple[str, str | None]]:
+        """Who commanded what, oldest first."""
+        assert self.store is not None
+        entries = self.store.audit(10_000)[::-1]
+        return [(one.by, one.note) for one in entries if one.action == "command"]
+
+    def _tell(self, kind: EventType, **details: Any) -> None:
+        self.told.append((kind.value, {name: one for name, one in details.items() if one}))
+
+    def _publish(self, topic: str, payload: bytes, *, expiry_s: float | None) -> None:
+        assert topic == RESULT
+        self.results.append(json.loads(payload))
+
+    def _snapshot(self) -> str | None:
+        self.done.append("snapshot")
+        return self.no_snapshot

@@ -1,0 +1,300 @@
+"""Commands from afar: heard, judged, obeyed, told of, and written down."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lockd.commander import subscriptions
+from lockd.config import Settings
+from lockd.config.mqtt import CommandSettings, MqttSettings
+from lockd.remote.judging import COMMANDS, PLAIN_WORDS
+from tests.fakes import unit
+from tests.remote.afar import COMMAND, PLAIN_TOPIC, Afar, Message
+from tests.remote.orders import NOW, OTHER_KEY
+
+Make = Callable[..., Afar]
+ARGUMENTS = {"seconds": 60, "name": "Ada", "new_name": "Eda"}
+
+
+@pytest.fixture
+def afar(tmp_path: Path) -> Iterator[Make]:
+    made: list[Afar] = []
+
+    def make(**settings: Any) -> Afar:
+        made.append(Afar(tmp_path, **settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_a_signed_unlock_opens_once_and_says_so_everywhere(afar: Make) -> None:
+    door = afar()
+    command = Message(COMMAND, door.signed("unlock", id="x7"))
+    (result,) = door.hear(command)
+    assert result.pop("utc").endswith("Z")
+    assert result == {
+        "schema": 1, "id": "x7", "door": "front", "command": "unlock", "by": "anna", "result": "ok",
+    }  # fmt: skip
+    assert door.output.log == ["on"]
+    assert door.told == [("command", {"command": "unlock", "by": "mqtt:anna", "result": "ok"})]
+    assert door.audit == [("mqtt:anna", "unlock: ok")]
+
+    (again,) = door.hear(command)
+    assert (again["result"], again["reason"], again["id"]) == ("replayed", "known", "x7")
+    assert door.output.log == ["on"]
+    assert door.audit[1:] == [("mqtt:anna", "unlock: replayed (known)")]
+
+
+def test_a_command_is_known_again_after_a_restart(afar: Make) -> None:
+    first = afar()
+    command = Message(COMMAND, first.signed("unlock"))
+    assert first.hear(command)[0]["result"] == "ok"
+    second = afar()
+    assert second.hear(command)[0]["reason"] == "known"
+    assert second.output.log == []
+
+
+def test_an_old_command_is_not_obeyed_though_the_clock_was_set_back(afar: Make) -> None:
+    first = afar()
+    old = Message(COMMAND, first.signed("unlock"))
+    assert first.hear(old)[0]["result"] == "ok"
+    first.pass_time(3600)
+    assert first.say("lock")[0] == "ok"
+    second = afar()  # and it is NOW once more
+    assert second.hear(old)[0]["reason"] == "older_than_others"
+    assert second.output.log == []
+
+
+@pytest.mark.parametrize(
+    ("command", "fields"),
+    [(command, {name: ARGUMENTS[name] for name in one.needs}) for command, one in COMMANDS.items()],
+)
+def test_what_is_off_is_not_done(afar: Make, command: str, fields: dict[str, Any]) -> None:
+    off = {other: ["anna"] for other in COMMANDS if other != command}
+    door = afar(allow=off)
+    assert door.say(command, **fields) == ("not_enabled", "off")
+    assert door.output.log == []
+    assert door.done == []
+
+
+def test_what_the_door_refuses_is_denied_with_its_reason(afar: Make) -> None:
+    door = afar()
+    assert door.say("lock-down") == ("ok", None)
+    assert door.say("unlock") == ("denied", "locked_down")
+    assert door.say("lift") == ("ok", None)
+    assert door.say("hold-open", seconds=60) == ("denied", "not_allowed")
+    assert door.say("unlock") == ("ok", None)
+    assert door.output.log[-1] == "on"
+
+
+def test_holding_open_takes_its_seconds(afar: Make) -> None:
+    door = afar(door={"id": "front", "hold_open_longest_s": 100})
+    assert door.say("hold-open", seconds=50) == ("ok", None)
+    assert door.door.state == "hold_open"
+    door.pass_time(49)
+    assert door.door.state == "hold_open"
+    door.pass_time(2)
+    assert door.door.state == "locked"
+
+
+def test_silence_lasts_as_long_as_was_said_or_ten_minutes(afar: Make) -> None:
+    door = afar()
+    assert door.say("silence", seconds=60) == ("ok", None)
+    assert door.say("silence") == ("ok", None)
+    assert [one["seconds"] for one in door.results] == [60, 600]
+    assert door.done == ["silence 60", "silence 600"]
+
+
+def test_a_snapshot_and_a_reload_are_asked_for(afar: Make) -> None:
+    door = afar()
+    assert door.say("snapshot") == ("ok", None)
+    door.no_snapshot = "no_picture"
+    assert door.say("snapshot") == ("denied", "no_picture")
+    assert door.say("reload") == ("ok", None)
+    assert door.done == ["snapshot", "snapshot", "reload"]
+    assert [one["result"] for _, one in door.told] == ["ok", "no_picture", "ok"]
+
+
+def test_people_are_listed_and_changed_in_somebodys_name(afar: Make) -> None:
+    door = afar()
+    assert door.store is not None
+    ada = door.store.add("Ada", "model", [unit(1)], by="root")
+    door.store.add("Grace", "model", [unit(0, 1)], by="root")
+    assert door.say("disable", name="ada") == ("ok", None)
+    assert door.results[-1]["person_id"] == ada.id
+    assert door.say("people") == ("ok", None)
+    assert door.results[-1]["total"] == 2
+    assert door.results[-1]["people"][0] == {"name": "Ada", "id": ada.id, "enabled": False}
+    assert door.say("enable", name="Ada") == ("ok", None)
+    assert door.say("rename", name="Ada", new_name="Augusta") == ("ok", None)
+    assert door.say("rename", name="Ada", new_name="Eda") == ("denied", "not_enrolled")
+    assert door.say("rename", name="Augusta", new_name="Grace") == ("denied", "name_refused")
+    assert door.say("remove", name="Augusta") == ("ok", None)
+    assert door.results[-1]["verified"] is True
+    assert door.say("remove", name="Augusta") == ("denied", "not_enrolled")
+    assert [one.person.name for one in door.store.people()] == ["Grace"]
+    changes = [one for one in door.store.audit() if one.by == "mqtt:anna" and one.person_id]
+    assert [one.action for one in changes] == ["remove", "rename", "enable", "disable"]
+    notes = "".join(note or "" for _, note in door.audit)
+    assert "Ada" not in notes
+    assert "Grace" not in notes
+
+
+def test_without_a_store_the_door_can_only_be_locked(afar: Make) -> None:
+    door = afar()
+    assert door.store is not None
+    door.store.close()
+    door.store = None
+    assert door.say("unlock") == ("denied", "store")
+    assert door.say("lift") == ("denied", "store")
+    lock = Message(COMMAND, door.signed("lock"))
+    assert door.hear(lock)[0]["result"] == "ok"
+    assert door.hear(lock)[0]["reason"] == "known"
+    assert door.say("lock-down") == ("ok", None)
+    assert "on" not in door.output.log
+
+
+def test_without_a_store_nothing_is_obeyed_that_an_earlier_run_may_have(afar: Make) -> None:
+    door = afar(ago_s=10.0)
+    assert door.store is not None
+    door.store.close()
+    door.store = None
+    assert door.say("lock") == ("expired", "before_start")
+    door.pass_time(21)
+    assert door.say("lock") == ("ok", None)
+
+
+def test_what_was_refused_is_refused_when_it_comes_again(afar: Make) -> None:
+    door = afar()
+    store, door.store = door.store, None
+    command = Message(COMMAND, door.signed("unlock"))
+    assert door.hear(command)[0]["reason"] == "store"
+    door.store = store
+    assert door.hear(command)[0]["reason"] == "refused_before"
+    early = Message(COMMAND, door.signed("unlock", time=NOW + 40))
+    assert door.hear(early)[0]["reason"] == "in_the_future"
+    door.pass_time(20)
+    assert door.hear(early)[0]["reason"] == "refused_before"
+    assert door.output.log == []
+
+
+def test_while_the_clock_may_be_wrong_nothing_is_obeyed(afar: Make) -> None:
+    door = afar()
+    door.problem = "no time server"
+    assert door.say("unlock", time=NOW) == ("denied", "clock_unknown")
+    door.problem = None
+    assert door.say("unlock") == ("ok", None)
+
+
+def test_a_key_that_was_taken_away_is_of_no_use_at_once(afar: Make) -> None:
+    door = afar(allow={"unlock": ["anna", "bert"]})
+    assert door.say("unlock", OTHER_KEY, by="bert") == ("ok", None)
+    del door.keys["bert"]
+    assert door.say("unlock", OTHER_KEY, by="bert") == ("denied", "not_authentic")
+    assert door.told[-1][1]["result"] == "ok"  # nothing of whoever it was
+    assert door.audit[-1] == ("unknown", "command: denied (not_authentic)")
+
+
+def test_a_renewed_key_begins_anew(afar: Make) -> None:
+    door = afar()
+    assert door.say("lock", time=NOW + 20) == ("ok", None)
+    door.keys["anna"] = OTHER_KEY
+    assert door.say("lock", OTHER_KEY) == ("ok", None)
+
+
+def test_plain_words_do_what_is_listed_and_nothing_else(afar: Make) -> None:
+    door = afar(allow={}, plain="lock unlock lock-down lift silence snapshot")
+    for word in PLAIN_WORDS:
+        (result,) = door.word(word)
+        assert (result["result"], result["by"]) == ("ok", "plain"), word
+        assert "id" not in result
+        door.door.command("lift", 0, "test")
+    assert "on" in door.output.log
+    assert door.done == ["silence 600", "snapshot"]
+    assert ("mqtt:plain", "unlock: ok") in door.audit
+    assert door.word(b"UNLOCK", retained=True)[0]["result"] == "replayed"
+    assert door.word(b"UNLOCK", duplicate=True)[0]["result"] == "replayed"
+
+
+def test_a_word_on_the_other_topic_opens_nothing(afar: Make) -> None:
+    door = afar(plain="unlock")
+    door.hear(
+        Message(COMMAND, b"UNLOCK"),
+        Message(PLAIN_TOPIC, door.signed("unlock")),
+        Message("lockd/back/command/plain", b"UNLOCK"),
+        Message("lockd/front/command/", b"UNLOCK"),
+    )
+    assert door.output.log == []
+
+
+def test_rubbish_is_told_a_few_times_and_then_once_a_minute(
+    afar: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    door = afar()
+    with caplog.at_level(logging.WARNING):
+        for number in range(10_000):
+            door.hear(Message(COMMAND, b"rubbish %d" % number))
+        assert len(door.results) == len(door.audit) == len(caplog.records) == 5
+        door.pass_time(59)
+        assert len(caplog.records) == 5
+        door.pass_time(1)
+    assert len(door.results) == 5
+    assert len(caplog.records) == 6
+    assert "9995 malformed (not_json)" in caplog.text
+    assert door.audit[-1] == ("unknown", "more within a minute: 9995 malformed (not_json)")
+    door.pass_time(600)
+    assert len(door.audit) == 6
+    assert door.told == []
+
+
+def test_rubbish_takes_nothing_from_those_who_can_sign(afar: Make) -> None:
+    door = afar()
+    old = Message(COMMAND, door.signed("unlock", time=NOW - 100))
+    for _ in range(1000):
+        door.hear(Message(COMMAND, b"rubbish"), old)
+    assert door.say("unlock") == ("ok", None)
+    assert len(door.results) == 5 + 10 + 1
+
+
+def test_nobody_commands_without_end_except_to_lock(afar: Make) -> None:
+    door = afar()
+    said = [door.say("unlock") for _ in range(40)]
+    assert said[:20] == [("ok", None)] * 20
+    assert said[20:30] == [("denied", "too_often")] * 10
+    assert said[30:] == [("untold", None)] * 10
+    assert door.door.state == "unlocking"
+    assert door.say("lock") == ("untold", None)
+    assert door.door.state == "locked"
+    door.pass_time(60)
+    assert door.say("unlock") == ("ok", None)
+
+
+def test_a_mistake_of_ours_ends_nothing(
+    afar: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    door = afar()
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr(door.door, "command", fail)
+    assert door.say("unlock") == ("untold", None)
+    assert "a mistake" in caplog.text
+
+
+def test_only_topics_of_what_is_enabled_are_subscribed_to() -> None:
+    def of(**commands: Any) -> list[str]:
+        mqtt = MqttSettings(commands=CommandSettings(**commands))
+        return subscriptions(Settings(mqtt=mqtt))
+
+    door = Settings().door.id
+    assert of() == []
+    assert of(allow={"lock": ["anna"]}) == [f"lockd/{door}/command"]
+    assert of(plain=["lock"]) == [f"lockd/{door}/command/plain"]
