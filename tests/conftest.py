@@ -7,7 +7,8 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 from paho.mqtt.enums import CallbackAPIVersion
 
+from lockd.broker_setup.certificates import issue_broker, issue_client, make_authority
 from lockd.config import Settings
 from lockd.identity.gallery import Gallery
 from lockd.photographs import gallery_of_folder
@@ -94,33 +96,118 @@ def eventually(what: Callable[[], Any], timeout_s: float = 20.0) -> Any:
     raise AssertionError(f"did not happen within {timeout_s:g} s: {what}")
 
 
+@dataclass(frozen=True)
+class Certificates:
+    """Files of an authority, a broker called localhost and a client; and foreign ones."""
+
+    authority: Path
+    broker: Path
+    broker_key: Path
+    client: Path
+    client_key: Path
+    foreign_authority: Path
+    foreign_client: Path
+    foreign_client_key: Path
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Made by the code that makes a door owner's."""
+    folder, now = tmp_path_factory.mktemp("certificates"), datetime.now(UTC)
+    ours, foreign = (make_authority(name, now) for name in ("ours", "foreign"))
+    made = {
+        "authority": ours,
+        "broker": issue_broker(ours, ["localhost", "127.0.0.1"], now),
+        "client": issue_client(ours, "door", now),
+        "foreign_authority": foreign,
+        "foreign_client": issue_client(foreign, "door", now),
+    }
+    files: dict[str, Path] = {}
+    for name, issued in made.items():
+        files[name], files[f"{name}_key"] = folder / f"{name}.crt", folder / f"{name}.key"
+        files[name].write_bytes(issued.certificate)
+        files[f"{name}_key"].write_bytes(issued.key)
+    return Certificates(**{one.name: files[one.name] for one in fields(Certificates)})
+
+
 @dataclass
 class Mosquitto:
-    """A real broker on a loopback port, which can be stopped and started again."""
+    """A real broker on a loopback port, which can be stopped and started again.
+
+    Attributes:
+        folder: for its files.
+        port: its own.
+        password: of the user `door`; without one everybody is let in.
+        users: further ones and their passwords.
+        acl: an access list.
+        tls: encrypts with these.
+        asks_certificates: of its clients, too.
+        persistent: keeps sessions and retained messages while it is stopped.
+        include: a configuration that has a listener of its own; then all but `folder`
+            and `port` is its affair.
+    """
 
     folder: Path
     port: int
     password: str | None = None
+    users: dict[str, str] = field(default_factory=dict, repr=False)
+    acl: str | None = None
+    tls: Certificates | None = None
+    asks_certificates: bool = False
+    persistent: bool = False
+    include: Path | None = None
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self) -> None:
         config = self.folder / "mosquitto.conf"
-        lines = [f"listener {self.port} 127.0.0.1", f"allow_anonymous {self._anonymous}"]
-        if self.password is not None:
-            passwords = self.folder / "passwords"
-            passwords.write_text(f"door:{self.password}\n")
-            passwords.chmod(0o600)
-            subprocess.run(["mosquitto_passwd", "-U", str(passwords)], check=True)
-            lines.append(f"password_file {passwords}")
+        if self.include is None:
+            lines = [*self._listener(), *self._access(), *self._encryption()]
+        else:
+            beside = self.folder / "conf.d"
+            beside.mkdir(exist_ok=True)
+            shutil.copy(self.include, beside / "lockd.conf")
+            lines = [f"include_dir {beside}"]
+        if self.persistent or self.include is not None:
+            lines += ["persistence true", f"persistence_location {self.folder}/"]
         if self._is_root:
             lines.append("user root")
         config.write_text("\n".join(lines) + "\n")
-        self._process = subprocess.Popen(
-            [self.program(), "-c", str(config)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        with (self.folder / "mosquitto.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self.program(), "-c", str(config)], stdout=subprocess.DEVNULL, stderr=log
+            )
         eventually(self._listens)
+
+    def _listener(self) -> list[str]:
+        return [f"listener {self.port} 127.0.0.1", f"allow_anonymous {self._anonymous}"]
+
+    def _access(self) -> list[str]:
+        lines = []
+        if self.password is not None:
+            passwords = self.folder / "passwords"
+            users = {"door": self.password, **self.users}
+            passwords.write_text("".join(f"{name}:{word}\n" for name, word in users.items()))
+            passwords.chmod(0o600)
+            subprocess.run(["mosquitto_passwd", "-U", str(passwords)], check=True)
+            lines.append(f"password_file {passwords}")
+        if self.acl is not None:
+            (self.folder / "acl").write_text(self.acl)
+            lines.append(f"acl_file {self.folder / 'acl'}")
+        return lines
+
+    def _encryption(self) -> list[str]:
+        if self.tls is None:
+            return []
+        return [
+            f"cafile {self.tls.authority}",
+            f"certfile {self.tls.broker}",
+            f"keyfile {self.tls.broker_key}",
+            f"require_certificate {str(self.asks_certificates).lower()}",
+        ]
+
+    def log(self) -> str:
+        """What it wrote to standard error."""
+        return (self.folder / "mosquitto.log").read_text()
 
     def stop(self) -> None:
         if self._process is not None:

@@ -1,0 +1,1 @@
+"""`lockd broker-setup`: certificates, passwords and an access list for a mosquitto of one's own."""
