@@ -11,20 +11,20 @@ import json
 import shutil
 import signal
 import tempfile
+import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 from rich.console import Console
 from rich.markup import escape
 
 from enroll.people import Enroller
 from lockd.adapters.broker import HOST, LocalBroker
+from lockd.adapters.mqtt.visitor import Heard, Visitor
 from lockd.adapters.store import Store, Vault
 from lockd.assembly import open_service
 from lockd.config import Settings, load
@@ -37,6 +37,7 @@ from lockd.watcher import Look
 
 _COLOURS = {"sees": "cyan", "knows": "green", "relay": "bold yellow", "mqtt": "magenta"}
 _TOLERANCE_S = 1.0
+_LISTEN_S = 0.2
 STRANGER = "stranger"
 
 
@@ -125,7 +126,7 @@ class Demo:
             settings = self._settings(clip, folder, broker.port)
             self._introduce(settings)
             self._enrol(settings)
-            stack.callback(self._subscribe(settings))
+            stack.enter_context(self._subscribed(settings))
             began = time.perf_counter()
             service = open_service(
                 settings,
@@ -224,27 +225,32 @@ class Demo:
     def _on_relay(self, t: float, on: bool) -> None:
         self._say(t, "relay", "ON, the door is unlocked" if on else "off, the door is locked")
 
-    def _subscribe(self, settings: Settings) -> Any:
-        """Listen as any subscriber would; return what ends it."""
-        client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="lockd-demo-listener")
+    @contextmanager
+    def _subscribed(self, settings: Settings) -> Iterator[None]:
+        """Listen as any subscriber would, in a thread of its own."""
+        ended = threading.Event()
+        with Visitor(settings.mqtt, "demo") as visitor:
+            visitor.subscribe("lockd/#")
 
-        def on_message(_client: Any, _data: Any, message: mqtt.MQTTMessage) -> None:
-            self._heard += 1
-            text = message.payload.decode()
-            if text.startswith("{"):
-                shown = json.loads(text)
-                for dull in ("schema", "id", "person_id", "utc", "door", "t", "version", "visit"):
-                    shown.pop(dull, None)
-                text = json.dumps(shown, ensure_ascii=False)
-            self._say(self._now(), "mqtt", f"{message.topic} {text}")
+            def listen() -> None:
+                while not ended.is_set():
+                    for heard in visitor.messages(_LISTEN_S):
+                        self._on_heard(heard)
 
-        client.on_message = on_message
-        client.connect(HOST, settings.mqtt.port)
-        client.subscribe("lockd/#", qos=1)
-        client.loop_start()
+            thread = threading.Thread(target=listen, name="subscriber", daemon=True)
+            thread.start()
+            try:
+                yield
+            finally:
+                ended.set()
+                thread.join()
 
-        def end() -> None:
-            client.disconnect()
-            client.loop_stop()
-
-        return end
+    def _on_heard(self, heard: Heard) -> None:
+        self._heard += 1
+        text = heard.payload.decode()
+        if text.startswith("{"):
+            shown = json.loads(text)
+            for dull in ("schema", "id", "person_id", "utc", "door", "t", "version", "visit"):
+                shown.pop(dull, None)
+            text = json.dumps(shown, ensure_ascii=False)
+        self._say(self._now(), "mqtt", f"{heard.topic} {text}")

@@ -7,7 +7,7 @@ import shutil
 import stat
 from pathlib import Path
 
-from lockd.adapters.mqtt.probe import probe
+from lockd.adapters.mqtt.visitor import Visitor
 from lockd.adapters.store import Store, Vault
 from lockd.config import find
 from lockd.doctor.findings import (
@@ -186,7 +186,8 @@ def broker(machine: Machine) -> list[Finding]:
     password = settings.password_file
     if password is not None and not os.access(password, os.R_OK):
         return [skipped(f"{password} cannot be read from here; run as root")]
-    probe(settings)
+    with Visitor(settings, "doctor"):
+        pass
     text = f"{settings.host}:{settings.port} lets the door in"
     local = settings.host in ("localhost", "127.0.0.1", "::1")
     if settings.tls is None and not local:
