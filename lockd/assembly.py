@@ -30,6 +30,7 @@ from lockd.watcher import Vision
 log = logging.getLogger(__name__)
 
 _STORE_PATIENCE_S = 0.2
+_MESSAGES_PATIENCE_S = 2.0
 
 News = list[tuple[EventType, str | None]]
 
@@ -147,6 +148,8 @@ def open_service(
         else LiveCamera(settings.camera, clock)
     )
     stack.callback(camera.close)
+    if bus is not None:
+        bus.wake = camera.wake
     control = None
     if not as_fast_as_possible and (socket := settings.control.path()) is not None:
         control = ControlSocket(socket, camera.wake)
@@ -170,6 +173,7 @@ def open_service(
         vision=vision,
         strike=strike,
         roster=roster,
+        messages=_messages_of(settings) if gallery is None and remember else None,
         bus=bus,
         control=control,
         inputs=inputs,
@@ -226,14 +230,19 @@ def _open_roster(
     )
 
 
-def _open_store(settings: Settings, create: bool) -> Store:
+def _messages_of(settings: Settings) -> Callable[[], Store]:
+    """The store once more, for the thread that carries events; it can wait for others."""
+    return lambda: _open_store(settings, create=False, patience_s=_MESSAGES_PATIENCE_S)
+
+
+def _open_store(settings: Settings, create: bool, patience_s: float = _STORE_PATIENCE_S) -> Store:
     """Open the store, for reading only if no more can be had: doors must open."""
     path = settings.store.path()
     if not create and not path.exists():
         raise StoreError(f"store {path}: it is gone; put it back, or restart lockd for a new one")
     vault = Vault.open(settings.store)
     try:
-        return Store.open(path, vault, timeout_s=_STORE_PATIENCE_S)
+        return Store.open(path, vault, timeout_s=patience_s)
     except StoreError as error:
         try:
             store = Store.open_read_only(path, vault)

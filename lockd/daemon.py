@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from lockd import __version__
 from lockd.adapters.cameras import Camera
 from lockd.adapters.control import ControlSocket, Request
 from lockd.adapters.mqtt.bus import Bus
+from lockd.adapters.store import Store
 from lockd.adapters.strike import Strike
 from lockd.adapters.systemd import Notifier
 from lockd.clock import Clock
@@ -30,11 +32,12 @@ from lockd.config import Settings
 from lockd.doorkeeper import COMMANDS, Doorkeeper, Levels, Lights, LocalTime
 from lockd.errors import ConfigError, PinError
 from lockd.identity.evidence import Recognised, Stranger, Verdict
-from lockd.messages import Event, EventType, Topics, encode
-from lockd.outbox import Outbox
+from lockd.messages import Event, EventType
+from lockd.reporter import Reporter
 from lockd.roster import Roster
 from lockd.showing import Showing
-from lockd.types import Frame, InputChange
+from lockd.types import Face, Frame, InputChange
+from lockd.vitals import Vitals
 from lockd.watcher import Look, Vision, Watcher
 
 log = logging.getLogger(__name__)
@@ -75,6 +78,7 @@ class Parts:
         vision: the networks.
         strike: the relay.
         roster: the people, and the store if there is one.
+        messages: opens the store that events wait in, if there is one.
         wall: the local time, while it is known to be right.
         bus: where events are published, if anywhere.
         control: where commands come from, if anywhere.
@@ -90,6 +94,7 @@ class Parts:
     strike: Strike
     roster: Roster
     wall: LocalTime
+    messages: Callable[[], Store] | None = None
     bus: Bus | None = None
     control: ControlSocket | None = None
     inputs: Levels | None = None
@@ -147,12 +152,18 @@ class Service:
         self._watchers = watchers or Watchers()
         self._news = news or []
         self._watcher = Watcher(settings, parts.vision, parts.roster.gallery)
-        self._outbox = Outbox(settings, parts.roster.store, parts.bus)
-        self._topics = Topics(settings.mqtt.base_topic, settings.door.id)
+        self._reporter = Reporter(
+            settings,
+            clock=parts.clock,
+            wall=parts.wall,
+            bus=parts.bus,
+            messages=parts.messages,
+            heard=self._watchers.event,
+        )
+        self._vitals = Vitals(parts.clock.now())
         self._notifier = Notifier()
         self._showing = Showing()
         self._problems: dict[EventType, str] = {}
-        self._state: dict[str, Any] = {}
         self._stop = threading.Event()
         self._reload = threading.Event()
         self._ready = False
@@ -165,7 +176,7 @@ class Service:
             settings,
             clock=parts.clock,
             strike=parts.strike,
-            tell=self._emit,
+            tell=self._reporter.event,
             wall=parts.wall,
             keep=parts.roster.keep,
             inputs=parts.inputs,
@@ -199,12 +210,14 @@ class Service:
         """
         with ExitStack() as stack:
             stack.callback(self._notifier.close)
+            self._reporter.outbox.start()
+            stack.callback(self._reporter.outbox.close)
             stack.callback(self._say_goodbye)
             stack.callback(self._lock_for_good)
             self._refresh_people()
-            self._emit(EventType.SERVICE_STARTED)
+            self._reporter.event(EventType.SERVICE_STARTED)
             for kind, reason in self._news:
-                self._emit(kind, reason=reason)
+                self._reporter.event(kind, reason=reason)
             while not (self._stop.is_set() or self._camera.ended):
                 self.step()
             self._finish_recording()
@@ -240,15 +253,17 @@ class Service:
     def _see(self, frame: Frame) -> None:
         """Judge a frame and act on what it amounts to, unless it is too old for that."""
         if self._refresh_people():
-            self._emit(EventType.GALLERY_CHANGED)
+            self._reporter.event(EventType.GALLERY_CHANGED)
         if self._is_stale(frame):
             return
+        began = time.perf_counter()
         look = self._look(frame)
         if look is None:
             return
+        self._vitals.judged(time.perf_counter() - began, faces=bool(look.sightings))
         stale = self._is_stale(frame)
         for verdict in look.verdicts:
-            self._act(verdict, stale=stale)
+            self._act(verdict, stale=stale, seen=(frame, look))
         self._faces = bool(look.sightings)
         self.tally.frames += 1
         self.tally.faces += len(look.sightings)
@@ -285,7 +300,9 @@ class Service:
 
     # Decide and act
 
-    def _act(self, verdict: Verdict, *, stale: bool) -> None:
+    def _act(
+        self, verdict: Verdict, *, stale: bool, seen: tuple[Frame, Look] | None = None
+    ) -> None:
         """Carry a verdict out: the door first."""
         match verdict:
             case Recognised():
@@ -293,10 +310,12 @@ class Service:
                     again_at = self._clock.now() + (0.0 if stale else _ONCE_MORE_S)
                     self._watcher.refused(verdict.visit, verdict.person, again_at)
             case Stranger(visit, similarity):
-                self._emit(EventType.STRANGER, visit=visit, similarity=similarity)
+                self._reporter.stranger(visit, similarity, *_shown(visit, seen))
                 self._door.stranger()
             case _:
-                self._emit(EventType.UNIDENTIFIED, visit=verdict.visit, reason=verdict.reason)
+                self._reporter.event(
+                    EventType.UNIDENTIFIED, visit=verdict.visit, reason=verdict.reason
+                )
 
     def _hear(self) -> None:
         """Take what the inputs and the control socket brought."""
@@ -326,7 +345,6 @@ class Service:
         late = self._roster.recall()
         if late is not None:
             self._door.recall(late)
-        self._outbox.store = self._roster.store
         if changed:
             self._watcher.gallery = self._roster.gallery
         return changed
@@ -339,7 +357,7 @@ class Service:
             self.successor = self._parts.reread()
         except ConfigError as error:
             log.error("%s\nthe configuration stays as it was", error)
-            self._emit(EventType.CONFIG_PROBLEM, reason=str(error))
+            self._reporter.event(EventType.CONFIG_PROBLEM, reason=str(error))
         else:
             self._stop.set()
 
@@ -357,7 +375,7 @@ class Service:
             self._faces = False
         self._report(
             (EventType.STORE_PROBLEM, EventType.STORE_RECOVERED),
-            self._roster.problem or self._outbox.problem,
+            self._roster.problem or self._reporter.outbox.problem,
         )
         self._roster.forget_old(self._clock.now(), self._parts.wall.local)
         damaged = self._roster.damaged
@@ -376,11 +394,11 @@ class Service:
         if problem is not None:
             self._problems[worse] = problem
             log.error("%s", problem)
-            self._emit(worse, reason=problem, **details)
+            self._reporter.event(worse, reason=problem, **details)
         else:
             del self._problems[worse]
             log.info("%s", better.value)
-            self._emit(better)
+            self._reporter.event(better)
 
     def _show_life(self) -> None:
         """Tell the service manager how it goes, as long as everything goes on.
@@ -408,44 +426,26 @@ class Service:
 
     # Tell
 
-    def _emit(self, kind: EventType, **details: Any) -> None:
-        event = Event(kind, self._clock.now(), self._settings.door.id, **details)
-        self._outbox.post(event)
-        log.info("%s", event.as_dict())  # what the log tells has been kept
-        self._watchers.event(event)
-
-    def _serve_bus(self) -> None:
-        """Move events on, and keep the retained state true."""
-        self._outbox.pump(self._clock.now())
-        bus = self._parts.bus
-        if bus is None:
-            return
-        connected = False
-        for notice in bus.notices():
-            connected = notice.problem is None
-            if notice.problem is None:
-                log.info("mqtt: connected")
-            else:
-                log.warning("mqtt: %s; trying again", notice.problem)
-        state = self._current_state()
-        if connected:
-            bus.announce()
-        if connected or state != self._state:
-            bus.tell(self._topics.state, encode(state), retain=True)
-        self._state = state
-
     def _current_state(self) -> dict[str, Any]:
-        state: dict[str, Any] = {
-            "lock": "UNLOCKED" if self._strike.is_on else "LOCKED",
-            "state": self._door.state.value,
-            "camera": "problem" if EventType.CAMERA_PROBLEM in self._problems else "ok",
-            "store": "problem" if EventType.STORE_PROBLEM in self._problems else "ok",
+        troubled = self._problems.keys() - {EventType.CAMERA_PROBLEM, EventType.STORE_PROBLEM}
+        return {
+            **self._door.shown,
+            "camera": self._word(EventType.CAMERA_PROBLEM in self._problems),
+            "store": self._word(EventType.STORE_PROBLEM in self._problems),
+            "service": self._word(bool(troubled)),
             "people": len(self._watcher.gallery.people),
             "version": __version__,
         }
-        if self._door.leaf_open is not None:
-            state["door"] = "open" if self._door.leaf_open else "closed"
-        return state
+
+    def _serve_bus(self) -> None:
+        self._reporter.serve(self._current_state(), self._diagnostics)
+
+    @staticmethod
+    def _word(problem: bool) -> str:
+        return "problem" if problem else "ok"
+
+    def _diagnostics(self) -> dict[str, Any]:
+        return self._vitals.report(self._clock.now(), len(self._watcher.gallery.people))
 
     def _relay_changed(self, on: bool) -> None:
         """Note that the relay was switched; the strike's guard may call this too."""
@@ -473,5 +473,14 @@ class Service:
             self._notifier.stopping()
 
     def _say_goodbye(self) -> None:
-        self._emit(EventType.SERVICE_STOPPED, reason="reload" if self.successor else None)
+        self._reporter.event(EventType.SERVICE_STOPPED, reason="reload" if self.successor else None)
         self._serve_bus()
+
+
+def _shown(visit: int, seen: tuple[Frame, Look] | None) -> tuple[Frame | None, Face | None]:
+    """The frame that decided on a visit, and its face there, if it is in it."""
+    if seen is None:
+        return None, None
+    frame, look = seen
+    faces = (one.face for one in look.sightings if one.visit == visit)
+    return frame, next(faces, None)

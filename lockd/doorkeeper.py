@@ -170,6 +170,23 @@ class Doorkeeper:
         return self._machine.released and self.state is not State.HOLD_OPEN
 
     @property
+    def shown(self) -> dict[str, Any]:
+        """What subscribers are shown of it: words and flags."""
+        machine, state = self._machine, self.state
+        lock = "UNLOCKED" if self._strike.is_on else "LOCKED"
+        values = {
+            "lock": "JAMMED" if state is State.FAULT else lock,
+            "state": state.value,
+            "locked_down": machine.locked_down,
+            "locked_out": machine.locked_out,
+            "tamper": machine.tampered,
+            "alarm": state.value if state in _ALARMS else "none",
+        }
+        if machine.leaf_open is not None:
+            values["door"] = "open" if machine.leaf_open else "closed"
+        return values
+
+    @property
     def clock_problem(self) -> str | None:
         """Why the time was not known when last asked, if the rules of the door depend on it."""
         return self._wall.problem if self._access.timed else None

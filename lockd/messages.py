@@ -1,11 +1,7 @@
-"""Events, and what they look like to those who subscribe.
+"""Events, and what they look like to those who subscribe; docs/mqtt.md shows all of it.
 
-    <base>/<door>/events            every event, QoS 1, not retained
-    <base>/<door>/alerts/stranger   strangers again, for those who want only these
-    <base>/<door>/state             what is, retained
-    <base>/<door>/availability      online / offline, retained, the latter also as last will
-
-Payloads are JSON objects in UTF-8 except availability, which is a bare word.
+Payloads are JSON objects in UTF-8 except availability, which is a bare word, and the
+snapshot, which is a JPEG. `schemas/` has a JSON Schema of each.
 """
 
 from __future__ import annotations
@@ -13,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -58,6 +55,46 @@ class EventType(StrEnum):
     CLOCK_RECOVERED = "clock_recovered"
     CONFIG_RELOADED = "config_reloaded"
     CONFIG_PROBLEM = "config_problem"
+    EVENTS_LOST = "events_lost"
+
+
+ALERTS: Mapping[EventType, str] = {
+    EventType.STRANGER: "stranger",
+    EventType.DOOR_FORCED: "door_forced",
+    EventType.DOOR_HELD: "door_held",
+    EventType.TAMPER: "tamper",
+    EventType.CAMERA_PROBLEM: "camera",
+    EventType.STORE_PROBLEM: "system",
+    EventType.RELAY_FAULT: "system",
+    EventType.TEMPLATES_DAMAGED: "system",
+    EventType.CLOCK_PROBLEM: "system",
+    EventType.CONFIG_PROBLEM: "system",
+    EventType.EVENTS_LOST: "system",
+}
+"""The kind of alert that an event is."""
+
+ALERT, NEWS, STATUS = 2, 1, 0
+"""What messages weigh; those that weigh least are given up first."""
+_STATUS = frozenset(
+    {
+        EventType.SERVICE_STARTED,
+        EventType.SERVICE_STOPPED,
+        EventType.UNIDENTIFIED,
+        EventType.GALLERY_CHANGED,
+        EventType.CAMERA_RECOVERED,
+        EventType.STORE_RECOVERED,
+        EventType.TEMPLATES_MENDED,
+        EventType.CLOCK_RECOVERED,
+        EventType.CONFIG_RELOADED,
+    }
+)
+
+
+def weight(kind: EventType) -> int:
+    """Return how much an event matters: `ALERT`, `NEWS` or `STATUS`."""
+    if kind in ALERTS:
+        return ALERT
+    return STATUS if kind in _STATUS else NEWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +114,7 @@ class Event:
         command: what was commanded.
         by: the user who did.
         result: what became of it, ``ok`` or why not.
+        count: how many messages were lost.
         id: unique; the same event always bears the same.
         utc: wall-clock time, for records only.
     """
@@ -93,6 +131,7 @@ class Event:
     command: str | None = None
     by: str | None = None
     result: str | None = None
+    count: int | None = None
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     utc: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -104,7 +143,7 @@ class Event:
         values = {
             "schema": SCHEMA,
             "id": self.id,
-            "utc": self.utc.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "utc": utc_text(self.utc),
             "door": self.door,
             "type": self.type.value,
             "t": round(self.t, 3),
@@ -117,6 +156,7 @@ class Event:
             "command": self.command,
             "by": self.by,
             "result": self.result,
+            "count": self.count,
         }
         return {key: value for key, value in values.items() if value is not None}
 
@@ -139,11 +179,10 @@ class Topics:
         """Return where alerts of a kind are published."""
         return f"{self.root}/alerts/{kind}"
 
-    def of(self, event_type: str) -> list[str]:
-        """Return where an event of this type is published."""
-        if event_type == EventType.STRANGER:
-            return [self.events, self.alert("stranger")]
-        return [self.events]
+
+def utc_text(when: datetime) -> str:
+    """Return a time in UTC as payloads have it: 2026-03-01T08:15:02.114Z."""
+    return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def public(event: Event, similarity: str) -> dict[str, Any]:
@@ -163,6 +202,11 @@ def public(event: Event, similarity: str) -> dict[str, Any]:
     return values
 
 
-def encode(values: dict[str, Any]) -> bytes:
+def encode(values: Mapping[str, Any]) -> bytes:
     """Return a JSON payload, compact, UTF-8, names unescaped."""
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(dict(values), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def outgoing(payload: bytes, *, delayed: bool) -> bytes:
+    """Return a payload as it is sent: with whether it had to wait for a broker."""
+    return payload[:-1] + (b',"delayed":true}' if delayed else b',"delayed":false}')

@@ -8,9 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 
-from lockd.adapters.store import Reading, Store
+from lockd.adapters.store import Reading, Store, identity
 from lockd.config import StoreSettings
 from lockd.door.events import Memory
 from lockd.door.rules import AccessRules
@@ -166,7 +165,7 @@ class Roster:
         if store.writable:
             self.close()
             self.store = store
-            self._file = _identity(store.path)
+            self._file = identity(store.path)
         else:
             store.close()
 
@@ -179,7 +178,7 @@ class Roster:
         except StoreError as error:
             self._fail(error, now)
             return False
-        self._file = _identity(self.store.path)
+        self._file = identity(self.store.path)
         self._reading = None  # it may be another store
         return True
 
@@ -187,7 +186,7 @@ class Roster:
         store = self.store
         if store is None:
             return False
-        if _identity(store.path) != self._file:
+        if identity(store.path) != self._file:
             self.close()
             raise StoreError(f"store {store.path}: the file was taken away or replaced")
         if not store.gallery_changed() and self.problem is None:
@@ -236,12 +235,3 @@ class Roster:
         self._failures += 1
         if self._failures % _FAILURES_TO_REOPEN == 0:
             self.close()
-
-
-def _identity(file: Path) -> tuple[int, int] | None:
-    """What tells a file from another one of the same name; None if there is none."""
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 
+from lockd.adapters.store import Posting, Store
 from lockd.errors import CameraTrouble
 from lockd.types import Box, Embedding, Face, Frame, Image, Match, Person
 from lockd.vision.geometry import Octaves
@@ -152,3 +154,8 @@ def film(*shots: tuple[Image, float], fps: float = 10.0) -> list[Frame]:
         for _ in range(round(seconds * fps)):
             frames.append(Frame(image, len(frames) / fps, len(frames) + 1))
     return frames
+
+
+def post(store: Store, values: Mapping[str, Any], *topics: str, kept: bool = False) -> None:
+    """Have an event wait in a store, or kept there."""
+    store.post([Posting(values, {topic: {} for topic in topics}, kept=kept)], limit=9)

@@ -57,7 +57,8 @@ class Stage:
         self.camera = ScriptedCamera(frames)
         settings = parts.pop("settings", Settings())
         look = parts.pop("on_look", lambda frame, look: None)
-        roster = self.roster(settings, parts.pop("store", None), parts.pop("gallery", PEOPLE))
+        store = parts.pop("store", None)
+        roster = self.roster(settings, store, parts.pop("gallery", PEOPLE))
         service = Service(
             settings,
             Parts(
@@ -67,6 +68,7 @@ class Stage:
                 strike=self.strike,
                 wall=FixedTime(),
                 roster=roster,
+                messages=None if store is None else lambda: opened_again(store),
                 **parts,
             ),
             watchers=Watchers(event=self.events.append, look=look),
@@ -89,6 +91,13 @@ class Stage:
     def told(self, *kinds: EventType) -> list[tuple[str, str | None]]:
         wanted = kinds or (EventType.ACCESS_GRANTED, EventType.STRANGER, EventType.UNIDENTIFIED)
         return [(event.type.value, event.person) for event in self.events if event.type in wanted]
+
+
+def opened_again(store: Store) -> Store:
+    vault = Vault.beside(store.path)
+    if not store.writable:
+        return Store.open_read_only(store.path, vault)
+    return Store.open(store.path, vault, timeout_s=0.05)
 
 
 @pytest.fixture
@@ -189,7 +198,7 @@ def test_being_stopped_locks_though_a_frame_is_being_judged(
     """And nobody whom that frame recognises is let in any more."""
     both = stage.vision.scene(ADA_FACE, GRACE_FACE)
     service = stage.service(film((both, 60)))
-    emit = service._emit
+    emit = service._reporter.event
     told: list[str] = []
 
     def stop_when_told(kind: EventType, **details: Any) -> None:
@@ -312,11 +321,18 @@ def test_templates_of_other_networks_are_refused_aloud(
 
 def start(mosquitto: Mosquitto) -> tuple[Bus, Settings]:
     settings = Settings.model_validate(
-        {"door": {"id": "side"}, "mqtt": {"host": "127.0.0.1", "port": mosquitto.port}}
+        {
+            "door": {"id": "side"},
+            "mqtt": {"host": "127.0.0.1", "port": mosquitto.port, "reconnect_longest_s": 1},
+        }
     )
     bus = Bus(settings.mqtt, Topics("lockd", "side"), "side", retry_first_s=0.05)
     bus.start()
     return bus, settings
+
+
+def connected(service: Service, bus: Bus) -> None:
+    eventually(lambda: service._serve_bus() or bus.connected)
 
 
 def publish_all(service: Service, store: Store) -> None:
@@ -324,9 +340,11 @@ def publish_all(service: Service, store: Store) -> None:
 
     def emptied() -> bool:
         service._serve_bus()
+        service._reporter.outbox.move()
         return not store.waiting(0, 1)
 
     eventually(emptied)
+    service._reporter.outbox._close_store()
 
 
 def test_a_visit_is_published_as_documented(
@@ -340,7 +358,7 @@ def test_a_visit_is_published_as_documented(
     service = stage.service(
         film((zoe, 1), (porch, 3), (other, 3)), store=store, bus=bus, settings=settings
     )
-    eventually(lambda: service._serve_bus() or bus.connected)
+    connected(service, bus)
     service.run()
     publish_all(service, store)
     bus.close()
@@ -359,7 +377,10 @@ def test_a_visit_is_published_as_documented(
     assert granted["similarity"] == pytest.approx(1.0, abs=1e-3)
     assert "similarity" not in stranger
     alerts = [json.loads(payload) for payload in subscriber.of("lockd/side/alerts/stranger")]
-    assert alerts == [stranger]
+    assert alerts == [stranger | {"alert": "stranger", "suppressed": 0}]
+    assert [event["seq"] for event in events] == [1, 2, 3, 4]
+    assert len({event["series"] for event in events}) == 1
+    assert [event["delayed"] for event in events] == [False] * 4
     states = [json.loads(payload) for payload in subscriber.of("lockd/side/state")]
     assert [state["lock"] for state in states].count("UNLOCKED") == 1
     assert states[-1]["lock"] == "LOCKED"
@@ -394,21 +415,33 @@ def test_a_locked_store_delays_neither_the_door_nor_loses_an_event(
     ada, porch = stage.vision.scene(ADA_FACE), stage.vision.scene()
     service = stage.service(film((ada, 1), (porch, 4)), store=store, bus=bus, settings=settings)
     service._refresh_people()
+    outbox = service._reporter.outbox
+    outbox._pause_s = 0.0
+    outbox.move()
+    mosquitto.stop()
     blocker = sqlite3.connect(store.path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     for _ in range(10):
         service.step()
+        outbox.move()
     assert stage.strike.is_on
     assert stage.told(EventType.STORE_PROBLEM)
     assert store.waiting(0, 99) == []
     blocker.execute("ROLLBACK")
     blocker.close()
+    mosquitto.start()
     for _ in range(30):
         service.step()
+        outbox.move()
     assert stage.told(EventType.STORE_RECOVERED)
+    again = subscribe(mosquitto.port)
     publish_all(service, store)
     bus.close()
-    kinds = [json.loads(payload)["type"] for payload in subscriber.of("lockd/side/events")]
+    kinds = [
+        json.loads(payload)["type"]
+        for one in (subscriber, again)
+        for payload in one.of("lockd/side/events")
+    ]
     assert kinds == ["access_granted", "store_problem", "store_recovered"]
 
 
@@ -424,7 +457,7 @@ def test_with_a_store_that_cannot_be_written_news_go_straight_to_the_broker(
     bus, settings = start(mosquitto)
     porch, ada = stage.vision.scene(), stage.vision.scene(ADA_FACE)
     service = stage.service(film((ada, 1), (porch, 1)), store=reader, bus=bus, settings=settings)
-    eventually(lambda: service._serve_bus() or bus.connected)
+    connected(service, bus)
     service.run()
     eventually(lambda: len(subscriber.of("lockd/side/events")) == 3)
     bus.close()

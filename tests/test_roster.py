@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sqlite3
@@ -24,7 +23,7 @@ from lockd.door.rules import AccessRules, Group
 from lockd.errors import StoreError
 from lockd.identity.gallery import Gallery
 from lockd.roster import STORE_PAUSE_S, Roster
-from tests.fakes import ScriptedVision, unit
+from tests.fakes import ScriptedVision, post, unit
 
 MODEL = ScriptedVision().fingerprint
 
@@ -237,8 +236,7 @@ def test_what_is_too_old_is_deleted_once_an_hour_by_a_clock_that_is_right(site: 
     site.enrol("Ada")
     store = Store.open(site.path, Vault.beside(site.path))
     for day in ("2026-11-01", "2026-11-21"):
-        utc = f"{day}T00:00:00Z"
-        store.post([], json.dumps({"utc": utc}).encode(), keep=9, event_utc=utc)
+        post(store, {"utc": f"{day}T00:00:00Z"}, kept=True)
     kept = StoreSettings(keep_events_days=7)
     roster = site.roster(retention=kept)
     time: datetime | None = None

@@ -92,6 +92,11 @@ class DoorMachine:
         return State.LOCKED if self._denials.until is None else State.LOCKED_OUT
 
     @property
+    def locked_out(self) -> bool:
+        """Whether nobody is let in by face for a while."""
+        return self._denials.until is not None
+
+    @property
     def leaf_open(self) -> bool | None:
         """What the door contact says, None without one."""
         return self._passage.leaf_open

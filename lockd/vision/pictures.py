@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from lockd.errors import ImageError
-from lockd.types import Face, Image
+from lockd.types import Box, Face, Image
 from lockd.vision.headers import MAX_PIXELS, read_header
 
 _GREEN, _RED, _WHITE, _BLACK = (80, 200, 60), (60, 60, 230), (255, 255, 255), (0, 0, 0)
@@ -136,3 +136,39 @@ def encode_jpeg(image: Image, quality: int = 90) -> bytes:
     if not done:
         raise ImageError(f"an image of shape {image.shape} cannot be encoded as JPEG")
     return buffer.tobytes()
+
+
+def jpeg_within(image: Image, max_bytes: int) -> bytes:
+    """Return the image as a JPEG of at most so many bytes: coarser first, then smaller.
+
+    Args:
+        image: uint8 (height, width, 3), BGR.
+        max_bytes: at least 2000, which any picture can be brought down to.
+    """
+    while True:
+        for quality in (85, 70, 50):
+            content = encode_jpeg(image, quality)
+            if len(content) <= max_bytes:
+                return content
+        height, width = (max(8, round(0.7 * side)) for side in image.shape[:2])
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+
+
+def around(image: Image, box: Box, margin: float = 0.4) -> Image:
+    """Return the part of a picture around a box, in memory of its own.
+
+    Args:
+        image: uint8 (height, width, 3), BGR.
+        box: in its pixels; may reach beyond it.
+        margin: how much more on each side, in parts of the box's.
+    """
+    height, width = image.shape[:2]
+    x0, x1 = box.x0 - margin * box.width, box.x1 + margin * box.width
+    y0, y1 = box.y0 - margin * box.height, box.y1 + margin * box.height
+    columns = slice(_within(x0, width - 1), _within(x1, width - 1) + 1)
+    rows = slice(_within(y0, height - 1), _within(y1, height - 1) + 1)
+    return np.ascontiguousarray(image[rows, columns])
+
+
+def _within(position: float, last: int) -> int:
+    return round(min(max(position, 0.0), float(last)))

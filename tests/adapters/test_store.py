@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import stat
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lockd.adapters.store import MAX_NAME, Access, Store, Vault, clean_name
+from lockd.adapters.store import MAX_NAME, Access, Posting, Store, Vault, clean_name
 from lockd.errors import PersonError, StoreError
 from lockd.types import Embedding
 from tests.fakes import unit
@@ -272,41 +273,79 @@ def test_a_change_by_another_process_is_noticed_once(store: Store, path: Path) -
 def test_waiting_messages_are_no_change_of_the_gallery(store: Store, path: Path) -> None:
     store.gallery_changed()
     other = Store.open(path, Vault.beside(path))
-    other.post(["topic"], b"payload", keep=10)
+    other.post([posting("payload")], limit=10)
     assert not store.gallery_changed()
     other.close()
 
 
+def posting(what: str, topics: Sequence[str] = ("topic",), weight: int = 1) -> Posting:
+    return Posting({"what": what}, {topic: {} for topic in topics}, weight)
+
+
+def waiting(store: Store, after: int = 0, limit: int = 99) -> list[tuple[str, str, int]]:
+    found = [(one.topic, json.loads(one.payload)) for one in store.waiting(after, limit)]
+    return [(topic, values["what"], values["seq"]) for topic, values in found]
+
+
 def test_messages_wait_in_order_until_they_are_delivered(store: Store) -> None:
-    store.post(["a", "b"], b"one", keep=10)
-    store.post(["a"], b"two", keep=10)
-    waiting = store.waiting(0, 10)
-    assert [(one.topic, one.payload) for one in waiting] == [
-        ("a", b"one"),
-        ("b", b"one"),
-        ("a", b"two"),
+    store.post([posting("one", ["a", "b"]), posting("two", ["a"])], limit=10, run="this")
+    store.post([posting("three", ["a"])], limit=10)
+    assert waiting(store) == [("a", "one", 1), ("b", "one", 1), ("a", "two", 2), ("a", "three", 3)]
+    first, second, third, last = store.waiting(0, 10)
+    assert [one.run for one in (first, last)] == ["this", ""]
+    assert waiting(store, second.seq) == [("a", "two", 2), ("a", "three", 3)]
+    assert len(waiting(store, 0, 2)) == 2
+    store.delivered([first.seq, third.seq])
+    assert waiting(store) == [("b", "one", 1), ("a", "three", 3)]
+    assert store.count_waiting() == 2
+
+
+def test_an_alert_says_more_than_its_event(store: Store) -> None:
+    store.post([Posting({"what": "x"}, {"events": {}, "alerts/x": {"alert": "x"}})], limit=10)
+    event, alert = (json.loads(one.payload) for one in store.waiting(0, 9))
+    assert alert == {**event, "alert": "x"}
+    assert "alert" not in event
+
+
+def test_of_too_many_messages_those_that_weigh_least_are_given_up_the_oldest_first(
+    store: Store,
+) -> None:
+    kinds = [(f"alert {n}", 2) for n in range(3)] + [(f"status {n}", 0) for n in range(9)]
+    for what, weight in kinds:
+        store.post([posting(what, weight=weight)], limit=10)
+    store.post([posting(f"news {n}") for n in range(3)], limit=10)
+    assert [what for _, what, _ in waiting(store)] == [
+        *("alert 0", "alert 1", "alert 2"),
+        *("status 5", "status 6", "status 7", "status 8"),
+        *("news 0", "news 1", "news 2"),
     ]
-    assert [one.payload for one in store.waiting(waiting[1].seq, 10)] == [b"two"]
-    assert len(store.waiting(0, 2)) == 2
-    store.delivered([waiting[0].seq, waiting[2].seq])
-    assert [one.topic for one in store.waiting(0, 10)] == ["b"]
+    assert store.lost() == (5, 5)
+    store.told_of(3)
+    store.count_lost(1)
+    assert store.lost() == (6, 3)
 
 
-def test_too_many_waiting_messages_drop_the_oldest_and_are_counted(store: Store) -> None:
-    for number in range(15):
-        store.post(["topic"], str(number).encode(), keep=10)
-    assert [one.payload for one in store.waiting(0, 99)] == [
-        str(number).encode() for number in range(5, 15)
-    ]
-    assert store.dropped() == 5
-
-
-def test_a_number_is_never_given_twice(store: Store) -> None:
-    store.post(["topic"], b"", keep=10)
+def test_a_place_is_never_given_twice_and_numbers_have_no_gaps(store: Store, path: Path) -> None:
+    store.post([posting("one")], limit=10)
     (first,) = store.waiting(0, 10)
     store.delivered([first.seq])
-    store.post(["topic"], b"", keep=10)
-    assert store.waiting(0, 10)[0].seq > first.seq
+    store.close()
+    again = Store.open(path, Vault.beside(path))
+    again.post([posting("two")], limit=10)
+    (second,) = again.waiting(0, 10)
+    assert second.seq > first.seq
+    one, two = json.loads(first.payload), json.loads(second.payload)
+    assert (one["seq"], two["seq"]) == (1, 2)
+    assert one["series"] == two["series"]
+    again.close()
+
+
+def test_what_cannot_be_written_takes_no_number(store: Store) -> None:
+    spoilt = Posting({"what": object()}, {"topic": {}})
+    with pytest.raises(TypeError):
+        store.post([posting("one"), spoilt], limit=10)
+    store.post([posting("two")], limit=10)
+    assert waiting(store) == [("topic", "two", 1)]
 
 
 def damaged_in_the_middle(path: Path) -> None:

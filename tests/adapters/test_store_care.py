@@ -21,7 +21,7 @@ from lockd.config import Settings
 from lockd.roster import Roster
 from tests.commands import Run, invoke
 from tests.conftest import eventually
-from tests.fakes import unit
+from tests.fakes import post, unit
 
 MODEL = "fingerprint"
 
@@ -38,7 +38,7 @@ def store(path: Path) -> Iterator[Store]:
     store = Store.open(path, Vault.beside(path))
     store.add("Ada", MODEL, [unit(1), unit(1, 1)], by="root", photographs=[b"a", b"b"])
     store.add("Grace", MODEL, [unit(0, 1)], by="root")
-    store.post(["topic"], b"{}", keep=9)
+    post(store, {}, "topic")
     yield store
     store.close()
 
@@ -293,8 +293,7 @@ class TestShowing:
     def test_kept_events_are_printed_one_a_line(self, store: Store, run: Run) -> None:
         for second in (1, 2):
             utc = f"2026-01-01T00:00:0{second}Z"
-            payload = json.dumps({"utc": utc, "type": "stranger"}).encode()
-            store.post([], payload, keep=9, event_utc=utc)
+            post(store, {"utc": utc, "type": "stranger"}, kept=True)
         lines = run("events").stdout.splitlines()
         assert [json.loads(line)["utc"][-3:] for line in lines] == ["02Z", "01Z"]
 

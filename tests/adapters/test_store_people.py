@@ -17,7 +17,7 @@ from lockd.adapters.store import Details, Store, Vault
 from lockd.errors import PersonError, StoreError
 from lockd.identity.variety import MAX_TEMPLATES
 from lockd.types import Embedding
-from tests.fakes import unit
+from tests.fakes import post, unit
 
 MODEL = "fingerprint"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -45,8 +45,8 @@ def told(store: Store) -> list[tuple[str, str, str | None]]:
     return [(one.by, one.action, one.person_id) for one in reversed(store.audit())]
 
 
-def event(utc: str, person_id: str, name: str, **more: Any) -> bytes:
-    return json.dumps({"utc": utc, "person": name, "person_id": person_id, **more}).encode()
+def event(utc: str, person_id: str, name: str, **more: Any) -> dict[str, Any]:
+    return {"utc": utc, "person": name, "person_id": person_id, **more}
 
 
 def test_every_change_is_in_the_trail_with_who_made_it(store: Store) -> None:
@@ -158,7 +158,7 @@ def test_the_most_varied_templates_are_kept(store: Store) -> None:
 def test_merged_people_are_one_with_the_templates_of_both(store: Store, path: Path) -> None:
     old = store.add("A. Lovelace", MODEL, [unit(0, 1)], by="root", photographs=[b"jpeg"])
     ada = store.add("Ada", MODEL, [unit(1)], by="root", groups=frozenset({"staff"}))
-    store.post(["t"], event("2026-01-01T00:00:00Z", old.id, old.name), keep=9)
+    post(store, event("2026-01-01T00:00:00Z", old.id, old.name), "t")
     assert store.merge("a. lovelace", "Ada", by="root") == ada
     assert [one.person for one in store.people()] == [ada]
     reading = store.read(MODEL, 8)
@@ -172,12 +172,11 @@ def test_merged_people_are_one_with_the_templates_of_both(store: Store, path: Pa
 class TestKeptEvents:
     def post(self, store: Store, *days: str) -> None:
         for day in days:
-            utc = f"{day}T12:00:00.123Z"
-            store.post([], event(utc, "1", "Ada"), keep=9, event_utc=utc)
+            post(store, event(f"{day}T12:00:00.123Z", "1", "Ada"), kept=True)
 
     def test_they_are_kept_with_the_message_or_without_one(self, store: Store) -> None:
         self.post(store, "2026-11-20", "2026-11-21")
-        store.post(["topic"], event("2026-11-22T00:00:00Z", "1", "Ada"), keep=9)
+        post(store, event("2026-11-22T00:00:00Z", "1", "Ada"), "topic")
         assert [one["utc"][:10] for one in store.events()] == ["2026-11-21", "2026-11-20"]
         assert len(store.events(1)) == 1
         assert len(store.waiting(0, 9)) == 1
@@ -206,9 +205,9 @@ class TestRemoval:
     def enrol(self, store: Store) -> str:
         person = store.add(self.NAME, MODEL, vectors(9), by="root", photographs=[b"x" * 20_000] * 9)
         utc = "2026-11-20T00:00:00.000Z"
-        payload = event(utc, person.id, self.NAME, reason=f"{self.NAME} came")
-        store.post(["a", "b"], payload, keep=9, event_utc=utc)
-        store.post(["a"], event(utc, "another", "Grace"), keep=9)
+        told = event(utc, person.id, self.NAME, reason=f"{self.NAME} came")
+        post(store, told, "a", "b", kept=True)
+        post(store, event(utc, "another", "Grace"), "a")
         return person.id
 
     def test_it_tells_what_was_deleted_and_that_nothing_is_left(

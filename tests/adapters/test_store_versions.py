@@ -123,7 +123,7 @@ def test_everybody_and_everything_is_still_there(old: Path) -> None:
     assert (len(templates), refused) == (3, 0)
     assert {one.person for one in templates} == {Person("1", "Ada Lovelace"), Person("2", "Zoë")}
     assert [one.payload for one in store.waiting(0, 9)] == [b"waiting"]
-    assert store.dropped() == 7
+    assert store.lost() == (7, 0)
     assert store.recall() is None
     store.change_access("zoë", groups=frozenset({"staff"}), by="root")
     store.close()

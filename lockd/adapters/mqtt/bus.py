@@ -101,6 +101,7 @@ class Bus:
 
     Attributes:
         wake: called, from another thread, when there is something in the inbox.
+        moved: called, from another thread, when a message arrived, or there is a broker.
     """
 
     def __init__(
@@ -137,6 +138,7 @@ class Bus:
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self.wake: Callable[[], None] = lambda: None
+        self.moved: Callable[[], None] = lambda: None
         make_client(settings, self._client_id, self._protocol)  # its mistakes are told at once
 
     def start(self) -> None:
@@ -285,6 +287,7 @@ class Bus:
             if self._subscriptions:
                 session.client.subscribe([(topic, 1) for topic in self._subscriptions])
             self._session = session
+            self.moved()
             self._notices.put(Connection(None))
 
     def _new_session(self) -> Session:
@@ -308,6 +311,7 @@ class Bus:
 
         def on_publish(_client: Any, _data: Any, mid: int, *_: Any) -> None:
             session.acknowledged.put(mid)
+            self.moved()
 
         client.on_connect = on_connect
         client.on_disconnect = on_disconnect

@@ -28,9 +28,10 @@ from __future__ import annotations
 
 from lockd.adapters.store.care import Care
 from lockd.adapters.store.copies import unseal
+from lockd.adapters.store.files import identity
 from lockd.adapters.store.memory import Memory
 from lockd.adapters.store.nonces import SeenNonces
-from lockd.adapters.store.outbox import Message, WaitingMessages
+from lockd.adapters.store.outbox import Message, Posting, WaitingMessages
 from lockd.adapters.store.records import (
     MAX_NAME,
     Access,
@@ -54,12 +55,14 @@ __all__ = [
     "Enrolled",
     "Fault",
     "Message",
+    "Posting",
     "Reading",
     "Removal",
     "Store",
     "StoredTemplate",
     "Vault",
     "clean_name",
+    "identity",
     "make_key",
     "restore",
     "unseal",

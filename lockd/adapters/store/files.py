@@ -55,3 +55,12 @@ def wipe(path: Path) -> None:
 def uri(path: Path, query: str) -> str:
     """Return SQLite's name of a file, with its parameters."""
     return f"file:{path.resolve().as_uri().removeprefix('file://')}?{query}"
+
+
+def identity(file: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one of the same name; None if there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -64,6 +64,7 @@ def restore(path: Path, backup: Path, vault: Vault, *, by: str, replace: bool = 
             with store._transaction():
                 store._note(by, "restore", None)
                 store._connection.execute("DELETE FROM outbox")  # long delivered
+                store._connection.execute(schema.NEW_SERIES)  # some numbers were given since
         os.replace(staging, path)
         to_disk(path.parent)
         return people

@@ -26,6 +26,9 @@ PAGE_BYTES = 8192
 TEMPLATE = "template"
 """The purpose of what is sealed in `templates`, with the person's id and the model."""
 
+NEW_SERIES = "UPDATE numbering SET series = lower(hex(randomblob(8))), last = 0"
+"""Number events anew."""
+
 _VERSION_3 = """
     ALTER TABLE people ADD COLUMN
         enabled INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1));
@@ -138,7 +141,7 @@ _STEPS = (
         series      TEXT NOT NULL,         -- within which numbers have no gaps
         last        INTEGER NOT NULL
     ) STRICT;
-    INSERT INTO numbering VALUES (1, lower(hex(randomblob(8))), 0);
+    INSERT INTO numbering VALUES (1, '', 0);
     CREATE TABLE nonces (
         identity    TEXT NOT NULL,
         nonce       TEXT NOT NULL,
@@ -146,8 +149,9 @@ _STEPS = (
         PRIMARY KEY (identity, nonce)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX nonces_by_expiry ON nonces (expires_utc);
-    INSERT INTO counters VALUES ('lost_told', 0);
-    """,
+    INSERT INTO counters SELECT 'lost_told', value FROM counters WHERE name = 'outbox_dropped';
+    """
+    + NEW_SERIES,
 )
 SCHEMA_VERSION = len(_STEPS)
 EARLIER = range(1, SCHEMA_VERSION)
