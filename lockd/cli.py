@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from lockd import __version__
 from lockd.calibration_cli import calibrate
+from lockd.command_key_cli import command_key
 from lockd.config import Settings, find, load
 from lockd.console import EXIT_CODES, config_option, err, log_to_stderr, reported, signals_heard
 from lockd.doctor.command import doctor
@@ -43,6 +44,7 @@ main.add_command(install)
 main.add_command(uninstall)
 main.add_command(door)
 main.add_command(store)
+main.add_command(command_key)
 
 gallery_option = click.option(
     "--gallery",

@@ -57,8 +57,7 @@ class CommandKeys:
         folder = os.environ.get("CREDENTIALS_DIRECTORY")
         if folder and (Path(folder) / CREDENTIAL).exists():
             return cls(Path(folder) / CREDENTIAL, credential=True)
-        named = settings.mqtt.commands.keys_file
-        return cls(named or settings.store.path().with_name(KEYS_FILE))
+        return cls(keys_file(settings))
 
     def current(self) -> Mapping[str, bytes]:
         """Return the key of each identity; none if the file is wrong in any way.
@@ -79,6 +78,11 @@ class CommandKeys:
             self.problem = str(error)
             if self.problem != before:
                 log.error("%s; no signed command is obeyed", self.problem)
+
+
+def keys_file(settings: Settings) -> Path:
+    """Return the file of keys that the settings name; it need not be there."""
+    return settings.mqtt.commands.keys_file or settings.store.path().with_name(KEYS_FILE)
 
 
 def read_keys(file: Path, *, private: bool = True) -> dict[str, bytes]:
