@@ -7,7 +7,7 @@ ARGS ?=
 BIN := .venv/bin
 
 .PHONY: help demo test test-kills test-faults test-systemd soak lint models clip bench bench-compare \
-	test-tflite-runtime mutants clean setup-demo setup-test
+	test-tflite-runtime mutants fuzz clean setup-demo setup-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ soak: setup-test ## a door for a long time, one fault after the other (ARGS="--m
 
 test-kills: setup-test ## hundreds of processes that write to the store, killed at any moment
 	$(BIN)/pytest -q -m kills tests/adapters $(ARGS)
+
+fuzz: setup-test ## a hundred thousand hostile commands (ARGS="--fuzzed 1000000" for more)
+	$(BIN)/pytest -q tests/remote/test_fuzz.py --fuzzed 100000 $(ARGS)
 
 lint: setup-test ## ruff and mypy, without changing anything
 	$(BIN)/ruff check .

@@ -45,6 +45,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=12_000,
         help="how many random histories the door's machine is held to (%(default)s)",
     )
+    parser.addoption(
+        "--fuzzed",
+        type=int,
+        default=3_000,
+        help="how many hostile commands the door must withstand (%(default)s)",
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
