@@ -15,6 +15,7 @@ import yaml
 from rich.markup import escape
 
 from lockd import __version__
+from lockd.broker_setup.command import broker_setup
 from lockd.calibration_cli import calibrate
 from lockd.command_key_cli import command_key
 from lockd.config import Settings, find, load
@@ -25,6 +26,7 @@ from lockd.errors import ImageError
 from lockd.evaluation.cli import evaluate
 from lockd.install.command import install, uninstall
 from lockd.store_cli import store
+from lockd.watch.command import watch
 
 if TYPE_CHECKING:
     from lockd.identity.gallery import Gallery
@@ -45,6 +47,8 @@ main.add_command(uninstall)
 main.add_command(door)
 main.add_command(store)
 main.add_command(command_key)
+main.add_command(watch)
+main.add_command(broker_setup)
 
 gallery_option = click.option(
     "--gallery",

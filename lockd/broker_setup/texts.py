@@ -6,6 +6,8 @@ import re
 from string import Template
 
 from lockd.broker_setup.plan import Plan, door_user
+from lockd.config import DoorSettings, HomeAssistantSettings, MqttSettings, Settings
+from lockd.homeassistant import config_topic
 
 _SECTION = re.compile(r"^# \[([a-z-]+)\].*\n((?:.+\n?)*)", re.MULTILINE)
 
@@ -25,7 +27,9 @@ def access_list(template: str, plan: Plan) -> str:
     parts = ["# Written by `lockd broker-setup`. What is not allowed here is forbidden.\n"]
     for door in plan.doors:
         rules = Template(sections["door"])
-        text = rules.substitute(base=plan.base_topic, door=door, prefix=plan.prefix)
+        text = rules.substitute(
+            base=plan.base_topic, door=door, prefix=plan.prefix, discovery=_discovery(plan, door)
+        )
         parts.append(f"user {door_user(door)}\n{text}")
     for user in plan.users():
         roles = ["reader"]
@@ -71,6 +75,13 @@ def instructions(template: str, plan: Plan) -> str:
     }
     doors = "".join(Template(each_door).substitute(words, door=door) for door in plan.doors)
     return Template(before + doors.replace("$", "$$") + after).substitute(words)
+
+
+def _discovery(plan: Plan, door: str) -> str:
+    """Return where a door describes itself to Home Assistant."""
+    here = HomeAssistantSettings(prefix=plan.prefix)
+    mqtt = MqttSettings(base_topic=plan.base_topic, home_assistant=here)
+    return config_topic(Settings(door=DoorSettings(id=door), mqtt=mqtt))
 
 
 def _role(plan: Plan, user: str) -> str:

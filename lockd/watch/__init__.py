@@ -1,0 +1,1 @@
+"""`lockd watch`: follow a door from a terminal."""
