@@ -46,7 +46,7 @@ class Vitals:
         """Return what is published, without what is not known, and begin anew."""
         elapsed = now - self._since
         values = {
-            "fps": round(self._frames / elapsed, 2) if elapsed > 0 else None,
+            "fps": round(self._frames / elapsed, 2) if elapsed > 0 else 0.0,
             "inference_ms": round(self._busy_s / self._frames * 1e3, 1) if self._frames else None,
             "temperature_c": temperature_c(),
             "memory_mb": memory_mb(),

@@ -36,6 +36,7 @@ from tests.fakes import (
     film,
     unit,
 )
+from tests.schemas import check_all
 
 ADA_FACE, GRACE_FACE, NOBODY = unit(1), unit(0, 1), unit(0, 0, 1)
 PEOPLE = Gallery([Template(ADA, ADA_FACE), Template(GRACE, GRACE_FACE)], 8)
@@ -381,6 +382,7 @@ def test_a_visit_is_published_as_documented(
     assert [event["seq"] for event in events] == [1, 2, 3, 4]
     assert len({event["series"] for event in events}) == 1
     assert [event["delayed"] for event in events] == [False] * 4
+    assert check_all(subscriber.heard) == {"event", "alert", "state", "diagnostics"}
     states = [json.loads(payload) for payload in subscriber.of("lockd/side/state")]
     assert [state["lock"] for state in states].count("UNLOCKED") == 1
     assert states[-1]["lock"] == "LOCKED"

@@ -19,6 +19,7 @@ import yaml
 
 from tests.conftest import PEOPLE, PHOTOS, SCENES, Mosquitto, Subscriber, eventually
 from tests.porch import StreamCamera, filmed, on_porch, porch
+from tests.schemas import check_all
 
 BIN = Path(sys.executable).parent
 
@@ -133,6 +134,7 @@ def test_from_the_camera_to_the_subscriber(
     alerts = eventually(lambda: told(subscriber, "lockd/front/alerts/stranger"))
     (stranger,) = heard(subscriber, "stranger")
     assert alerts == [stranger | {"alert": "stranger", "suppressed": 0}]
+    assert check_all(subscriber.heard) == {"event", "alert", "state", "diagnostics"}
 
     # While they stand there, an administrator enrols them: the door opens.
     door.enroll("add", "Barack Obama", *sorted((PEOPLE / "Barack Obama").iterdir()))
