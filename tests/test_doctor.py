@@ -10,7 +10,7 @@ import struct
 import subprocess
 import sys
 import threading
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,14 @@ import pytest
 from lockd.adapters.gpiochip import Chip
 from lockd.adapters.store import Store, Vault
 from lockd.adapters.wallclock import WallClock
+from lockd.broker_setup import certificates as certificates_made
 from lockd.cli import main
-from lockd.doctor import camera, examine, hardware, pins, service, software
+from lockd.doctor import broker, camera, examine, hardware, pins, service, software
 from lockd.doctor.findings import Check, Finding, Machine, Status, ok
 from lockd.doctor.table import CHECKS
 from lockd.errors import CameraError, ConfigError, PinError
 from tests.commands import invoke
-from tests.conftest import CLIP, ROOT, Mosquitto, free_port
+from tests.conftest import CLIP, ROOT, Certificates, Mosquitto, free_port
 
 
 def machine(folder: Path, config: str = "", **files: str) -> Machine:
@@ -88,7 +89,7 @@ def test_a_mistake_in_the_configuration_is_reported_by_its_own_check_only(tmp_pa
     assert finding.status is Status.PROBLEM
     assert "did you mean open_s?" in finding.text
     assert "relay.pin" in finding.text
-    for look in (service.store, service.broker, pins.pins, camera.camera, software.networks):
+    for look in (service.store, broker.broker, pins.pins, camera.camera, software.networks):
         assert statuses(examine.findings_of(check(look), broken)) == [Status.SKIPPED]
 
 
@@ -107,7 +108,7 @@ def test_a_check_in_a_process_of_its_own_answers_through_it(tmp_path: Path) -> N
     ((_, findings),) = examine.examine([row], machine(tmp_path))
 
     assert row.apart
-    assert findings == service.broker(machine(tmp_path))
+    assert findings == broker.broker(machine(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -519,22 +520,95 @@ def broker_config(port: int, more: str = "") -> str:
 
 
 def test_a_broker_that_takes_the_credentials_is_well(tmp_path: Path) -> None:
-    broker = Mosquitto(tmp_path, free_port(), "right")
-    broker.start()
+    strict = Mosquitto(tmp_path, free_port(), "right")
+    strict.start()
     try:
         results = {}
         for password in ("right", "wrong"):
             write(tmp_path / "word", password)
             more = "  username: door\n  password_file: word\n"
-            this = machine(tmp_path, broker_config(broker.port, more))
-            (results[password],) = examine.findings_of(check(service.broker), this)
+            this = machine(tmp_path, broker_config(strict.port, more))
+            results[password] = examine.findings_of(check(broker.broker), this)
     finally:
-        broker.stop()
+        strict.stop()
 
-    assert results["right"].status is Status.OK
-    assert results["wrong"].status is Status.PROBLEM
-    assert "refused" in results["wrong"].text
-    assert "mqtt.password_file" in results["wrong"].text
+    assert statuses(results["right"]) == [Status.OK, Status.OK]
+    (finding,) = results["wrong"]
+    assert (finding.status, "refused" in finding.text) == (Status.PROBLEM, True)
+    assert "mqtt.username and the password" in finding.text
+
+
+def test_the_password_is_taken_from_where_systemd_hands_it_over(tmp_path: Path) -> None:
+    strict = Mosquitto(tmp_path, free_port(), "right")
+    strict.start()
+    try:
+        this = machine(tmp_path, broker_config(strict.port, "  username: door\n"))
+        (finding,) = broker.broker(this)
+        assert (finding.status, "mqtt-password" in finding.text) == (Status.SKIPPED, True)
+        write(tmp_path / "root/run/credentials/lockd.service/mqtt-password", "right\n")
+        assert statuses(broker.broker(this)) == [Status.OK, Status.OK]
+    finally:
+        strict.stop()
+
+
+@pytest.mark.parametrize(
+    ("acl", "said"),
+    [
+        ("topic write lockd/door/events", "may not publish on lockd/door/result"),
+        ("topic write lockd/door/+", ""),
+    ],
+)
+def test_a_broker_that_would_drop_what_the_door_says_is_a_problem(
+    tmp_path: Path, acl: str, said: str
+) -> None:
+    strict = Mosquitto(tmp_path, free_port(), "right", acl=f"user door\n{acl}\n")
+    strict.start()
+    try:
+        write(tmp_path / "word", "right")
+        more = "  username: door\n  password_file: word\n  commands:\n    plain: [lock]\n"
+        entry, rights = broker.broker(machine(tmp_path, broker_config(strict.port, more)))
+    finally:
+        strict.stop()
+    assert entry.status is Status.OK
+    assert rights.status is (Status.PROBLEM if said else Status.OK)
+    assert said in rights.text
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [(200, Status.OK), (29, Status.WARNING), (-1, Status.PROBLEM)],
+)
+def test_certificates_are_watched_before_they_end(
+    tmp_path: Path, days: int, expected: Status, certificates: Certificates
+) -> None:
+    encrypted = Mosquitto(tmp_path, free_port(), tls=certificates)
+    encrypted.start()
+    now = datetime.now(UTC)
+    past = now - timedelta(days=certificates_made.CERTIFICATE_DAYS - days, hours=-1)
+    own = certificates_made.issue_client(certificates_made.make_authority("x", past), "door", past)
+    write(tmp_path / "own.crt", own.certificate.decode())
+    write(tmp_path / "own.key", own.key.decode())
+    tls = f"  tls: {{ca_file: {certificates.authority}, cert_file: own.crt, key_file: own.key}}\n"
+    text = broker_config(encrypted.port, tls).replace("127.0.0.1", "localhost")
+    try:
+        found = broker.broker(machine(tmp_path, text))
+    finally:
+        encrypted.stop()
+    worst = {one.status for one in found} - {Status.OK} or {Status.OK}
+    assert worst == {expected}, found
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [(None, "No such file"), ("gibberish", "no certificate")]
+)
+def test_a_certificate_that_cannot_be_used_is_named(
+    tmp_path: Path, text: str | None, said: str
+) -> None:
+    if text is not None:
+        write(tmp_path / "ca.crt", text)
+    this = machine(tmp_path, broker_config(free_port(), "  tls: {ca_file: ca.crt}\n"))
+    first = broker._own_files(this.settings.mqtt)[0]
+    assert (first.status, said in first.text) == (Status.PROBLEM, True)
 
 
 def test_a_broker_without_encryption_is_told_from_one_that_is_not_there(
@@ -547,7 +621,7 @@ def test_a_broker_without_encryption_is_told_from_one_that_is_not_there(
 
     mosquitto.stop()
     (finding,) = examine.findings_of(
-        check(service.broker), machine(tmp_path, broker_config(mosquitto.port))
+        check(broker.broker), machine(tmp_path, broker_config(mosquitto.port))
     )
     assert "is the broker running" in finding.text
 

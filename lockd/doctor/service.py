@@ -7,7 +7,6 @@ import shutil
 import stat
 from pathlib import Path
 
-from lockd.adapters.mqtt.visitor import Visitor
 from lockd.adapters.store import Store, Vault
 from lockd.config import find
 from lockd.doctor.findings import (
@@ -94,9 +93,11 @@ def files(machine: Machine) -> list[Finding]:
     path = find(machine.config_file)
     if path is not None:
         findings.append(_private(machine, path, secret=False))
-    password = machine.settings.mqtt.password_file
-    if password is not None and not str(password).startswith("/run/credentials/"):
-        findings.append(_private(machine, password, secret=True))
+    mqtt = machine.settings.mqtt
+    key = mqtt.tls.key_file if mqtt.tls is not None else None
+    for secret in (mqtt.password_file, key, mqtt.commands.keys_file):
+        if secret is not None and not str(secret).startswith("/run/credentials/"):
+            findings.append(_private(machine, secret, secret=True))
     program = machine.path(ENVIRONMENT)
     if program.exists():
         findings.append(_changeable(program))
@@ -116,7 +117,7 @@ def _private(machine: Machine, path: Path, *, secret: bool) -> Finding:
     if mode & 0o022:
         return problem(f"{text}: others may change it", mend)
     if mode & 0o004:
-        what = "everybody may read the password" if secret else "everybody may read it"
+        what = "everybody may read the secret" if secret else "everybody may read it"
         return (problem if secret else warning)(f"{text}: {what}", mend)
     if machine.installed and not (mode & 0o040 and group == USER) and status.st_uid == 0:
         return problem(f"{text}: the service may not read it", mend)
@@ -176,20 +177,3 @@ def _room(path: Path) -> Finding:
     if free < _FULL_MB:
         return problem(text, mend)
     return warning(text, mend) if free < _LITTLE_MB else ok(text)
-
-
-def broker(machine: Machine) -> list[Finding]:
-    """Connect to the broker with the service's credentials, under another client's name."""
-    settings = machine.settings.mqtt
-    if settings.host is None:
-        return [skipped("mqtt.host is not set, so nothing is published")]
-    password = settings.password_file
-    if password is not None and not os.access(password, os.R_OK):
-        return [skipped(f"{password} cannot be read from here; run as root")]
-    with Visitor(settings, "doctor"):
-        pass
-    text = f"{settings.host}:{settings.port} lets the door in"
-    local = settings.host in ("localhost", "127.0.0.1", "::1")
-    if settings.tls is None and not local:
-        return [warning(f"{text}, unencrypted", "set mqtt.tls, or keep the broker on this machine")]
-    return [ok(text)]

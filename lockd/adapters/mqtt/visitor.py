@@ -133,6 +133,11 @@ class Visitor:
             self._connected()
             self._work(left_s)
 
+    def certificate(self) -> bytes | None:
+        """Return the broker's certificate, DER; None without encryption."""
+        sock = self._connected().socket()
+        return sock.getpeercert(binary_form=True) if isinstance(sock, ssl.SSLSocket) else None
+
     def _connect(self, protocol: Protocol) -> bool:
         """Return whether the broker speaks this version; anything else that is wrong is raised."""
         client = make_client(self._settings, self._name, protocol)
