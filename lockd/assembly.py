@@ -10,6 +10,7 @@ from contextlib import ExitStack
 
 from lockd.adapters.cameras import Camera, LiveCamera, RecordedCamera, open_source
 from lockd.adapters.control import ControlSocket
+from lockd.adapters.keys import CommandKeys
 from lockd.adapters.mqtt.bus import Bus
 from lockd.adapters.pins import Board, Output
 from lockd.adapters.signals import Signals
@@ -17,6 +18,7 @@ from lockd.adapters.store import Store, Vault
 from lockd.adapters.strike import Strike
 from lockd.adapters.wallclock import WallClock
 from lockd.clock import Clock, RealClock, RecordedClock
+from lockd.commander import subscriptions
 from lockd.config import LedSettings, Settings
 from lockd.daemon import Parts, Service, Watchers
 from lockd.errors import LockdError, StoreError
@@ -175,6 +177,7 @@ def open_service(
         roster=roster,
         messages=_messages_of(settings) if gallery is None and remember else None,
         bus=bus,
+        keys=CommandKeys.open(settings) if subscriptions(settings) else None,
         control=control,
         inputs=inputs,
         changes=changes,
@@ -256,7 +259,7 @@ def _open_bus(settings: Settings, stack: ExitStack) -> Bus | None:
     if settings.mqtt.host is None:
         return None
     topics = Topics(settings.mqtt.base_topic, settings.door.id)
-    bus = Bus(settings.mqtt, topics, settings.door.id)
+    bus = Bus(settings.mqtt, topics, settings.door.id, subscriptions(settings))
     stack.callback(bus.close)
     bus.start()
     return bus

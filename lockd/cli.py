@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -19,12 +20,14 @@ from lockd.broker_setup.command import broker_setup
 from lockd.calibration_cli import calibrate
 from lockd.command_key_cli import command_key
 from lockd.config import Settings, find, load
+from lockd.config.files import ENVIRONMENT
 from lockd.console import EXIT_CODES, config_option, err, log_to_stderr, reported, signals_heard
 from lockd.doctor.command import doctor
 from lockd.door_cli import door
 from lockd.errors import ImageError
 from lockd.evaluation.cli import evaluate
 from lockd.install.command import install, uninstall
+from lockd.send_cli import send
 from lockd.store_cli import store
 from lockd.watch.command import watch
 
@@ -49,6 +52,7 @@ main.add_command(store)
 main.add_command(command_key)
 main.add_command(watch)
 main.add_command(broker_setup)
+main.add_command(send)
 
 gallery_option = click.option(
     "--gallery",
@@ -74,6 +78,9 @@ def _settings(config_file: Path | None, **sections: dict[str, Any]) -> Settings:
 def run(config_file: Path | None) -> None:
     """Run the service: watch the camera and open the door."""
     from lockd.assembly import Runner  # noqa: PLC0415
+
+    if config_file is not None:  # for the commands that the service starts
+        os.environ[ENVIRONMENT] = str(config_file.resolve())
 
     def read() -> Settings:
         settings = load(find(config_file))

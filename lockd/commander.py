@@ -20,10 +20,11 @@ from typing import Protocol
 from lockd.adapters.store import Store
 from lockd.clock import Clock
 from lockd.config import Settings
-from lockd.doorkeeper import OK, LocalTime, Tell
+from lockd.doorkeeper import OK, Doorkeeper, LocalTime, Tell
+from lockd.enrolling import Enrolments
 from lockd.errands import Errands
 from lockd.errors import StoreError
-from lockd.messages import SCHEMA, EventType, Topics, encode
+from lockd.messages import SCHEMA, EventType, Topics, encode, utc_text
 from lockd.remote.judging import LOCKING, WINDOW_S, Judge, Judgement, Refusal, Result
 from lockd.remote.limits import Bucket
 from lockd.remote.nonces import Nonces, Seen
@@ -91,6 +92,42 @@ def subscriptions(settings: Settings) -> list[str]:
     return [*signed, *([topics.plain_command] if commands.plain else [])]
 
 
+def make_commander(
+    settings: Settings,
+    *,
+    clock: Clock,
+    wall: LocalTime,
+    keys: Keys,
+    store: Callable[[], Store | None],
+    door: Doorkeeper,
+    publish: Publish,
+    tell: Tell,
+    silence: Callable[[float], None],
+    reload: Callable[[], None],
+    snapshot: Callable[[], str | None],
+) -> Commander:
+    """Return the commander of a service; see `Commander` and `Errands` for its parts."""
+    errands = Errands(
+        door,
+        store=store,
+        tell=tell,
+        silence=silence,
+        reload=reload,
+        snapshot=snapshot,
+        enrolments=Enrolments(),
+    )
+    return Commander(
+        settings,
+        clock=clock,
+        wall=wall,
+        keys=keys,
+        store=store,
+        errands=errands,
+        publish=publish,
+        tell=tell,
+    )
+
+
 class Commander:
     """One door's commands from afar."""
 
@@ -138,8 +175,13 @@ class Commander:
         self._summary_at = math.inf
 
     def hear(self, messages: Iterable[Message]) -> None:
-        """Judge, obey and answer; never raises for what somebody sent."""
+        """Judge, obey and answer what came to the topics of commands.
+
+        Never raises for what somebody sent.
+        """
         for message in messages:
+            if message.topic not in (self._topics.command, self._topics.plain_command):
+                continue
             try:
                 self._take_in(message)
             except Exception:  # whatever it is, the door goes on
@@ -181,8 +223,6 @@ class Commander:
         payload, retained = message.payload, message.retained
         if message.topic == self._topics.plain_command:
             return self._judge.plain(payload, retained=retained, duplicate=message.duplicate)
-        if message.topic != self._topics.command:
-            return Judgement(Result.MALFORMED, "topic")
         return self._judge.signed(
             payload,
             retained=retained,
@@ -269,7 +309,7 @@ class Commander:
             "schema": SCHEMA,
             "id": id_,
             "door": self._door,
-            "utc": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "utc": utc_text(datetime.now(UTC)),
             "command": command,
             "by": by,
             "result": result.value,

@@ -28,6 +28,7 @@ from lockd.adapters.store import Store
 from lockd.adapters.strike import Strike
 from lockd.adapters.systemd import Notifier
 from lockd.clock import Clock
+from lockd.commander import Commander, Keys, make_commander
 from lockd.config import Settings
 from lockd.doorkeeper import COMMANDS, Doorkeeper, Levels, Lights, LocalTime
 from lockd.errors import ConfigError, PinError
@@ -81,6 +82,7 @@ class Parts:
         messages: opens the store that events wait in, if there is one.
         wall: the local time, while it is known to be right.
         bus: where events are published, if anywhere.
+        keys: of those who may command from afar, if anybody may.
         control: where commands come from, if anywhere.
         inputs: exit button, contact, tamper switch, if any is wired.
         changes: of the inputs, filled by their threads.
@@ -96,6 +98,7 @@ class Parts:
     wall: LocalTime
     messages: Callable[[], Store] | None = None
     bus: Bus | None = None
+    keys: Keys | None = None
     control: ControlSocket | None = None
     inputs: Levels | None = None
     changes: queue.SimpleQueue[InputChange] = field(default_factory=queue.SimpleQueue)
@@ -169,6 +172,7 @@ class Service:
         self._ready = False
         self._failures = 0
         self._faces = False
+        self._looked: tuple[Frame, Look] | None = None
         self._complained = float("-inf")
         self.successor: Settings | None = None
         self.tally = Tally()
@@ -183,6 +187,7 @@ class Service:
             lights=parts.lights,
             memory=parts.roster.recall(),
         )
+        self._commander = self._make_commander()
         self._strike.changed = self._relay_changed
 
     def now(self) -> float:
@@ -213,6 +218,8 @@ class Service:
             self._reporter.outbox.start()
             stack.callback(self._reporter.outbox.close)
             stack.callback(self._say_goodbye)
+            if self._commander is not None:
+                stack.callback(self._commander.close)
             stack.callback(self._lock_for_good)
             self._refresh_people()
             self._reporter.event(EventType.SERVICE_STARTED)
@@ -231,6 +238,7 @@ class Service:
         if frame is not None:
             self._showing.frame = frame
         self._hear()
+        self._hear_remote()
         if frame is not None:
             self._see(frame)
         self._door.show(faces=self._faces)
@@ -265,6 +273,7 @@ class Service:
         for verdict in look.verdicts:
             self._act(verdict, stale=stale, seen=(frame, look))
         self._faces = bool(look.sightings)
+        self._looked = frame, look
         self.tally.frames += 1
         self.tally.faces += len(look.sightings)
         self.tally.judged += sum(one.match is not None for one in look.sightings)
@@ -326,6 +335,47 @@ class Service:
                 self._showing.answer(request, self._clock.now(), self._camera.problem)
             else:
                 request.answer(self._answer(request))
+
+    def _hear_remote(self) -> None:
+        """Take what the broker brought."""
+        if self._commander is not None and self._parts.bus is not None:
+            self._commander.hear(self._parts.bus.inbox())
+            self._commander.pass_time()
+
+    def _make_commander(self) -> Commander | None:
+        parts = self._parts
+        if parts.bus is None or parts.keys is None:
+            return None
+        return make_commander(
+            self._settings,
+            clock=parts.clock,
+            wall=parts.wall,
+            keys=parts.keys,
+            store=lambda: self._roster.store,
+            door=self._door,
+            publish=parts.bus.tell,
+            tell=self._reporter.event,
+            silence=self._silence,
+            reload=self.reload,
+            snapshot=self._take_snapshot,
+        )
+
+    def _silence(self, seconds: float) -> None:
+        """Disturb nobody for a while, by alert or buzzer."""
+        self._reporter.silence(seconds)
+        if self._parts.lights is not None:
+            self._parts.lights.silence(seconds)
+
+    def _take_snapshot(self) -> str | None:
+        """Publish what the camera saw last, for somebody asked; return why not, in a word."""
+        snapshots = self._reporter.snapshots
+        if snapshots is None or not snapshots.wanted:
+            return "off"
+        if self._looked is None or self._camera.problem is not None:
+            return "no_picture"
+        frame, look = self._looked
+        face = next((one.face for one in look.sightings), None)
+        return None if snapshots.take(frame.image, face) else "no_face"
 
     def _answer(self, request: Request) -> dict[str, Any]:
         command, seconds = request.values.get("command"), request.values.get("seconds", 0)

@@ -89,6 +89,9 @@ class Lights(Protocol):
     def show(self, signal: Signal) -> None:
         """Show a pattern; one that ends by itself gives way to the last that does not."""
 
+    def silence(self, seconds: float) -> None:
+        """Let the buzzer be silent from now on for so long."""
+
 
 class Tell(Protocol):
     """How events are told."""

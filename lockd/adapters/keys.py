@@ -112,10 +112,19 @@ def read_keys(file: Path, *, private: bool = True) -> dict[str, bytes]:
         )
     if len(content) > _LONGEST_FILE:
         raise BusError(f"{file}: longer than {_LONGEST_FILE} bytes; is it a file of keys?")
-    return _keys(file, content)
+    return keys_in(content, str(file))
 
 
-def _keys(file: Path, content: bytes) -> dict[str, bytes]:
+def keys_in(content: bytes, where: str) -> dict[str, bytes]:
+    """Return the key of each identity in what a file, or something else, has.
+
+    Args:
+        content: lines, see above.
+        where: they are from, for the error message.
+
+    Raises:
+        BusError: if there is a mistake, as from `read_keys`.
+    """
     keys: dict[str, bytes] = {}
     for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), start=1):
         text = line.strip()
@@ -124,12 +133,12 @@ def _keys(file: Path, content: bytes) -> dict[str, bytes]:
         found = _LINE.fullmatch(text)
         if found is None:
             raise BusError(
-                f"{file}: line {number} is not a name of a-z, A-Z, 0-9, _ and -, a space and "
+                f"{where}: line {number} is not a name of a-z, A-Z, 0-9, _ and -, a space and "
                 f"{2 * KEY_BYTES} hexadecimal digits; correct it"
             )
         if found[1] in keys or found[1] == PLAIN:
             why = "is there twice" if found[1] in keys else "means commands without a key"
-            raise BusError(f"{file}: line {number}: {found[1]} {why}; give it another name")
+            raise BusError(f"{where}: line {number}: {found[1]} {why}; give it another name")
         keys[found[1]] = bytes.fromhex(found[2])
     return keys
 

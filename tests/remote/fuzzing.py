@@ -19,8 +19,8 @@ TOPICS = [
     "lockd/back/command", "lockd/back/command/plain", COMMAND.upper(), "lockd/front/result",
     "", "#", "+", "lockd/front/command\x00", "lockd/front/command\ud800", "a/" * 1000,
 ]  # fmt: skip
-KEPT = 400
-"""Good commands that are known to be; to be sent for longer than one is good."""
+LONG_AGO_S = 40
+"""For longer than a command is good."""
 PIECES = [
     b"null", b"true", b"[]", b"{}", b'""', b"1e400", b"-0", b"0x1", b"NaN", b"9" * 400, b"1.0",
     b'"\\ud800"', b'"\\u0000"', b"\xff\xfe", b"\xc0\x80", b"\xed\xa0\x80", b"\x00", b"[" * 999,
@@ -43,7 +43,8 @@ class Fuzzer:
         self._number = 0
         self._old: list[bytes] = []
         self.heard: deque[bytes] = deque([b"{}"], maxlen=20)
-        self._good: dict[bytes, str] = {}
+        self._good: dict[str, tuple[int, bytes]] = {}
+        self._now = 0
         self._ways: list[Callable[[bytes], bytes]] = [
             self._flip, self._flip, self._cut, self._insert, self._splice, self._exchange,
             self._twice, self._field, self._noise,
@@ -59,6 +60,7 @@ class Fuzzer:
             yield self._message(int(utc()))
 
     def _message(self, now: int) -> Message:
+        self._now = now
         topic = COMMAND if self._random.random() < 0.9 else self._random.choice(TOPICS)
         flags = {"duplicate": self._random.random() < 0.1}
         kind = self._random.random()
@@ -79,9 +81,9 @@ class Fuzzer:
         fresh = {"command": command, "time": now, "nonce": f"fuzz-{self._number:016}", **given}
         made = payload(key, **{**fresh, **fields})
         if key == KEY and not fields:
-            self._good[json.loads(made)["signature"]] = made
-            if len(self._good) > KEPT:
-                self._old.append(self._good.pop(next(iter(self._good))))
+            self._good[json.loads(made)["signature"]] = self._now, made
+            while next(iter(self._good.values()))[0] < self._now - LONG_AGO_S:
+                self._old.append(self._good.pop(next(iter(self._good)))[1])
                 del self._old[:-100]
         return made
 
@@ -113,7 +115,7 @@ class Fuzzer:
         except Malformed:
             return False
         good = self._good.get(signature)
-        return good is not None and read(good)[0] == order
+        return good is not None and read(good[1])[0] == order
 
     def _flip(self, made: bytes) -> bytes:
         if not made:
