@@ -173,6 +173,9 @@ class Commander:
         self._told: dict[str | None, Bucket] = {}
         self._untold: Counter[str] = Counter()
         self._summary_at = math.inf
+        allowed = {one for who in commands.allow.values() for one in who}
+        if without := sorted(allowed - keys.current().keys()):
+            log.warning("mqtt.commands.allow names %s: without a key", ", ".join(without))
 
     def hear(self, messages: Iterable[Message]) -> None:
         """Judge, obey and answer what came to the topics of commands.

@@ -289,6 +289,13 @@ def test_a_mistake_of_ours_ends_nothing(
     assert "a mistake" in caplog.text
 
 
+def test_who_may_command_and_has_no_key_is_told_at_the_start(
+    afar: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    afar(allow={"lock": ["anna", "cleo"], "unlock": ["dora"]})
+    assert "allow names cleo, dora: without a key" in caplog.text
+
+
 def test_only_topics_of_what_is_enabled_are_subscribed_to() -> None:
     def of(**commands: Any) -> list[str]:
         mqtt = MqttSettings(commands=CommandSettings(**commands))

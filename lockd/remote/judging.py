@@ -8,7 +8,7 @@ What is checked, in this order, and what whoever sent it is told:
     did the broker keep it?                               replayed: retained
     is the time known, and is the command of now?         denied: clock_unknown, expired
     is there such a command, with these arguments?        malformed
-    may anybody give it from afar; may they?              not_enabled, denied: not_allowed
+    may anybody give it from afar; may they?              not_enabled: off, denied: not_allowed
     is it new?                                            replayed, and others of `Refusal`
 
 So those who cannot sign learn nothing: neither who has a key, nor what is enabled. What is
@@ -176,7 +176,7 @@ class Judge:
         if command is None:
             return Judgement(Result.MALFORMED, "unknown_command")
         if command not in self._plain:
-            return Judgement(Result.NOT_ENABLED)
+            return Judgement(Result.NOT_ENABLED, "off")
         if retained or duplicate:
             reason = "retained" if retained else "duplicate"
             return Judgement(Result.REPLAYED, reason, by=PLAIN, command=command)

@@ -24,6 +24,7 @@ from lockd.messages import EventType
 from lockd.remote.judging import COMMANDS
 from tests.fakes import RecordingOutput
 from tests.remote.orders import KEY, NOW, OTHER_KEY, payload
+from tests.schemas import validator
 
 COMMAND, PLAIN_TOPIC, RESULT = (
     "lockd/front/command",
@@ -156,7 +157,9 @@ class Afar:
 
     def _publish(self, topic: str, payload: bytes, *, expiry_s: float | None) -> None:
         assert topic == RESULT
-        self.results.append(json.loads(payload))
+        result = json.loads(payload)
+        validator("result").validate(result)
+        self.results.append(result)
 
     def _snapshot(self) -> str | None:
         self.done.append("snapshot")

@@ -216,10 +216,10 @@ def test_only_what_is_enabled_is_ever_obeyed(command: str, enabled: set[str]) ->
     ("word", "retained", "duplicate", "expected"),
     [
         (b"LOCK", False, False, ("ok", None)),
-        (b"UNLOCK", False, False, ("not_enabled", None)),
+        (b"UNLOCK", False, False, ("not_enabled", "off")),
         (b"LOCK", True, False, ("replayed", "retained")),
         (b"LOCK", False, True, ("replayed", "duplicate")),
-        (b"UNLOCK", True, True, ("not_enabled", None)),
+        (b"UNLOCK", True, True, ("not_enabled", "off")),
         (b"lock", False, False, ("malformed", "unknown_command")),
         (b"LOCK ", False, False, ("malformed", "unknown_command")),
         (b"LOCK\n", False, False, ("malformed", "unknown_command")),
