@@ -181,11 +181,12 @@ class LiveScreen(_Screen):
 
 
 class JsonScreen:
-    """A JSON line on standard output for each change: for programs."""
+    """A JSON line on standard output for each change, and now and then: for programs."""
 
     def __init__(self) -> None:
         self._steady = Steady()
         self._said: dict[str, object] = {}
+        self._again_at = 0.0
 
     def tell(self, progress: Progress) -> None:
         """Say what is new."""
@@ -197,8 +198,8 @@ class JsonScreen:
             said |= {"hint": hint.value, "says": WORDS[hint]}
         elif said["taken"] == self._said.get("taken"):
             return
-        if said != self._said:
-            self._said = said
+        if said != self._said or progress.left_s <= self._again_at:
+            self._said, self._again_at = said, progress.left_s - _AGAIN_S
             click.echo(json.dumps({**said, "left_s": round(progress.left_s)}))
 
 

@@ -64,17 +64,18 @@ def test_programs_are_told_every_change_once(capsys: pytest.CaptureFixture[str])
             progress(None),
             progress(Hint.NOBODY, left_s=99.6),
             progress(Hint.NOBODY),
+            progress(Hint.NOBODY, left_s=89.6),
             progress(Hint.TAKEN, FRONTAL),
             progress(None, FRONTAL),
             progress(None, problem="missing: unplugged"),
         ):
             tell(step)
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [one.get("hint") for one in told] == [None, "nobody", "taken", None]
+    assert [one.get("hint") for one in told] == [None, "nobody", "nobody", "taken", None]
     assert told[1] == {
         "taken": 0, "of": 8, "hint": "nobody", "says": WORDS[Hint.NOBODY], "left_s": 100,
     }  # fmt: skip
-    assert told[3]["problem"] == "missing: unplugged"
+    assert told[4]["problem"] == "missing: unplugged"
 
 
 class TestPlain:
