@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lockd.adapters.store import Store, Vault
 from lockd.commander import subscriptions
 from lockd.config import Settings
 from lockd.config.mqtt import CommandSettings, MqttSettings
 from lockd.remote.judging import COMMANDS, PLAIN_WORDS
+from lockd.remote.nonces import Seen
+from lockd.remote.signing import read
 from tests.fakes import unit
 from tests.remote.afar import COMMAND, PLAIN_TOPIC, Afar, Message
-from tests.remote.orders import NOW, OTHER_KEY
+from tests.remote.orders import KEY, NOW, OTHER_KEY
 
 Make = Callable[..., Afar]
 ARGUMENTS = {"seconds": 60, "name": "Ada", "new_name": "Eda"}
@@ -59,6 +64,26 @@ def test_a_command_is_known_again_after_a_restart(afar: Make) -> None:
     second = afar()
     assert second.hear(command)[0]["reason"] == "known"
     assert second.output.log == []
+
+
+def test_it_is_written_down_before_it_is_obeyed(
+    afar: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = afar()
+    command = door.signed("unlock")
+    order, _ = read(command)
+    known: list[Seen] = []
+
+    def look(*_: object) -> str:
+        series = f"anna:{hashlib.sha256(KEY).hexdigest()[:16]}"
+        other = Store.open(door.path, Vault.beside(door.path))
+        known.append(other.take_nonce(series, order.nonce, order.time))
+        other.close()
+        return "ok"
+
+    monkeypatch.setattr(door.door, "command", look)
+    door.hear(Message(COMMAND, command))
+    assert known == [Seen.KNOWN]
 
 
 def test_an_old_command_is_not_obeyed_though_the_clock_was_set_back(afar: Make) -> None:
@@ -169,6 +194,25 @@ def test_without_a_store_nothing_is_obeyed_that_an_earlier_run_may_have(afar: Ma
     assert door.say("lock") == ("expired", "before_start")
     door.pass_time(21)
     assert door.say("lock") == ("ok", None)
+
+
+def test_what_the_store_cannot_take_now_is_in_the_audit_trail_later(afar: Make) -> None:
+    door = afar()
+    other = sqlite3.connect(door.path, isolation_level=None)
+    assert door.store is not None
+    door.store._connection.execute("PRAGMA busy_timeout = 1")
+    other.execute("BEGIN IMMEDIATE")
+    assert door.say("unlock") == ("denied", "store")
+    assert door.say("lock") == ("ok", None)
+    for _ in range(200):
+        door.say("lock")
+    door.pass_time(1.9)
+    other.execute("ROLLBACK")
+    other.close()
+    assert door.audit == []
+    door.pass_time(0.2)
+    assert len(door.audit) <= 100
+    assert ("mqtt:anna", "lock: ok") in door.audit
 
 
 def test_what_was_refused_is_refused_when_it_comes_again(afar: Make) -> None:

@@ -14,6 +14,7 @@ import yaml
 
 from lockd.adapters.store import Store, Vault
 from lockd.adapters.strike import Strike
+from lockd.answers import Answers
 from lockd.clock import RecordedClock
 from lockd.commander import Commander
 from lockd.config import parse
@@ -97,8 +98,13 @@ class Afar:
                 snapshot=self._snapshot,
                 enrolments=enrolments or Enrolments(["false"]),
             ),
-            publish=self._publish,
-            tell=self._tell,
+            answers=Answers(
+                settings,
+                clock=self.clock,
+                store=lambda: self.store,
+                publish=self._publish,
+                tell=self._tell,
+            ),
         )
         self.pass_time(ago_s)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -119,3 +121,36 @@ def test_a_store_sees_its_own_changes_of_people(store: Store) -> None:
     store.remove("Ada", by="mqtt:anna")
     assert store.gallery_changed()
     assert not store.gallery_changed()
+
+
+WRITER = """
+import itertools, sys
+from pathlib import Path
+from lockd.adapters.store import Store, Vault
+
+path = Path(sys.argv[1])
+store = Store.open(path, Vault.beside(path))
+for number in itertools.count():
+    seen = store.take_nonce("anna", f"{number}", 1_790_000_000)
+    sys.stdout.write(f"{number} {seen.value}\\n")
+    sys.stdout.flush()
+"""
+
+
+def test_what_was_obeyed_is_known_though_lockd_was_killed_the_moment_after(path: Path) -> None:
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    told = [writer.stdout.readline() for _ in range(100)]
+    writer.kill()
+    told += writer.stdout.read().splitlines()
+    writer.stdout.close()
+    writer.wait()
+    store = Store.open(path, Vault.beside(path))
+    for line in told:
+        number, *seen = line.split()
+        assert seen in (["new"], [])  # the last line may be cut off
+        if seen:
+            assert store.take_nonce("anna", number, NOW) is Seen.KNOWN
+    store.close()
