@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -31,6 +32,9 @@ from lockd.watcher import Vision
 
 log = logging.getLogger(__name__)
 
+SWITCH_S = 0.0005
+"""How long a thread may keep the others from Python. The default, ten times as much, is what the
+loop and the relay's guard would wait for the thread that writes and sends events."""
 _STORE_PATIENCE_S = 0.2
 _MESSAGES_PATIENCE_S = 2.0
 
@@ -72,6 +76,7 @@ class Runner:
             LockdError: if no service can be opened with the first configuration, or one
                 ends with an error.
         """
+        sys.setswitchinterval(SWITCH_S)
         before: Settings | None = None
         settings: Settings | None = self._read()
         news: News = []

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -209,3 +210,23 @@ def seen_before(t: float, shown: Sequence[Shown]) -> list[str]:
         if one.t <= t and end >= t - SEEN_BEFORE_S:
             seen.append(one.who)
     return seen
+
+
+def undelivered(happened: list[dict[str, Any]], heard: list[dict[str, Any]]) -> list[str]:
+    """What is wrong with the events heard: any missing, out of order, or not told apart."""
+    first: dict[str, dict[str, Any]] = {}
+    wrong = []
+    for event in heard:
+        known = first.setdefault(event["id"], event)
+        if known | {"delayed": event["delayed"]} != event:
+            wrong.append(f"two events with the id of {event}")
+    numbers: defaultdict[str, list[int]] = defaultdict(list)
+    for event in first.values():
+        numbers[event["series"]].append(event["seq"])
+    for series, found in numbers.items():
+        if found != list(range(1, len(found) + 1)):
+            wrong.append(f"series {series} has gaps or is out of order")
+    if len(numbers) != 1:
+        wrong.append(f"{len(numbers)} series")
+    missing = [event for event in happened if event["id"] not in first]
+    return wrong + [f"nobody heard of {event}" for event in missing]

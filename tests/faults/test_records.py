@@ -1,13 +1,23 @@
-"""The judgement of the relay's log can fail."""
+"""The judgement of the relay's log, and of what was delivered, can fail."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.faults.records import Change, Journal, Line, Opening, Shown, complaints, openings
+from tests.faults.records import (
+    Change,
+    Journal,
+    Line,
+    Opening,
+    Shown,
+    complaints,
+    openings,
+    undelivered,
+)
 
 KNOWN, STRANGER = "Ada", "stranger"
 
@@ -83,3 +93,16 @@ def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
     journal = Journal(file)
     assert len(journal.lines) == len(journal.lines) == 2
     assert [event["type"] for event in journal.events] == ["a", "a"]
+
+
+def test_a_gap_a_wrong_order_and_a_missing_event_are_seen() -> None:
+    def event(number: int, **more: Any) -> dict[str, Any]:
+        return {"id": str(number), "series": "a", "seq": number, "delayed": False, **more}
+
+    one, two, three = event(1), event(2), event(3)
+    assert undelivered([one, two], [one, two, one | {"delayed": True}, three]) == []
+    assert undelivered([], [one, three])
+    assert undelivered([], [two, one])
+    assert undelivered([three], [one, two])
+    assert undelivered([], [one, one | {"seq": 2}])
+    assert undelivered([], [one, event(2, series="b", seq=1)])

@@ -77,6 +77,19 @@ class _News:
     other_protocol: bool = False
 
 
+_GOODBYE = _News("closing")
+
+
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """Something to be published."""
+
+    topic: str
+    payload: bytes
+    retain: bool
+    expiry_s: float | None
+
+
 @dataclass(slots=True, eq=False)
 class Session:
     """One connection, from its beginning to its end.
@@ -84,14 +97,14 @@ class Session:
     Attributes:
         client: paho's.
         protocol: that it speaks.
-        news: from paho's thread.
+        news: from paho's thread, and what the bus's own shall publish.
         acknowledged: numbers of paho's that the broker has.
         in_flight: our numbers by paho's; touched by whoever sends only.
     """
 
     client: mqtt.Client
     protocol: Protocol
-    news: queue.SimpleQueue[_News] = field(default_factory=queue.SimpleQueue)
+    news: queue.SimpleQueue[_News | _Telling] = field(default_factory=queue.SimpleQueue)
     acknowledged: queue.SimpleQueue[int] = field(default_factory=queue.SimpleQueue)
     in_flight: dict[int, int] = field(default_factory=dict)
 
@@ -179,7 +192,7 @@ class Bus:
     def tell(
         self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: float | None = None
     ) -> None:
-        """Publish at QoS 1 if there is a broker, else not at all; never waits.
+        """Have something published at QoS 1 if there is a broker, else not at all; never waits.
 
         Args:
             topic: where to.
@@ -189,8 +202,7 @@ class Bus:
         """
         session = self._session
         if session is not None:
-            properties = expiring(session.client, expiry_s)
-            session.client.publish(topic, payload, qos=1, retain=retain, properties=properties)
+            session.news.put(_Telling(topic, payload, retain, expiry_s))
 
     def announce(self) -> None:
         """Publish that the door is online, retained; wanted after every connect."""
@@ -226,19 +238,11 @@ class Bus:
     def close(self) -> None:
         """Say goodbye, if there is a broker to say it to, and end the threads."""
         session = self._session
-        if session is not None:
-            farewell = session.client.publish(
-                self._topics.availability, OFFLINE, qos=1, retain=True
-            )
-            try:
-                farewell.wait_for_publish(_GOODBYE_S)
-            except (RuntimeError, ValueError) as error:
-                log.debug("mqtt: no goodbye: %s", error)
         self._closing.set()
         if session is not None:
-            session.news.put(_News("closing"))
+            session.news.put(_GOODBYE)
         if self._thread is not None:
-            self._thread.join(_GOODBYE_S)
+            self._thread.join(2 * _GOODBYE_S)
 
     # The thread that keeps the connection
 
@@ -282,6 +286,11 @@ class Bus:
                 if self._session is None and time.monotonic() > answer_by:
                     return _News("no answer; is this a broker?", other_protocol=True)
                 continue
+            if isinstance(news, _Telling):
+                _publish(session.client, news)
+                continue
+            if news is _GOODBYE:
+                self._say_goodbye(session)
             if news.problem is not None:
                 return news
             if self._subscriptions:
@@ -289,6 +298,15 @@ class Bus:
             self._session = session
             self.moved()
             self._notices.put(Connection(None))
+
+    def _say_goodbye(self, session: Session) -> None:
+        farewell = _publish(
+            session.client, _Telling(self._topics.availability, OFFLINE, True, None)
+        )
+        try:
+            farewell.wait_for_publish(_GOODBYE_S)
+        except (RuntimeError, ValueError) as error:
+            log.debug("mqtt: no goodbye: %s", error)
 
     def _new_session(self) -> Session:
         client = make_client(self._settings, self._client_id, self._protocol)
@@ -327,6 +345,13 @@ class Bus:
         except queue.Full:
             self._overlooked += 1
         self.wake()
+
+
+def _publish(client: mqtt.Client, what: _Telling) -> mqtt.MQTTMessageInfo:
+    properties = expiring(client, what.expiry_s)
+    return client.publish(
+        what.topic, what.payload, qos=1, retain=what.retain, properties=properties
+    )
 
 
 def _emptied(found: queue.SimpleQueue[Any]) -> list[Any]:
