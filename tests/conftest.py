@@ -17,6 +17,7 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 from paho.mqtt.enums import CallbackAPIVersion
 
+from lockd.adapters.broker import LocalBroker
 from lockd.broker_setup.certificates import issue_broker, issue_client, make_authority
 from lockd.config import Settings
 from lockd.identity.gallery import Gallery
@@ -259,6 +260,36 @@ def free_port() -> int:
 def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     """A broker, running."""
     broker = Mosquitto(tmp_path, free_port())
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@dataclass
+class Amqtt:
+    """Another broker, written by others, in this process. It speaks MQTT 3.1.1 only.
+
+    It can neither be stopped for a while nor killed, has no access list of mosquitto's kind,
+    and forgets everything when it is stopped.
+    """
+
+    port: int
+    _broker: LocalBroker | None = field(default=None, repr=False)
+
+    def start(self) -> None:
+        self._broker = LocalBroker(self.port)
+
+    def stop(self) -> None:
+        if self._broker is not None:
+            self._broker.close()
+            self._broker = None
+
+
+@pytest.fixture(params=["mosquitto", "amqtt"])
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mosquitto | Amqtt]:
+    """Each of two brokers, running: what works with both is likely to be the protocol."""
+    port = free_port()
+    broker = Mosquitto(tmp_path, port) if request.param == "mosquitto" else Amqtt(port)
     broker.start()
     yield broker
     broker.stop()

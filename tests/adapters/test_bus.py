@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -18,17 +19,22 @@ from lockd.adapters.mqtt.bus import MAX_IN_FLIGHT, MAX_INBOX, Bus, Incoming
 from lockd.config import MqttSettings, TlsSettings
 from lockd.errors import BusError
 from lockd.messages import Topics
-from tests.conftest import Mosquitto, Subscriber, eventually, free_port
+from tests.conftest import Amqtt, Mosquitto, Subscriber, eventually, free_port
 
 TOPICS = Topics("lockd", "door")
+Broker: TypeAlias = Mosquitto | Amqtt
 
 
 @pytest.fixture
-def connect() -> Iterator[Callable[..., Bus]]:
+def connect(request: pytest.FixtureRequest) -> Iterator[Callable[..., Bus]]:
     """Makes buses, started, by the broker's port."""
     buses: list[Bus] = []
+    chosen = request.getfixturevalue("broker") if "broker" in request.fixturenames else None
+    # Asked in version 5 amqtt says nothing, and a bus would wait for its answer each time.
+    usual = {"protocol": "3.1.1"} if isinstance(chosen, Amqtt) else {}
 
-    def make(port: int, subscriptions: Sequence[str] = (), **settings: object) -> Bus:
+    def make(port: int, subscriptions: Sequence[str] = (), **more: object) -> Bus:
+        settings = {**usual, **more}
         wanted = MqttSettings(host="127.0.0.1", port=port, reconnect_longest_s=1.0, **settings)  # type: ignore[arg-type]
         bus = Bus(wanted, TOPICS, "door", subscriptions, retry_first_s=0.05)
         buses.append(bus)
@@ -51,10 +57,10 @@ def delivered(bus: Bus, *seqs: int) -> None:
 
 
 def test_a_message_arrives_and_is_acknowledged_by_its_number(
-    mosquitto: Mosquitto, connect: Callable[..., Bus], subscribe: Callable[[int], Subscriber]
+    broker: Broker, connect: Callable[..., Bus], subscribe: Callable[[int], Subscriber]
 ) -> None:
-    subscriber = subscribe(mosquitto.port)
-    bus = connect(mosquitto.port)
+    subscriber = subscribe(broker.port)
+    bus = connect(broker.port)
     eventually(lambda: connected(bus))
     bus.send(7, TOPICS.events, b'{"type":"stranger"}')
     bus.send(9, TOPICS.events, "Zoë".encode())
@@ -64,15 +70,15 @@ def test_a_message_arrives_and_is_acknowledged_by_its_number(
 
 
 def test_events_are_not_retained_but_state_and_availability_are(
-    mosquitto: Mosquitto, connect: Callable[..., Bus], subscribe: Callable[[int], Subscriber]
+    broker: Broker, connect: Callable[..., Bus], subscribe: Callable[[int], Subscriber]
 ) -> None:
-    bus = connect(mosquitto.port)
+    bus = connect(broker.port)
     eventually(lambda: connected(bus))
     bus.announce()
     bus.tell(TOPICS.state, b'{"lock":"LOCKED"}', retain=True)
     bus.send(1, TOPICS.events, b"gone")
     delivered(bus, 1)
-    late = subscribe(mosquitto.port)
+    late = subscribe(broker.port)
     eventually(lambda: len(late.heard) == 2)
     assert sorted(late.heard) == [
         (TOPICS.availability, b"online", True),
@@ -81,10 +87,10 @@ def test_events_are_not_retained_but_state_and_availability_are(
 
 
 def test_a_goodbye_says_offline(
-    mosquitto: Mosquitto, connect: Callable[..., Bus], subscribe: Callable[[int], Subscriber]
+    broker: Broker, connect: Callable[..., Bus], subscribe: Callable[[int], Subscriber]
 ) -> None:
-    subscriber = subscribe(mosquitto.port)
-    bus = connect(mosquitto.port)
+    subscriber = subscribe(broker.port)
+    bus = connect(broker.port)
     eventually(lambda: connected(bus))
     bus.announce()
     bus.close()
@@ -92,10 +98,10 @@ def test_a_goodbye_says_offline(
 
 
 def test_the_broker_says_offline_for_a_service_that_died(
-    mosquitto: Mosquitto, connect: Callable[..., Bus], subscribe: Callable[[int], Subscriber]
+    broker: Broker, connect: Callable[..., Bus], subscribe: Callable[[int], Subscriber]
 ) -> None:
-    subscriber = subscribe(mosquitto.port)
-    bus = connect(mosquitto.port)
+    subscriber = subscribe(broker.port)
+    bus = connect(broker.port)
     eventually(lambda: connected(bus))
     bus.announce()
     eventually(lambda: subscriber.of(TOPICS.availability) == [b"online"])
@@ -140,9 +146,9 @@ def test_without_a_broker_nothing_blocks_and_nothing_may_be_sent(
 
 
 def test_only_so_many_messages_are_under_way_at_once(
-    mosquitto: Mosquitto, connect: Callable[..., Bus]
+    broker: Broker, connect: Callable[..., Bus]
 ) -> None:
-    bus = connect(mosquitto.port)
+    bus = connect(broker.port)
     eventually(lambda: connected(bus))
     assert bus.free() == MAX_IN_FLIGHT
     bus.send(1, TOPICS.events, b"")
@@ -193,14 +199,14 @@ def test_a_certificate_that_cannot_be_read_is_an_error_at_the_start(tmp_path: Pa
 
 
 def test_paho_thread_outlives_everything_a_broker_says(
-    mosquitto: Mosquitto, connect: Callable[..., Bus]
+    broker: Broker, connect: Callable[..., Bus]
 ) -> None:
-    bus = connect(mosquitto.port)
+    bus = connect(broker.port)
     eventually(lambda: connected(bus))
     for _ in range(3):
-        mosquitto.stop()
+        broker.stop()
         eventually(lambda: not connected(bus))
-        mosquitto.start()
+        broker.start()
         eventually(lambda: connected(bus))
     assert [one for one in threading.enumerate() if one.name.startswith("paho")]
 
@@ -208,9 +214,9 @@ def test_paho_thread_outlives_everything_a_broker_says(
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # paho's pair to wake the old one
 def test_a_network_thread_that_died_is_noticed_and_the_connection_made_anew(
-    mosquitto: Mosquitto, connect: Callable[..., Bus]
+    broker: Broker, connect: Callable[..., Bus]
 ) -> None:
-    bus = connect(mosquitto.port)
+    bus = connect(broker.port)
     eventually(lambda: connected(bus))
     first = bus.session
     assert first is not None
@@ -242,14 +248,14 @@ def test_the_thread_that_keeps_the_connection_is_replaced_when_it_dies(
 
 
 def test_only_what_was_subscribed_to_comes_in_with_all_that_is_known_of_it(
-    mosquitto: Mosquitto, connect: Callable[..., Bus]
+    broker: Broker, connect: Callable[..., Bus]
 ) -> None:
-    sender = connect(mosquitto.port, client_id="sender")
+    sender = connect(broker.port, client_id="sender")
     eventually(lambda: connected(sender))
     sender.tell(TOPICS.command, b"of old", retain=True)
     sender.send(1, TOPICS.command, b"of old, not kept")
     delivered(sender, 1)
-    bus = connect(mosquitto.port, [TOPICS.command])
+    bus = connect(broker.port, [TOPICS.command])
     woken: list[bool] = []
     bus.wake = lambda: woken.append(True)
     came: list[Incoming] = []
@@ -263,17 +269,17 @@ def test_only_what_was_subscribed_to_comes_in_with_all_that_is_known_of_it(
 
 
 def test_commands_of_the_time_without_a_connection_are_not_handed_out_later(
-    mosquitto: Mosquitto, connect: Callable[..., Bus]
+    broker: Broker, connect: Callable[..., Bus]
 ) -> None:
-    for protocol in ("5", "3.1.1"):
-        bus = connect(mosquitto.port, [TOPICS.command], protocol=protocol)
-        sender = connect(mosquitto.port, client_id="sender", protocol=protocol)
+    for protocol in ("5", "3.1.1") if isinstance(broker, Mosquitto) else ("3.1.1",):
+        bus = connect(broker.port, [TOPICS.command], protocol=protocol)
+        sender = connect(broker.port, client_id="sender", protocol=protocol)
         eventually(lambda bus=bus, sender=sender: connected(bus) and connected(sender))
         bus.close()
         eventually(lambda bus=bus: not connected(bus))
         sender.send(1, TOPICS.command, b"while away")
         delivered(sender, 1)
-        again = connect(mosquitto.port, [TOPICS.command], protocol=protocol)
+        again = connect(broker.port, [TOPICS.command], protocol=protocol)
         eventually(lambda again=again: connected(again))
         sender.send(2, TOPICS.command, b"now")
         came: list[Incoming] = []
@@ -284,10 +290,10 @@ def test_commands_of_the_time_without_a_connection_are_not_handed_out_later(
 
 
 def test_a_flood_of_messages_takes_no_more_memory_than_the_inbox(
-    mosquitto: Mosquitto, connect: Callable[..., Bus], caplog: pytest.LogCaptureFixture
+    broker: Broker, connect: Callable[..., Bus], caplog: pytest.LogCaptureFixture
 ) -> None:
-    bus = connect(mosquitto.port, [TOPICS.command])
-    sender = connect(mosquitto.port, client_id="sender")
+    bus = connect(broker.port, [TOPICS.command])
+    sender = connect(broker.port, client_id="sender")
     eventually(lambda: connected(bus) and connected(sender))
     for _ in range(3 * MAX_INBOX):
         sender.tell(TOPICS.command, b"flood")
@@ -326,6 +332,22 @@ def test_a_broker_that_does_not_speak_version_5_is_asked_in_3_1_1(
         assert versions == [5, 4]
         connection.close()
         bus.close()
+
+
+def test_a_broker_that_does_not_answer_in_version_5_is_asked_in_3_1_1(
+    connect: Callable[..., Bus], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lockd.adapters.mqtt.bus._ANSWER_S", 0.1)
+    amqtt = Amqtt(free_port())
+    amqtt.start()
+    try:
+        bus = connect(amqtt.port)
+        eventually(lambda: connected(bus))
+        assert bus.session is not None
+        assert bus.session.protocol == "3.1.1"
+        bus.close()
+    finally:
+        amqtt.stop()
 
 
 def test_two_doors_do_not_come_back_at_the_same_moment() -> None:

@@ -27,6 +27,7 @@ from lockd.adapters.mqtt.client import (
     MAX_PACKET,
     Protocol,
     expiring,
+    let_go,
     make_client,
     open_connection,
 )
@@ -273,6 +274,7 @@ class Bus:
             self._session = None
             session.client.disconnect()
             session.client.loop_stop()
+            let_go(session.client)
 
     def _watch(self, session: Session) -> _News:
         """Look after a session until it ends; return how."""
