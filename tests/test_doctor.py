@@ -29,6 +29,7 @@ from lockd.doctor.table import CHECKS
 from lockd.errors import CameraError, ConfigError, PinError
 from tests.commands import invoke
 from tests.conftest import CLIP, ROOT, Certificates, Mosquitto, free_port
+from tests.schemas import validator
 
 
 def machine(folder: Path, config: str = "", **files: str) -> Machine:
@@ -572,6 +573,10 @@ def test_a_broker_that_would_drop_what_the_door_says_is_a_problem(
     assert entry.status is Status.OK
     assert rights.status is (Status.PROBLEM if said else Status.OK)
     assert said in rights.text
+
+
+def test_what_the_doctor_publishes_is_a_result_that_programs_can_read() -> None:
+    validator("result").validate(json.loads(broker.nobodys_result("front_door")))
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,14 @@ def test_the_alert_of_an_event_is_not_the_event_again() -> None:
     assert line.marks == ()
 
 
+def test_a_series_goes_on_after_another_came_between() -> None:
+    follower = Follower("lockd")
+    said_event(follower, event(1))
+    said_event(follower, event(1, id="other", series="while the store was away"))
+    lines = said_event(follower, event(3))
+    assert [line.kind for line in lines] == ["gap", "event"]
+
+
 def test_each_door_has_numbers_of_its_own() -> None:
     follower = Follower("lockd")
     said_event(follower, event(1))
@@ -146,6 +154,7 @@ def test_each_door_has_numbers_of_its_own() -> None:
         b"[" * 100_000,
         b'{"a":' * 50_000,
         b'{"a": ' + b"9" * 5000 + b"}",
+        b'{"a": "' + b"x" * 70_000 + b'"}',
     ],
 )
 def test_what_is_no_message_of_a_door_is_a_line_too(payload: bytes) -> None:

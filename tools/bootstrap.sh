@@ -83,7 +83,7 @@ elif command -v python3 >/dev/null; then
 else
     missing+=(python3 python3-venv)
 fi
-if [[ $extra == test ]] && ! has_mosquitto; then missing+=(mosquitto); fi
+if [[ $extra == test ]] && ! has_mosquitto; then missing+=(mosquitto mosquitto-clients); fi
 
 if ((${#missing[@]})); then
     install_debian_packages "${missing[@]}"

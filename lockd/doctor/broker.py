@@ -101,8 +101,7 @@ def _rights(settings: Settings, visitor: Visitor) -> list[Finding]:
     """Try to publish and to subscribe as the service does, where nothing is kept of it."""
     topics = Topics(settings.mqtt.base_topic, settings.door.id)
     heard = subscriptions(settings)
-    tried = json.dumps({"schema": 1, "id": "lockd-doctor", "command": "none", "result": "ok"})
-    findings = _attempt(lambda: visitor.publish(topics.result, tried.encode()))
+    findings = _attempt(lambda: visitor.publish(topics.result, nobodys_result(settings.door.id)))
     if heard:
         findings += _attempt(lambda: visitor.subscribe(*heard))
     if findings:
@@ -110,6 +109,13 @@ def _rights(settings: Settings, visitor: Visitor) -> list[Finding]:
     if visitor.protocol == "3.1.1":
         return [ok("under MQTT 3.1.1 nobody can tell whether the broker drops what is published")]
     return [ok(f"it may publish{' and hear commands' if heard else ''}")]
+
+
+def nobodys_result(door: str) -> bytes:
+    """Return a result of a command that nobody gave; whoever listens waits for another id."""
+    utc = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    values = {"schema": 1, "id": "lockd-doctor", "door": door, "utc": utc}
+    return json.dumps({**values, "result": "denied", "reason": "tried_by_doctor"}).encode()
 
 
 def _attempt(what: Callable[[], None]) -> list[Finding]:

@@ -16,8 +16,11 @@ from typing import Any, NoReturn
 from lockd.console import shown
 
 _LONGEST_TEXT = 300
+_LARGEST = 64 * 1024  # bytes; no door says more at once but in a picture
 _REMEMBERED_IDS = 10_000
 _REMEMBERED_DOORS = 1_000
+# While the store cannot be written, events come in a series of their own.
+_REMEMBERED_SERIES = 8
 # What every event has, and nobody wants to read each time.
 _DULL = frozenset(
     ("schema", "id", "series", "seq", "utc", "t", "door", "type", "person_id", "visit", "delayed")
@@ -47,11 +50,10 @@ class Line:
 
 @dataclass(slots=True)
 class _Door:
-    """What is remembered of a door."""
+    """What is remembered of a door: its state, and the last number of each series."""
 
     state: dict[str, Any] = field(default_factory=dict)
-    series: str = ""
-    seq: int | None = None
+    series: OrderedDict[str, int] = field(default_factory=OrderedDict)
 
 
 class Follower:
@@ -87,10 +89,10 @@ class Follower:
         if name == "snapshot":
             size = {"bytes": len(payload)}
             return [Line("snapshot", door, f"a picture, {len(payload) / 1000:.1f} kB", values=size)]
-        values = _object(payload)
+        values = _object(payload) if len(payload) <= _LARGEST else None
         if values is None:
             start = _clipped(payload[:_LONGEST_TEXT].decode("utf-8", "replace"))
-            return [Line("unreadable", door, f"{_clipped(name)}: no JSON object: {start}")]
+            return [Line("unreadable", door, f"{_clipped(name)}: no message of a door: {start}")]
         if name == "state":
             return self._state(door, values)
         if name == "events":
@@ -150,13 +152,15 @@ class Follower:
     def _missing(self, door: str, values: dict[str, Any]) -> int:
         """Return how many events of a series are missing before this one; -1 if it is too early."""
         series, seq = values.get("series"), values.get("seq")
-        if type(seq) is not int or not isinstance(series, str):
+        if type(seq) is not int or not isinstance(series, str) or len(series) > _LONGEST_TEXT:
             return 0
-        known = self._door(door)
-        before = known.seq if known.series == series else None
+        series_of_door = self._door(door).series
+        before = series_of_door.get(series)
         if before is not None and seq <= before:
             return -1
-        known.series, known.seq = series, seq
+        series_of_door[series] = seq
+        if len(series_of_door) > _REMEMBERED_SERIES:
+            series_of_door.popitem(last=False)
         return 0 if before is None else seq - before - 1
 
     def _door(self, door: str) -> _Door:
