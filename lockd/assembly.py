@@ -23,6 +23,7 @@ from lockd.commander import subscriptions
 from lockd.config import LedSettings, Settings
 from lockd.daemon import Parts, Service, Watchers
 from lockd.errors import LockdError, StoreError
+from lockd.homeassistant import births
 from lockd.identity.gallery import Gallery
 from lockd.messages import EventType, Topics
 from lockd.relay_safe import leave_word, relay_of
@@ -264,7 +265,8 @@ def _open_bus(settings: Settings, stack: ExitStack) -> Bus | None:
     if settings.mqtt.host is None:
         return None
     topics = Topics(settings.mqtt.base_topic, settings.door.id)
-    bus = Bus(settings.mqtt, topics, settings.door.id, subscriptions(settings))
+    wanted = [*subscriptions(settings), *births(settings)]
+    bus = Bus(settings.mqtt, topics, settings.door.id, wanted)
     stack.callback(bus.close)
     bus.start()
     return bus

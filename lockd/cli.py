@@ -26,6 +26,7 @@ from lockd.doctor.command import doctor
 from lockd.door_cli import door
 from lockd.errors import ImageError
 from lockd.evaluation.cli import evaluate
+from lockd.homeassistant_cli import home_assistant
 from lockd.install.command import install, uninstall
 from lockd.send_cli import send
 from lockd.store_cli import store
@@ -53,6 +54,7 @@ main.add_command(command_key)
 main.add_command(watch)
 main.add_command(broker_setup)
 main.add_command(send)
+main.add_command(home_assistant)
 
 gallery_option = click.option(
     "--gallery",

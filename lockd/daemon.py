@@ -338,8 +338,12 @@ class Service:
 
     def _hear_remote(self) -> None:
         """Take what the broker brought."""
-        if self._commander is not None and self._parts.bus is not None:
-            self._commander.hear(self._parts.bus.inbox())
+        if self._parts.bus is None:
+            return
+        messages = self._parts.bus.inbox()
+        self._reporter.hear(messages)
+        if self._commander is not None:
+            self._commander.hear(messages)
             self._commander.pass_time()
 
     def _make_commander(self) -> Commander | None:

@@ -108,6 +108,11 @@ def birth_topic(settings: Settings) -> str:
     return f"{settings.mqtt.home_assistant.prefix}/status"
 
 
+def births(settings: Settings) -> list[str]:
+    """Return the topics to hear of births on; none where Home Assistant is not to know."""
+    return [birth_topic(settings)] if settings.mqtt.home_assistant.discovery else []
+
+
 def is_birth(payload: bytes) -> bool:
     """Return whether Home Assistant says that it is there, rather than gone."""
     return payload == b"online"

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from lockd.adapters.mqtt.bus import Bus
+from lockd.adapters.mqtt.bus import Bus, Incoming
 from lockd.adapters.store import Store
 from lockd.alerts import Alerts
 from lockd.clock import Clock
 from lockd.config import Settings
 from lockd.doorkeeper import LocalTime
+from lockd.homeassistant import Announcement
 from lockd.messages import ALERTS, Event, EventType, Topics, encode
 from lockd.outbox import Outbox
 from lockd.snapshots import Snapshots
@@ -60,6 +61,8 @@ class Reporter:
         self._wall = wall
         self._bus = bus
         self._heard = heard
+        self._home = Announcement.of(settings)
+        self._born = False
         self._alerts = _alerts(settings)
         self._state: dict[str, Any] = {}
         self._diagnostics_at = math.inf if not settings.mqtt.diagnostics_s else -math.inf
@@ -97,6 +100,11 @@ class Reporter:
         """Publish no alerts for a while."""
         self._alerts.silence(self._clock.now() + seconds)
 
+    def hear(self, messages: Iterable[Incoming]) -> None:
+        """Note whether Home Assistant has started: what it missed is published anew."""
+        if self._home is not None:
+            self._born |= any(self._home.is_due(one.topic, one.payload) for one in messages)
+
     def serve(self, state: dict[str, Any], diagnostics: Callable[[], dict[str, Any]]) -> None:
         """Keep true what the broker retains, and greet a broker that is new.
 
@@ -114,7 +122,7 @@ class Reporter:
                 log.info("mqtt: connected")
             else:
                 log.warning("mqtt: %s; trying again", notice.problem)
-        if connected:
+        if connected or self._born:
             self.greet(bus, state)
         elif state != self._state:
             bus.tell(self.topics.state, encode(state), retain=True)
@@ -125,6 +133,9 @@ class Reporter:
 
     def greet(self, bus: Bus, state: dict[str, Any]) -> None:
         """Publish all that a broker retains: it may have lost it."""
+        if self._home is not None:
+            bus.tell(self._home.topic, self._home.payload, retain=True)
+        self._born = False
         bus.announce()
         bus.tell(self.topics.state, encode(state), retain=True)
         if self._mqtt.diagnostics_s:
