@@ -50,6 +50,9 @@ bench-compare: ## compare with other face recognition projects (long, in its own
 test-tflite-runtime: ## the vision tests on the older TFLite runtime (Python 3.11)
 	tools/test-tflite-runtime.sh $(ARGS)
 
+check-home-assistant: setup-test ## what Home Assistant is told, held to a running Home Assistant (root, Debian, network)
+	tools/check-home-assistant.sh
+
 test-systemd: ## the installed service on a real systemd, kernel and GPIO chip, emulated (long)
 	tests/vm/run.sh $(ARGS)
 
