@@ -67,23 +67,51 @@ SH
 fi
 
 work=$(mktemp -d)
-broker=
-trap '[[ -z $broker ]] || kill "$broker" 2>/dev/null; rm -rf "$work"' EXIT
+started=()
+trap 'kill "${started[@]}" 2>/dev/null || true; rm -rf "$work"' EXIT
+export PYTHONPATH=$PWD
 rm -rf "$root/root/check"
 cp -r tools/home_assistant "$root/root/check"
 cp -r config/home_assistant "$root/root/check/blueprints"
 cp tests/data/home_assistant.json docs/home-assistant.md "$root/root/check/"
 
 say "Every message, held to its schemas"
-PYTHONPATH=$PWD "$lockd" tools/home_assistant/messages.py >"$work/messages"
+"$lockd" tools/home_assistant/messages.py >"$work/messages"
 inside python /root/check/schemas.py /root/check/home_assistant.json <"$work/messages"
 
 say "A running Home Assistant, a broker and a door"
-port=$("$lockd" -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$("$lockd" -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])')
 printf 'listener %s 127.0.0.1\nallow_anonymous true\n' "$port" >"$work/mosquitto.conf"
-"$(command -v mosquitto || echo /usr/sbin/mosquitto)" -c "$work/mosquitto.conf" >"$work/mosquitto.log" 2>&1 &
-broker=$!
-PYTHONPATH=$PWD "$lockd" tools/home_assistant/messages.py --story >"$root/root/check/story.json"
+"$(command -v mosquitto || echo /usr/sbin/mosquitto)" -c "$work/mosquitto.conf" &>"$work/broker.log" &
+started+=($!)
 timeout 30 bash -c 'until (exec 3<>"/dev/tcp/127.0.0.1/$0") 2>/dev/null; do sleep 0.1; done' "$port"
-inside timeout 300 sh -c 'cd /root/check && exec python live.py "$1" story.json blueprints home-assistant.md' \
-    sh "$port"
+
+# The recorded porch of the demo, and the two of its visitors who are enrolled.
+cat >"$work/lockd.yaml" <<YAML
+door: {id: front_door, name: Front door, open_s: 2}
+camera: {source: $PWD/demo/porch.mp4}
+relay: {factory: mock}
+store: {folder: $work/store}
+mqtt:
+  host: 127.0.0.1
+  port: $port
+  diagnostics_s: 2
+  snapshot: {of: face}
+  commands: {plain: [lock, unlock, lock-down, lift, silence, snapshot]}
+  home_assistant: {discovery: true}
+YAML
+"$lockd" -m enroll folder demo/people --config "$work/lockd.yaml" >"$work/enrolled" ||
+    { cat "$work/enrolled" >&2 && exit 1; }
+ready=$root/root/check/ready
+(
+    until [[ -e $ready ]]; do sleep 0.1; done
+    exec "$lockd" -m lockd run --config "$work/lockd.yaml"
+) &>"$work/lockd.log" &
+started+=($!)
+
+"$lockd" tools/home_assistant/messages.py --story >"$root/root/check/story.json"
+cat >"$root/root/check/run.sh" <<'SH'
+cd /root/check
+exec timeout 300 python live.py "$1" story.json blueprints home-assistant.md ready
+SH
+inside sh /root/check/run.sh "$port" || { tail -20 "$work/lockd.log" >&2 && exit 1; }
