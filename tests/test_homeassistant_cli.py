@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import paho.mqtt.publish
 import pytest
 import yaml
 
@@ -45,11 +47,15 @@ def test_a_door_is_removed_by_an_empty_message_that_is_retained(
 ) -> None:
     file = configured(tmp_path, discovery=False, host="127.0.0.1", port=mosquitto.port)
     topic = homeassistant.config_topic(load(file))
+    publish = partial(paho.mqtt.publish.single, hostname="127.0.0.1", port=mosquitto.port)
+    publish(topic, "{}", retain=True)
     subscriber = subscribe(mosquitto.port)
     result = invoke(main, "home-assistant", "remove", "--config", file)
     assert result.exit_code == 0, result.output
-    assert eventually(lambda: subscriber.of(topic)) == [b""]
+    eventually(lambda: subscriber.of(topic) == [b"{}", b""])
     late = subscribe(mosquitto.port)
+    publish("the/end", "")
+    eventually(lambda: late.of("the/end"))
     assert late.of(topic) == []
 
 
