@@ -95,7 +95,7 @@ def files(machine: Machine) -> list[Finding]:
         findings.append(_private(machine, path, secret=False))
     mqtt = machine.settings.mqtt
     key = mqtt.tls.key_file if mqtt.tls is not None else None
-    for secret in (mqtt.password_file, key, mqtt.commands.keys_file):
+    for secret in (mqtt.password_file, key):
         if secret is not None and not str(secret).startswith("/run/credentials/"):
             findings.append(_private(machine, secret, secret=True))
     program = machine.path(ENVIRONMENT)

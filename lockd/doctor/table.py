@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lockd.doctor import broker, camera, hardware, pins, service, software
+from lockd.doctor import broker, camera, commands, hardware, pins, service, software
 from lockd.doctor.findings import Check
 
 # Generous limits: a small board takes ten seconds to start Python and import what a check needs.
@@ -21,4 +21,5 @@ CHECKS = (
     Check("pins", pins.pins, limit_s=60, apart=True),
     Check("store", service.store, limit_s=60, apart=True),
     Check("broker", broker.broker, limit_s=60, apart=True),
+    Check("commands", commands.commands),
 )

@@ -13,6 +13,7 @@ while the door was away are not handed out by the broker later.
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import threading
 import time
@@ -43,6 +44,7 @@ _ANSWER_S = 10.0
 _LOOK_S = 1.0
 _STEADY_S = 30.0
 _GOODBYE_S = 1.0
+_COMPLAIN_EVERY_S = 60.0
 _BAD_PROTOCOL = "Unsupported protocol version"
 
 
@@ -148,6 +150,7 @@ class Bus:
         self._notices: queue.SimpleQueue[Connection] = queue.SimpleQueue()
         self._inbox: queue.Queue[Incoming] = queue.Queue(MAX_INBOX)
         self._overlooked = 0
+        self._complain_at = -math.inf
         self._session: Session | None = None
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -185,7 +188,8 @@ class Bus:
         found: list[Incoming] = []
         while len(found) < MAX_INBOX and not self._inbox.empty():
             found.append(self._inbox.get())
-        if self._overlooked:
+        if self._overlooked and time.monotonic() >= self._complain_at:
+            self._complain_at = time.monotonic() + _COMPLAIN_EVERY_S
             lost, self._overlooked = self._overlooked, 0
             log.warning("mqtt: %d messages came too fast and were not looked at", lost)
         return found
