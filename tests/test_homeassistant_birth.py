@@ -96,6 +96,22 @@ def test_home_assistant_is_told_at_each_connection_and_each_birth(
     assert json.loads(late.of(CONFIG)[0])["dev"]["ids"] == ["lockd_front_door"]
 
 
+def test_a_broker_that_lost_its_memory_is_told_everything_again(
+    tell: Callable[[bool], Told], mosquitto: Mosquitto, subscribe: Callable[[int], Subscriber]
+) -> None:
+    told = tell(True)
+    told.until(4)
+    mosquitto.stop()
+    mosquitto.start()
+    late = subscribe(mosquitto.port)
+
+    def told_again() -> bool:
+        told.step()
+        return {CONFIG, AVAILABILITY, STATE, DIAGNOSTICS} <= {topic for topic, *_ in late.heard}
+
+    eventually(told_again)
+
+
 def test_a_door_that_is_not_to_be_found_hears_of_no_birth(
     tell: Callable[[bool], Told], mosquitto: Mosquitto
 ) -> None:
