@@ -15,6 +15,7 @@ from lockd.adapters.keys import CommandKeys
 from lockd.adapters.mqtt.bus import Bus
 from lockd.adapters.pins import Board, Output
 from lockd.adapters.signals import Signals
+from lockd.adapters.spool import Spool
 from lockd.adapters.store import Store, Vault
 from lockd.adapters.strike import Strike
 from lockd.adapters.wallclock import WallClock
@@ -175,13 +176,18 @@ def open_service(
     lights.start()
     strike = Strike(relay, clock.now)
     stack.callback(strike.close)
+    stored = gallery is None and remember
+    spool = Spool.of_service() if stored else None
+    if spool is not None:
+        stack.callback(spool.close)
     parts = Parts(
         clock=clock,
         camera=camera,
         vision=vision,
         strike=strike,
         roster=roster,
-        messages=_messages_of(settings) if gallery is None and remember else None,
+        messages=_messages_of(settings) if stored else None,
+        spool=spool,
         bus=bus,
         keys=CommandKeys.open(settings) if subscriptions(settings) else None,
         control=control,

@@ -24,6 +24,7 @@ from lockd import __version__
 from lockd.adapters.cameras import Camera
 from lockd.adapters.control import ControlSocket, Request
 from lockd.adapters.mqtt.bus import Bus
+from lockd.adapters.spool import Spool
 from lockd.adapters.store import Store
 from lockd.adapters.strike import Strike
 from lockd.adapters.systemd import Notifier
@@ -80,6 +81,7 @@ class Parts:
         strike: the relay.
         roster: the people, and the store if there is one.
         messages: opens the store that events wait in, if there is one.
+        spool: keeps events that are not in it yet.
         wall: the local time, while it is known to be right.
         bus: where events are published, if anywhere.
         keys: of those who may command from afar, if anybody may.
@@ -97,6 +99,7 @@ class Parts:
     roster: Roster
     wall: LocalTime
     messages: Callable[[], Store] | None = None
+    spool: Spool | None = None
     bus: Bus | None = None
     keys: Keys | None = None
     control: ControlSocket | None = None
@@ -161,6 +164,7 @@ class Service:
             wall=parts.wall,
             bus=parts.bus,
             messages=parts.messages,
+            spool=parts.spool,
             heard=self._watchers.event,
         )
         self._vitals = Vitals(parts.clock.now())

@@ -5,7 +5,9 @@ door waits for neither the disk nor the network: `post` puts an event into a que
 
 An event is written, with its number, before it is published, and forgotten when the broker
 has acknowledged it. What is posted is on disk some milliseconds later, and the log tells of
-it then. While the store cannot be written events go out of memory straight to the broker, in a
+it then; meanwhile a spool keeps it, should the process be killed.
+
+While the store cannot be written events go out of memory straight to the broker, in a
 numbering of their own, and wait in memory if there is none.
 """
 
@@ -18,10 +20,11 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from lockd.adapters.mqtt.bus import Bus, Session
+from lockd.adapters.spool import Spool
 from lockd.adapters.store import Posting, Store, identity
 from lockd.config import Settings
 from lockd.errors import StoreError
@@ -51,7 +54,7 @@ _FAREWELL_S = 1.0
 class _Parcel:
     """An event and what is to become of it."""
 
-    event: Event
+    told: dict[str, Any]
     posting: Posting
     logged: bool = False
 
@@ -59,7 +62,19 @@ class _Parcel:
         """Tell the log, once."""
         if not self.logged:
             self.logged = True
-            log.info("%s", self.event.as_dict())
+            log.info("%s", self.told)
+
+    def packed(self) -> dict[str, Any]:
+        """Return what `unpacked` makes the same of."""
+        return {"told": self.told, "posting": asdict(self.posting)}
+
+    @classmethod
+    def unpacked(cls, values: dict[str, Any]) -> _Parcel | None:
+        """Return the parcel, None if it is none: another version's, or spoilt."""
+        try:
+            return cls(dict(values["told"]), Posting(**values["posting"]))
+        except (KeyError, TypeError, ValueError):
+            return None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,6 +103,7 @@ class Outbox:
         bus: Bus | None,
         opener: Callable[[], Store] | None,
         *,
+        spool: Spool | None = None,
         pause_s: float = STORE_PAUSE_S,
     ) -> None:
         """Prepare it.
@@ -97,6 +113,7 @@ class Outbox:
             now: the clock that events have their times from.
             bus: where they are published, if anywhere.
             opener: opens the store, if there is one that events wait in; never makes one.
+            spool: keeps what is not in the store yet, should the process be killed.
             pause_s: how long a store that failed is left alone.
         """
         self._mqtt = settings.mqtt
@@ -109,6 +126,8 @@ class Outbox:
         self._pause_s = pause_s
         self._run = uuid.uuid4().hex[:16]
         self._backlog: deque[_Parcel] = deque()
+        self._spool = spool
+        self._left = _unpacked(spool)
         self._overflowed = 0
         self._loose: list[_Loose] = []
         self._loose_events = 0
@@ -137,7 +156,7 @@ class Outbox:
             suppressed: how many alerts of its kind were held back before; None if it is not
                 to be published as an alert.
         """
-        parcel = _Parcel(event, self._posting(event, suppressed))
+        parcel = _Parcel(event.as_dict(), self._posting(event, suppressed))
         if self._bus is None and not self._keeps:
             parcel.log()
             return
@@ -145,9 +164,11 @@ class Outbox:
             BACKLOG_FOR_ALERTS if parcel.posting.weight == ALERT else 0
         ):
             self._overflowed += len(parcel.posting.topics)
-            log.error("neither store nor broker takes events; lost: %s", event.as_dict())
+            log.error("neither store nor broker takes events; lost: %s", parcel.told)
             return
         self._backlog.append(parcel)
+        if self._spool is not None:
+            self._spool.add(parcel.packed())
         self._wake.set()
 
     def start(self) -> None:
@@ -244,6 +265,7 @@ class Outbox:
         return store
 
     def _into_store(self, store: Store) -> None:
+        self._recover(store)
         if self._overflowed:
             store.count_lost(self._overflowed)
             self._overflowed = 0
@@ -254,10 +276,25 @@ class Outbox:
             self._done_with(parcels)
         self.problem = None
 
+    def _recover(self, store: Store) -> None:
+        """Take on what the last run was killed with, but for what it had written already."""
+        if not self._left:
+            return
+        ids = [parcel.told.get("id") for parcel in self._left]
+        last = store.last_posted()
+        fresh = self._left[ids.index(last) + 1 :] if last in ids else self._left
+        if fresh:
+            store.post([one.posting for one in fresh], limit=self._mqtt.outbox_events)
+        for parcel in fresh:
+            parcel.log()
+        self._left = []
+
     def _done_with(self, parcels: list[_Parcel]) -> None:
         for parcel in parcels:
             self._backlog.popleft()
             parcel.log()
+        if self._spool is not None and not self._left:
+            self._spool.clear(unless=self._backlog)
 
     def _through_store(self, bus: Bus, store: Store) -> None:
         """Forget what arrived, send what waits, tell of what was lost."""
@@ -328,3 +365,8 @@ class Outbox:
             self._under_way = {
                 ticket: one for ticket, one in self._under_way.items() if isinstance(one, _Loose)
             }
+
+
+def _unpacked(spool: Spool | None) -> list[_Parcel]:
+    found = [_Parcel.unpacked(values) for values in (spool.left if spool else ())]
+    return [parcel for parcel in found if parcel is not None]

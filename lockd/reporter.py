@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from lockd.adapters.mqtt.bus import Bus, Incoming
+from lockd.adapters.spool import Spool
 from lockd.adapters.store import Store
 from lockd.alerts import Alerts
 from lockd.clock import Clock
@@ -43,6 +44,7 @@ class Reporter:
         wall: LocalTime,
         bus: Bus | None,
         messages: Callable[[], Store] | None,
+        spool: Spool | None = None,
         heard: Callable[[Event], None],
     ) -> None:
         """Prepare it.
@@ -53,6 +55,7 @@ class Reporter:
             wall: the local time, for quiet hours.
             bus: where news are published, if anywhere.
             messages: opens the store that events wait in, if there is one.
+            spool: keeps what is not in the store yet.
             heard: called with every event, once it is on its way.
         """
         self._door = settings.door.id
@@ -67,7 +70,7 @@ class Reporter:
         self._state: dict[str, Any] = {}
         self._diagnostics_at = math.inf if not settings.mqtt.diagnostics_s else -math.inf
         self.topics = Topics(settings.mqtt.base_topic, settings.door.id)
-        self.outbox = Outbox(settings, clock.now, bus, messages)
+        self.outbox = Outbox(settings, clock.now, bus, messages, spool=spool)
         self.snapshots: Snapshots | None = None
         if bus is not None:
             self.snapshots = Snapshots(settings.mqtt.snapshot, self.topics.snapshot, bus, clock.now)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lockd.adapters.spool import NAME, Spool
 from lockd.adapters.store import Store, Vault
 from lockd.config import Settings
 from lockd.errors import StoreError
@@ -72,7 +73,8 @@ class Bench:
 
     def make(self, settings: Settings = SETTINGS, *, bus: bool = True) -> Outbox:
         wire: Any = self.bus if bus else None
-        made = Outbox(settings, lambda: self.now, wire, self.open, pause_s=0.0)
+        spool = Spool(self.path.parent)
+        made = Outbox(settings, lambda: self.now, wire, self.open, spool=spool, pause_s=0.0)
         self.outboxes.append(made)
         return made
 
@@ -99,6 +101,8 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     yield bench
     for outbox in bench.outboxes:
         outbox._close_store()
+        assert outbox._spool is not None
+        outbox._spool.close()
 
 
 def test_an_event_is_written_then_sent_then_forgotten(bench: Bench) -> None:
@@ -295,6 +299,81 @@ def test_events_are_kept_without_a_broker_where_they_shall_be(bench: Bench) -> N
     assert [one["type"] for one in store.events()] == ["exit_requested"]
     assert store.waiting(0, 9) == []
     store.close()
+
+
+def test_what_was_posted_before_the_process_was_killed_is_told_by_the_next_one(
+    bench: Bench,
+) -> None:
+    bench.post(EventType.EXIT_REQUESTED)
+    bench.outbox.move()
+    bench.outbox.post(Event(EventType.STRANGER, 3.0, "porch", visit=1), suppressed=0)
+    bench.post(EventType.DOOR_OPENED)
+    bench.bus.sent.clear()
+    bench.outbox = bench.make()
+    bench.post(EventType.SERVICE_STARTED)
+    bench.outbox.move()
+    assert bench.bus.told("type", "seq", "delayed")[1:] == [
+        ("events", "stranger", 2, True),
+        ("alerts/stranger", "stranger", 2, True),
+        ("events", "door_opened", 3, True),
+        ("events", "service_started", 4, False),
+    ]
+    assert bench.make()._left == []
+
+
+@pytest.mark.parametrize("written", [1, 2])
+def test_what_it_had_written_before_is_not_told_as_another_event(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    """The process is killed after the store was written, and before the spool was emptied."""
+    bench.bus.break_down()
+    with monkeypatch.context() as patched:
+        patched.setattr(Spool, "clear", lambda *_, **__: None)
+        for kind in (EventType.EXIT_REQUESTED, EventType.DOOR_OPENED)[:written]:
+            bench.post(kind)
+        bench.outbox.move()
+    for kind in (EventType.EXIT_REQUESTED, EventType.DOOR_OPENED)[written:]:
+        bench.post(kind)
+    bench.outbox = bench.make()
+    bench.outbox.move()
+    bench.bus.come_back()
+    bench.outbox.move()
+    assert bench.bus.told("type", "seq") == [
+        ("events", "exit_requested", 1),
+        ("events", "door_opened", 2),
+    ]
+
+
+def test_a_spool_that_is_spoilt_or_cannot_be_opened_is_no_reason_to_fail(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / NAME).write_bytes(b'{"told": {}}\n[1]\n\xff\n{"told"')
+    spool = Spool(tmp_path)
+    assert spool.left == [{"told": {}}]
+    made = Outbox(SETTINGS, lambda: 0.0, None, None, spool=spool)
+    assert made._left == []
+    spool.close()
+    spool.add({"after": "the end"})
+    none = Spool(tmp_path / "none")
+    none.add({"to": "nowhere"})
+    none.clear(unless=[])
+    assert none.left == []
+    assert "none" in caplog.text
+
+
+def test_a_spool_does_not_grow_without_bounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lockd.adapters.spool.MAX_BYTES", 100)
+    spool = Spool(tmp_path)
+    for _ in range(100):
+        spool.add({"some": "thing"})
+    assert 50 < (tmp_path / NAME).stat().st_size <= 100
+    spool.clear(unless=["something"])
+    assert (tmp_path / NAME).stat().st_size > 0
+    spool.clear(unless=[])
+    assert (tmp_path / NAME).stat().st_size == 0
+    spool.close()
 
 
 def test_a_stumble_does_not_end_the_thread(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:

@@ -48,8 +48,7 @@ def test_broker_and_service_are_killed_again_and_again(
     for event in heard:
         validator("event").validate(event)
     commands = {event["id"] for event in heard if event["type"] == "command"}
-    # A command that was obeyed in the last moment of a life may have gone untold.
-    assert len(commands) >= events - 10 * deaths
+    assert len(commands) >= events
     assert any(event["delayed"] for event in heard)
     assert all(change.level == 0 for change in site.board.changes(RELAY))
 

@@ -67,8 +67,16 @@ class WaitingMessages(Database):
             series, last = self._connection.execute("SELECT series, last FROM numbering").fetchone()
             for number, posting in enumerate(postings, last + 1):
                 self._write({**posting.values, "series": series, "seq": number}, posting, run)
-            self._connection.execute("UPDATE numbering SET last = last + ?", (len(postings),))
+            self._connection.execute(
+                "UPDATE numbering SET last = last + ?, last_id = coalesce(?, last_id)",
+                (len(postings), postings[-1].values.get("id") if postings else None),
+            )
             self._give_up(limit)
+
+    def last_posted(self) -> str:
+        """Return the id of the event that was posted last, empty if none ever was."""
+        with self._errors():
+            return str(self._connection.execute("SELECT last_id FROM numbering").fetchone()[0])
 
     def waiting(self, after: int, limit: int) -> list[Message]:
         """Return the oldest messages behind a place that still wait."""

@@ -139,9 +139,10 @@ _STEPS = (
     CREATE TABLE numbering (
         id          INTEGER PRIMARY KEY CHECK (id = 1),
         series      TEXT NOT NULL,         -- within which numbers have no gaps
-        last        INTEGER NOT NULL
+        last        INTEGER NOT NULL,
+        last_id     TEXT NOT NULL          -- of the event that has it
     ) STRICT;
-    INSERT INTO numbering VALUES (1, '', 0);
+    INSERT INTO numbering VALUES (1, '', 0, '');
     CREATE TABLE nonces (
         identity    TEXT NOT NULL,
         nonce       TEXT NOT NULL,
