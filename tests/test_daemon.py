@@ -25,7 +25,7 @@ from lockd.identity.gallery import Gallery, Template
 from lockd.messages import Event, EventType, Topics
 from lockd.roster import Roster
 from lockd.types import Frame, Input, InputChange
-from tests.conftest import Mosquitto, Subscriber, eventually
+from tests.conftest import Amqtt, Mosquitto, Subscriber, eventually
 from tests.fakes import (
     ADA,
     GRACE,
@@ -320,11 +320,18 @@ def test_templates_of_other_networks_are_refused_aloud(
     assert stage.told() == [("stranger", None)]
 
 
-def start(mosquitto: Mosquitto) -> tuple[Bus, Settings]:
+def start(broker: Mosquitto | Amqtt) -> tuple[Bus, Settings]:
+    # Asked in version 5 amqtt says nothing, and the bus would wait for its answer.
+    protocol = "3.1.1" if isinstance(broker, Amqtt) else "auto"
     settings = Settings.model_validate(
         {
             "door": {"id": "side"},
-            "mqtt": {"host": "127.0.0.1", "port": mosquitto.port, "reconnect_longest_s": 1},
+            "mqtt": {
+                "host": "127.0.0.1",
+                "port": broker.port,
+                "protocol": protocol,
+                "reconnect_longest_s": 1,
+            },
         }
     )
     bus = Bus(settings.mqtt, Topics("lockd", "side"), "side", retry_first_s=0.05)
@@ -349,10 +356,10 @@ def publish_all(service: Service, store: Store) -> None:
 
 
 def test_a_visit_is_published_as_documented(
-    stage: Stage, store: Store, mosquitto: Mosquitto, subscribe: Callable[[int], Subscriber]
+    stage: Stage, store: Store, broker: Mosquitto | Amqtt, subscribe: Callable[[int], Subscriber]
 ) -> None:
-    subscriber = subscribe(mosquitto.port)
-    bus, settings = start(mosquitto)
+    subscriber = subscribe(broker.port)
+    bus, settings = start(broker)
     store.add("Zoë", "scripted", [ADA_FACE], by="root")
     zoe, other = stage.vision.scene(ADA_FACE), stage.vision.scene(NOBODY)
     porch = stage.vision.scene()
@@ -389,18 +396,18 @@ def test_a_visit_is_published_as_documented(
 
 
 def test_events_of_a_time_without_broker_are_published_when_it_comes(
-    stage: Stage, store: Store, mosquitto: Mosquitto, subscribe: Callable[[int], Subscriber]
+    stage: Stage, store: Store, broker: Mosquitto | Amqtt, subscribe: Callable[[int], Subscriber]
 ) -> None:
-    mosquitto.stop()
-    bus, settings = start(mosquitto)
+    broker.stop()
+    bus, settings = start(broker)
     store.add("Ada", "scripted", [ADA_FACE], by="root")
     service = stage.run(
         film((stage.vision.scene(ADA_FACE), 1)), store=store, bus=bus, settings=settings
     )
     assert [on for _, on in service.tally.relay] == [True, False]
     assert len(store.waiting(0, 99)) == 3
-    mosquitto.start()
-    subscriber = subscribe(mosquitto.port)
+    broker.start()
+    subscriber = subscribe(broker.port)
     publish_all(service, store)
     bus.close()
     eventually(lambda: len(subscriber.of("lockd/side/events")) == 3)
