@@ -49,7 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fuzzed",
         type=int,
-        default=3_000,
+        default=2_000,
         help="how many hostile commands the door must withstand (%(default)s)",
     )
 

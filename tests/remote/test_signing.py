@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lockd.adapters.store import MAX_NAME
@@ -75,6 +75,7 @@ def test_other_json_of_the_same_meaning_is_the_same_command(
         assert found.signed_by(KEY, signature)
 
 
+@settings(max_examples=50)
 @given(ORDERS, ORDERS)
 def test_two_commands_never_have_one_canonical_form(one: Order, other: Order) -> None:
     assert (one == other) == (one.canonical() == other.canonical())
