@@ -31,8 +31,9 @@ def broker(machine: Machine) -> list[Finding]:
     findings = _own_files(settings.mqtt)
     mqtt = _with_credential(machine, settings.mqtt)
     secret = password_file(mqtt)
-    if secret is not None and not os.access(secret, os.R_OK):
-        return [*findings, skipped(f"{secret} cannot be read from here; run as root")]
+    for file in (secret, mqtt.tls.key_file if mqtt.tls is not None else None):
+        if file is not None and not os.access(file, os.R_OK):
+            return [*findings, skipped(f"{file} cannot be read from here; run as root")]
     if mqtt.username is not None and secret is None:
         where = f"a password: mqtt.password_file is not set, and no credential {CREDENTIAL} found"
         return [*findings, skipped(f"{where}; systemd has one only while {UNIT} runs, for root")]

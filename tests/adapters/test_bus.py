@@ -186,6 +186,26 @@ def test_a_refused_password_is_reported_and_is_no_connection(
     assert not bus.connected
 
 
+def test_a_broker_that_drops_what_the_door_says_is_told_of_once(
+    connect: Callable[..., Bus], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    acl = f"user door\ntopic write {TOPICS.state}\n"
+    broker = Mosquitto(tmp_path, free_port(), "swordfish", acl=acl)
+    broker.start()
+    try:
+        (tmp_path / "secret").write_text("swordfish")
+        bus = connect(broker.port, username="door", password_file=tmp_path / "secret")
+        eventually(lambda: connected(bus))
+        bus.send(1, TOPICS.events, b"{}")
+        bus.send(2, TOPICS.events, b"{}")
+        delivered(bus, 1, 2)
+        eventually(lambda: "drops what the door says: Not authorized" in caplog.text)
+        bus.close()
+    finally:
+        broker.stop()
+    assert caplog.text.count("drops what the door says") == 1
+
+
 def test_a_password_file_that_cannot_be_read_is_an_error_at_the_start(tmp_path: Path) -> None:
     settings = MqttSettings(host="x", username="door", password_file=tmp_path / "none")
     with pytest.raises(BusError, match=r"mqtt\.password_file: .*none: No such file"):

@@ -36,6 +36,10 @@ from lockd.config import MqttSettings
 from lockd.messages import OFFLINE, ONLINE, Topics
 
 log = logging.getLogger(__name__)
+_REFUSED = (
+    "mqtt: the broker drops what the door says: %s; correct its access list: "
+    "`lockd doctor --only broker`"
+)
 
 MAX_IN_FLIGHT = 20
 MAX_INBOX = 64
@@ -93,6 +97,13 @@ class _Telling:
     expiry_s: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """The broker of version 5 says that it keeps something to itself."""
+
+    reason: str
+
+
 @dataclass(slots=True, eq=False)
 class Session:
     """One connection, from its beginning to its end.
@@ -107,7 +118,7 @@ class Session:
 
     client: mqtt.Client
     protocol: Protocol
-    news: queue.SimpleQueue[_News | _Telling] = field(default_factory=queue.SimpleQueue)
+    news: queue.SimpleQueue[_News | _Telling | _Refusal] = field(default_factory=queue.SimpleQueue)
     acknowledged: queue.SimpleQueue[int] = field(default_factory=queue.SimpleQueue)
     in_flight: dict[int, int] = field(default_factory=dict)
 
@@ -283,6 +294,7 @@ class Bus:
     def _watch(self, session: Session) -> _News:
         """Look after a session until it ends; return how."""
         answer_by = time.monotonic() + _ANSWER_S
+        told = False
         while True:
             try:
                 news = session.news.get(timeout=_LOOK_S)
@@ -294,6 +306,11 @@ class Bus:
                 continue
             if isinstance(news, _Telling):
                 _publish(session.client, news)
+                continue
+            if isinstance(news, _Refusal):
+                if not told:
+                    log.error(_REFUSED, news.reason)
+                told = True
                 continue
             if news is _GOODBYE:
                 self._say_goodbye(session)
@@ -333,7 +350,9 @@ class Bus:
         def on_disconnect(_client: Any, _data: Any, _flags: Any, reason: Any, *_: Any) -> None:
             session.news.put(_News(f"connection lost: {reason}", other_protocol=not answered))
 
-        def on_publish(_client: Any, _data: Any, mid: int, *_: Any) -> None:
+        def on_publish(_client: Any, _data: Any, mid: int, reason: Any, *_: Any) -> None:
+            if reason.is_failure:
+                session.news.put(_Refusal(str(reason)))
             session.acknowledged.put(mid)
             self.moved()
 
