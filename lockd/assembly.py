@@ -22,11 +22,12 @@ from lockd.adapters.wallclock import WallClock
 from lockd.clock import Clock, RealClock, RecordedClock
 from lockd.commander import subscriptions
 from lockd.config import LedSettings, Settings
-from lockd.daemon import Parts, Service, Watchers
+from lockd.daemon import Service
 from lockd.errors import LockdError, StoreError
 from lockd.homeassistant import births
 from lockd.identity.gallery import Gallery
 from lockd.messages import EventType, Topics
+from lockd.parts import Parts, Watchers
 from lockd.relay_safe import leave_word, relay_of
 from lockd.roster import Roster
 from lockd.types import InputChange

@@ -112,8 +112,8 @@ def replay(source: str, gallery: Path | None, config_file: Path | None, realtime
     and one with a summary at the end.
     """
     from lockd.assembly import open_service  # noqa: PLC0415
-    from lockd.daemon import Tally, Watchers  # noqa: PLC0415
     from lockd.messages import Event  # noqa: PLC0415
+    from lockd.parts import Tally, Watchers  # noqa: PLC0415
 
     settings = _settings(
         config_file,

@@ -12,35 +12,27 @@ door waits for neither the disk nor the network.
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from typing import Any
 
 from lockd import __version__
-from lockd.adapters.cameras import Camera
-from lockd.adapters.control import ControlSocket, Request
-from lockd.adapters.mqtt.bus import Bus
-from lockd.adapters.spool import Spool
-from lockd.adapters.store import Store
-from lockd.adapters.strike import Strike
+from lockd.adapters.control import Request
 from lockd.adapters.systemd import Notifier
-from lockd.clock import Clock
-from lockd.commander import Commander, Keys, make_commander
+from lockd.commander import Commander, make_commander
 from lockd.config import Settings
-from lockd.doorkeeper import COMMANDS, Doorkeeper, Levels, Lights, LocalTime
+from lockd.doorkeeper import COMMANDS, Doorkeeper
 from lockd.errors import ConfigError, PinError
 from lockd.identity.evidence import Recognised, Stranger, Verdict
-from lockd.messages import Event, EventType
+from lockd.messages import EventType
+from lockd.parts import Parts, Tally, Watchers
 from lockd.reporter import Reporter
-from lockd.roster import Roster
 from lockd.showing import Showing
-from lockd.types import Face, Frame, InputChange
+from lockd.troubles import Troubles
+from lockd.types import Face, Frame
 from lockd.vitals import Vitals
-from lockd.watcher import Look, Vision, Watcher
+from lockd.watcher import Look, Watcher
 
 log = logging.getLogger(__name__)
 
@@ -50,79 +42,6 @@ _START_PATIENCE_S = 30.0
 _FAILURES_TO_END = 10
 _COMPLAIN_EVERY_S = 30.0
 _KEPT = 1000
-_NEEDED = {EventType.CAMERA_PROBLEM, EventType.STORE_PROBLEM}  # must be over to be ready
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a run amounted to.
-
-    Attributes:
-        frames: judged or not.
-        faces: found in them.
-        judged: faces compared with the gallery.
-        relay: (seconds, on) of the last thousand switchings.
-    """
-
-    frames: int = 0
-    faces: int = 0
-    judged: int = 0
-    relay: list[tuple[float, bool]] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Parts:
-    """What a service is built from; somebody else opened it and will close it.
-
-    Attributes:
-        clock: the camera's.
-        camera: gives frames.
-        vision: the networks.
-        strike: the relay.
-        roster: the people, and the store if there is one.
-        messages: opens the store that events wait in, if there is one.
-        spool: keeps events that are not in it yet.
-        wall: the local time, while it is known to be right.
-        bus: where events are published, if anywhere.
-        keys: of those who may command from afar, if anybody may.
-        control: where commands come from, if anywhere.
-        inputs: exit button, contact, tamper switch, if any is wired.
-        changes: of the inputs, filled by their threads.
-        lights: LED and buzzer, if any.
-        reread: reads the configuration anew, where it can be.
-    """
-
-    clock: Clock
-    camera: Camera
-    vision: Vision
-    strike: Strike
-    roster: Roster
-    wall: LocalTime
-    messages: Callable[[], Store] | None = None
-    spool: Spool | None = None
-    bus: Bus | None = None
-    keys: Keys | None = None
-    control: ControlSocket | None = None
-    inputs: Levels | None = None
-    changes: queue.SimpleQueue[InputChange] = field(default_factory=queue.SimpleQueue)
-    lights: Lights | None = None
-    reread: Callable[[], Settings] | None = None
-
-
-@dataclass(slots=True)
-class Watchers:
-    """Who wants to know what the service does.
-
-    Attributes:
-        event: called with every event, after the door was served.
-        look: called with every frame and what it showed.
-        relay: called with the time and True or False when the relay was switched,
-            maybe by the strike's guard; must neither block nor raise.
-    """
-
-    event: Callable[[Event], None] = lambda event: None
-    look: Callable[[Frame, Look], None] = lambda frame, look: None
-    relay: Callable[[float, bool], None] = lambda t, on: None
 
 
 class Service:
@@ -170,7 +89,7 @@ class Service:
         self._vitals = Vitals(parts.clock.now())
         self._notifier = Notifier()
         self._showing = Showing()
-        self._problems: dict[EventType, str] = {}
+        self._troubles = Troubles(self._reporter.event)
         self._stop = threading.Event()
         self._reload = threading.Event()
         self._ready = False
@@ -423,40 +342,20 @@ class Service:
 
     def _watch_parts(self) -> None:
         """Report what ceased to work, and that it works again, once each."""
+        note = self._troubles.note
         camera, trouble = self._camera.problem, self._camera.trouble
-        self._report(
-            (EventType.CAMERA_PROBLEM, EventType.CAMERA_RECOVERED),
-            camera,
-            trouble=None if trouble is None else trouble.value,
-        )
+        word = None if trouble is None else trouble.value
+        note(EventType.CAMERA_PROBLEM, camera, trouble=word)
         if camera is not None:
             self._faces = False
-        self._report(
-            (EventType.STORE_PROBLEM, EventType.STORE_RECOVERED),
-            self._roster.problem or self._reporter.outbox.problem,
-        )
+        note(EventType.STORE_PROBLEM, self._roster.problem or self._reporter.outbox.problem)
         self._roster.forget_old(self._clock.now(), self._parts.wall.local)
         damaged = self._roster.damaged
-        self._report(
-            (EventType.TEMPLATES_DAMAGED, EventType.TEMPLATES_MENDED),
+        note(
+            EventType.TEMPLATES_DAMAGED,
             f"{damaged} templates or people are damaged and not used" if damaged else None,
         )
-        self._report((EventType.CLOCK_PROBLEM, EventType.CLOCK_RECOVERED), self._door.clock_problem)
-
-    def _report(
-        self, kinds: tuple[EventType, EventType], problem: str | None, **details: Any
-    ) -> None:
-        worse, better = kinds
-        if (problem is None) == (worse not in self._problems):
-            return
-        if problem is not None:
-            self._problems[worse] = problem
-            log.error("%s", problem)
-            self._reporter.event(worse, reason=problem, **details)
-        else:
-            del self._problems[worse]
-            log.info("%s", better.value)
-            self._reporter.event(better)
+        note(EventType.CLOCK_PROBLEM, self._door.clock_problem)
 
     def _show_life(self) -> None:
         """Tell the service manager how it goes, as long as everything goes on.
@@ -472,11 +371,10 @@ class Service:
         if not self._camera.alive:
             return
         self._notifier.alive()
-        problems = "; ".join(self._problems.values())
-        self._notifier.status(problems or f"watching, {self._door.state.value}")
+        self._notifier.status(self._troubles.text or f"watching, {self._door.state.value}")
         if self._ready:
             return
-        if self._camera.started and not self._problems.keys() & _NEEDED:
+        if self._camera.started and not self._troubles.needed:
             self._ready = True
             self._notifier.ready()
         else:
@@ -485,22 +383,15 @@ class Service:
     # Tell
 
     def _current_state(self) -> dict[str, Any]:
-        troubled = self._problems.keys() - {EventType.CAMERA_PROBLEM, EventType.STORE_PROBLEM}
         return {
             **self._door.shown,
-            "camera": self._word(EventType.CAMERA_PROBLEM in self._problems),
-            "store": self._word(EventType.STORE_PROBLEM in self._problems),
-            "service": self._word(bool(troubled)),
+            **self._troubles.words(),
             "people": len(self._watcher.gallery.people),
             "version": __version__,
         }
 
     def _serve_bus(self) -> None:
         self._reporter.serve(self._current_state(), self._diagnostics)
-
-    @staticmethod
-    def _word(problem: bool) -> str:
-        return "problem" if problem else "ok"
 
     def _diagnostics(self) -> dict[str, Any]:
         return self._vitals.report(self._clock.now(), len(self._watcher.gallery.people))

@@ -28,8 +28,9 @@ from lockd.adapters.mqtt.visitor import Heard, Visitor
 from lockd.adapters.store import Store, Vault
 from lockd.assembly import open_service
 from lockd.config import Settings, load
-from lockd.daemon import Service, Tally, Watchers
+from lockd.daemon import Service
 from lockd.messages import Event, EventType
+from lockd.parts import Tally, Watchers
 from lockd.paths import shipped
 from lockd.photographs import people_folders, shown_name
 from lockd.types import Frame

@@ -19,10 +19,11 @@ from lockd.adapters.store import Store, Vault
 from lockd.adapters.strike import Strike
 from lockd.clock import RecordedClock
 from lockd.config import Settings
-from lockd.daemon import Parts, Service, Watchers
+from lockd.daemon import Service
 from lockd.errors import CameraError, CameraTrouble, PinError, StoreError
 from lockd.identity.gallery import Gallery, Template
 from lockd.messages import Event, EventType, Topics
+from lockd.parts import Parts, Watchers
 from lockd.roster import Roster
 from lockd.types import Frame, Input, InputChange
 from tests.conftest import Amqtt, Mosquitto, Subscriber, eventually
@@ -439,11 +440,11 @@ def test_a_locked_store_delays_neither_the_door_nor_loses_an_event(
     blocker.execute("ROLLBACK")
     blocker.close()
     mosquitto.start()
+    again = subscribe(mosquitto.port)
     for _ in range(30):
         service.step()
         outbox.move()
     assert stage.told(EventType.STORE_RECOVERED)
-    again = subscribe(mosquitto.port)
     publish_all(service, store)
     bus.close()
     kinds = [

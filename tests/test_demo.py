@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lockd.daemon import Tally
 from lockd.demo import Segment, mistakes, segments_of
 from lockd.messages import Event, EventType
+from lockd.parts import Tally
 from tests.conftest import CLIP
 
 SEGMENTS = [

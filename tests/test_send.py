@@ -24,8 +24,9 @@ from lockd.cli import main
 from lockd.clock import RealClock
 from lockd.commander import subscriptions
 from lockd.config import Settings, load
-from lockd.daemon import Parts, Service
+from lockd.daemon import Service
 from lockd.messages import Topics
+from lockd.parts import Parts
 from lockd.remote.judging import COMMANDS
 from lockd.remote.signing import Order
 from lockd.roster import Roster
