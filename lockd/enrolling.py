@@ -40,7 +40,7 @@ _PATIENCE_S = 1.0
 _LONGEST_LINE = 16_384
 _LINES = 64
 _COMMAND = (
-    sys.executable, "-m", "enroll", "add", "--camera", "configured", "--yes", "--json",
+    sys.executable, "-P", "-m", "enroll", "add", "--camera", "configured", "--yes", "--json",
     "--json-progress", "--accept-partial", "--timeout", f"{LASTS_S:g}", "--",
 )  # fmt: skip
 _REASONS = {
