@@ -36,6 +36,10 @@ from lockd.photographs import people_folders, shown_name
 from lockd.types import Frame
 from lockd.watcher import Look
 
+_DULL = {
+    "schema", "id", "person_id", "utc", "door", "t", "version", "visit", "series", "delayed",
+    "locked_down", "locked_out", "tamper", "alarm", "service", "suppressed",
+}  # fmt: skip
 _COLOURS = {"sees": "cyan", "knows": "green", "relay": "bold yellow", "mqtt": "magenta"}
 _TOLERANCE_S = 1.0
 _LISTEN_S = 0.2
@@ -247,11 +251,12 @@ class Demo:
                 thread.join()
 
     def _on_heard(self, heard: Heard) -> None:
+        if not heard.payload:
+            return  # nothing is retained any more
         self._heard += 1
         text = heard.payload.decode()
         if text.startswith("{"):
             shown = json.loads(text)
-            for dull in ("schema", "id", "person_id", "utc", "door", "t", "version", "visit"):
-                shown.pop(dull, None)
-            text = json.dumps(shown, ensure_ascii=False)
+            interesting = {name: one for name, one in shown.items() if name not in _DULL}
+            text = json.dumps(interesting, ensure_ascii=False)
         self._say(self._now(), "mqtt", f"{heard.topic} {text}")

@@ -334,12 +334,12 @@ def test_version_5_is_spoken_where_it_can_be(
 
 
 @pytest.mark.parametrize("answer", [b"\x20\x02\x00\x01", b"\x20\x03\x00\x84\x00", b""])
-def test_a_broker_that_does_not_speak_version_5_is_asked_in_3_1_1(
-    connect: Callable[..., Bus], answer: bytes
-) -> None:
+def test_a_broker_that_does_not_speak_version_5_is_asked_in_3_1_1_at_once(answer: bytes) -> None:
     """One that refuses it in either way, and one that only hangs up."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        bus = connect(server.getsockname()[1])
+        settings = MqttSettings(host="127.0.0.1", port=server.getsockname()[1])
+        bus = Bus(settings, TOPICS, "door", retry_first_s=30.0)
+        bus.start()
         versions = []
         for reply in (answer, b"\x20\x02\x00\x00"):
             connection, _ = server.accept()

@@ -44,7 +44,7 @@ _REFUSED = (
 MAX_IN_FLIGHT = 20
 MAX_INBOX = 64
 _RETRY_FIRST_S = 1.0
-_ANSWER_S = 10.0
+_ANSWER_S = 5.0
 _LOOK_S = 1.0
 _STEADY_S = 30.0
 _GOODBYE_S = 1.0
@@ -273,6 +273,8 @@ class Bus:
                 self._backoff.reset()
             if end.other_protocol and self._settings.protocol == "auto":
                 self._protocol = "3.1.1" if self._protocol == "5" else "5"
+                if self._protocol == "3.1.1":
+                    continue  # at once: there is a broker
             self._closing.wait(self._backoff.next())
 
     def _connect_and_watch(self) -> _News:
