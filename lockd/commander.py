@@ -152,7 +152,7 @@ class Commander:
         self._refused: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._buckets: dict[str, Bucket] = {}
         allowed = {one for who in commands.allow.values() for one in who}
-        if without := sorted(allowed - keys.current().keys()):
+        if allowed and (without := sorted(allowed - keys.current().keys())):
             log.warning("mqtt.commands.allow names %s: without a key", ", ".join(without))
 
     def hear(self, messages: Iterable[Message]) -> None:

@@ -340,6 +340,13 @@ def test_who_may_command_and_has_no_key_is_told_at_the_start(
     assert "allow names cleo, dora: without a key" in caplog.text
 
 
+def test_where_nothing_is_signed_no_key_is_asked_for(
+    afar: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Afar, "current", lambda self: pytest.fail("asked"))
+    assert afar(allow={}, plain="lock").word(b"LOCK")[0]["result"] == "ok"
+
+
 def test_only_topics_of_what_is_enabled_are_subscribed_to() -> None:
     def of(**commands: Any) -> list[str]:
         mqtt = MqttSettings(commands=CommandSettings(**commands))
