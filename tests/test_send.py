@@ -285,14 +285,15 @@ def test_the_key_comes_from_the_environment_or_systemd_and_never_from_an_argumen
 
 
 def test_hostile_messages_through_a_real_broker_do_nothing_and_the_door_still_hears(
-    running: Running, send: Send, config: Path
+    running: Running, send: Send, config: Path, request: pytest.FixtureRequest
 ) -> None:
     """Kept ones too: the broker hands them to the door that comes back."""
+    count = request.config.getoption("--fuzzed") // 2
     fuzzer = Fuzzer(7)
     settings = running.settings.mqtt
     messages = fuzzer.messages(time.time)
     with Visitor(settings, "fuzz") as visitor:
-        for message in itertools.islice(messages, 1000):
+        for message in itertools.islice(messages, count):
             if message.topic in (TOPICS.command, TOPICS.plain_command) and not message.retained:
                 visitor.publish(message.topic, message.payload)
         old = Order("old", "front", "unlock", "anna", int(time.time()) - 60, "n" * 16)
