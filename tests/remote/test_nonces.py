@@ -65,6 +65,13 @@ def test_what_is_older_than_can_be_known_is_refused_whatever_the_clock_says(take
     assert take("bert", "one", NOW) is Seen.NEW
 
 
+def test_an_older_command_makes_none_good_that_is_older_still(take: Take) -> None:
+    assert take("anna", "one", NOW + KEEP_S) is Seen.NEW
+    assert take("anna", "two", NOW + 1) is Seen.NEW
+    assert take("anna", "three", NOW - 1) is Seen.TOO_OLD
+    assert take("anna", "one", NOW + KEEP_S) is Seen.KNOWN
+
+
 def test_long_after_its_last_command_a_key_still_knows_it(take: Take) -> None:
     take("anna", "one", NOW)
     take("bert", "one", NOW + 10**7)
