@@ -64,6 +64,10 @@ class TestHelp:
     def test_the_version_is_told(self) -> None:
         assert run("--version").stdout == f"lockd, version {__version__}\n"
 
+    @pytest.mark.parametrize("words", [["hold-open"], ["unlock", "--seconds", "5"]])
+    def test_only_holding_open_takes_a_time_and_it_needs_one(self, words: list[str]) -> None:
+        assert run("door", *words).exit_code == 2
+
     def test_a_command_that_does_not_exist_is_wrong_usage(self) -> None:
         assert run("open-sesame").exit_code == 2
 
