@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from lockd.adapters.store import Store, Vault
 from lockd.commander import subscriptions
 from lockd.config import Settings
 from lockd.config.mqtt import CommandSettings, MqttSettings
+from lockd.enrolling import Enrolments
 from lockd.remote.judging import COMMANDS, PLAIN_WORDS
 from lockd.remote.nonces import Seen
 from lockd.remote.signing import read
+from tests.conftest import eventually
 from tests.fakes import unit
 from tests.remote.afar import COMMAND, PLAIN_TOPIC, Afar, Message
 from tests.remote.orders import KEY, NOW, OTHER_KEY
@@ -137,6 +140,24 @@ def test_silence_lasts_as_long_as_was_said_or_ten_minutes(afar: Make) -> None:
     assert door.done == ["silence 60", "silence 600"]
 
 
+def test_what_came_of_an_enrolment_is_told_and_written_down(afar: Make) -> None:
+    program = 'print("""[{"accepted": 3, "refused": []}]""")'
+    door = afar(enrolments=Enrolments([sys.executable, "-c", program]))
+    assert door.say("enrol", name="Ada", id="x7") == ("ok", None)
+
+    def over() -> bool:
+        door.pass_time(0.1)
+        return len(door.results) == 2
+
+    eventually(over)
+    started, finished = door.results
+    assert (started["id"], started["stage"]) == ("x7", "started")
+    assert {one: finished[one] for one in ("id", "by", "result", "stage", "accepted")} == {
+        "id": "x7", "by": "anna", "result": "ok", "stage": "finished", "accepted": 3,
+    }  # fmt: skip
+    assert door.audit == [("mqtt:anna", "enrol: ok"), ("mqtt:anna", "enrol finished: ok")]
+
+
 def test_a_snapshot_and_a_reload_are_asked_for(afar: Make) -> None:
     door = afar()
     assert door.say("snapshot") == ("ok", None)
@@ -192,7 +213,9 @@ def test_without_a_store_nothing_is_obeyed_that_an_earlier_run_may_have(afar: Ma
     door.store.close()
     door.store = None
     assert door.say("lock") == ("expired", "before_start")
-    door.pass_time(21)
+    door.pass_time(20)
+    assert door.say("lock") == ("expired", "before_start")
+    door.pass_time(1)
     assert door.say("lock") == ("ok", None)
 
 
@@ -213,6 +236,20 @@ def test_what_the_store_cannot_take_now_is_in_the_audit_trail_later(afar: Make) 
     door.pass_time(0.2)
     assert len(door.audit) <= 100
     assert ("mqtt:anna", "lock: ok") in door.audit
+
+
+def test_no_more_than_a_hundred_entries_wait_for_the_store_and_the_log_has_the_others(
+    afar: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    door = afar()
+    store, door.store = door.store, None
+    for _ in range(120):
+        assert door.say("lock") == ("ok", None)
+        door.pass_time(1)
+    assert caplog.text.count("not in the audit trail: lock: ok, by mqtt:anna") == 20
+    door.store = store
+    door.pass_time(1)
+    assert door.audit == [("mqtt:anna", "lock: ok")] * 100
 
 
 def test_what_was_refused_is_refused_when_it_comes_again(afar: Make) -> None:
@@ -276,6 +313,7 @@ def test_a_word_on_the_other_topic_opens_nothing(afar: Make) -> None:
         Message("lockd/front/command/", b"UNLOCK"),
     )
     assert door.output.log == []
+    assert len(door.results) == 2  # what came to another topic is nobody's command
 
 
 def test_rubbish_is_told_a_few_times_and_then_once_a_minute(
@@ -329,8 +367,18 @@ def test_a_mistake_of_ours_ends_nothing(
         raise RuntimeError("a mistake")
 
     monkeypatch.setattr(door.door, "command", fail)
-    assert door.say("unlock") == ("untold", None)
-    assert "a mistake" in caplog.text
+    for _ in range(15):
+        assert door.say("unlock") == ("untold", None)
+    assert caplog.text.count("RuntimeError: a mistake") == 5
+
+
+def test_the_end_of_the_service_ends_an_enrolment(afar: Make) -> None:
+    door = afar(enrolments=Enrolments(["sleep"]))
+    assert door.say("enrol", name="600") == ("ok", None)
+    assert door.results[-1]["stage"] == "started"
+    assert door.say("enrol", name="600") == ("denied", "busy")
+    door.commander.close()
+    assert door.say("enrol", name="600") == ("ok", None)
 
 
 def test_who_may_command_and_has_no_key_is_told_at_the_start(
