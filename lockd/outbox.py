@@ -169,7 +169,14 @@ class Outbox:
         self._backlog.append(parcel)
         if self._spool is not None:
             self._spool.add(parcel.packed())
-        self._wake.set()
+
+    def nudge(self) -> None:
+        """Have carried soon what was posted; when nothing else is to be done at once.
+
+        Not done by `post`, for two threads of Python keep each other waiting.
+        """
+        if self._backlog:
+            self._wake.set()
 
     def start(self) -> None:
         """Begin to carry."""

@@ -109,15 +109,19 @@ class Reporter:
             self._born |= any(self._home.is_due(one.topic, one.payload) for one in messages)
 
     def serve(self, state: dict[str, Any], diagnostics: Callable[[], dict[str, Any]]) -> None:
-        """Keep true what the broker retains, and greet a broker that is new.
+        """Keep true what the broker retains, greet a broker that is new, have events carried.
 
         Args:
             state: what is.
             diagnostics: asks how the service does; called only when that is published.
         """
-        bus = self._bus
-        if bus is None:
-            return
+        if self._bus is not None:
+            self._keep_true(self._bus, state, diagnostics)
+        self.outbox.nudge()
+
+    def _keep_true(
+        self, bus: Bus, state: dict[str, Any], diagnostics: Callable[[], dict[str, Any]]
+    ) -> None:
         connected = False
         for notice in bus.notices():
             connected = notice.problem is None

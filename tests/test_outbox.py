@@ -386,8 +386,10 @@ def test_a_stumble_does_not_end_the_thread(bench: Bench, caplog: pytest.LogCaptu
     bench.outbox.errand = errand
     bench.outbox.start()
     bench.post(EventType.EXIT_REQUESTED)
+    bench.outbox.nudge()
     eventually(lambda: not stumbles)
     bench.post(EventType.DOOR_OPENED)
+    bench.outbox.nudge()
     eventually(lambda: len(bench.bus.sent) == 2)
     bench.bus.acknowledge()
     bench.outbox.close()
