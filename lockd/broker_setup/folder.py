@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lockd.errors import InstallError
+from lockd.writing import write_over
 
 SECRET, SHARED, PUBLIC = 0o600, 0o640, 0o644
 _WRITTEN = "written.json"
@@ -88,19 +87,8 @@ class Folder:
 
 
 def _replace(path: Path, content: bytes, mode: int) -> None:
-    """Write a file beside and move it over; it never has another mode."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with open(handle, "wb") as file:
-            file.write(content)
-            os.fchmod(file.fileno(), mode)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_over(path, content, mode=mode)
 
 
 @contextlib.contextmanager

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from pathlib import Path
 
 import yaml
 
 from lockd.config import parse
 from lockd.errors import ConfigError
+from lockd.writing import write_over
 
 
 def set_number(path: Path, section: str, key: str, value: float) -> Path:
@@ -96,17 +96,8 @@ def _child(node: yaml.Node | None, key: str) -> yaml.Node | None:
 
 
 def _replace(path: Path, text: str) -> None:
+    """Write a file anew that stays whose it was."""
     old = path.stat()
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            os.fchmod(file.fileno(), old.st_mode & 0o7777)
-            if (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
-                os.fchown(file.fileno(), old.st_uid, old.st_gid)
-            file.write(text.encode("utf-8"))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    ours = (old.st_uid, old.st_gid) == (os.geteuid(), os.getegid())
+    uid, gid = (-1, -1) if ours else (old.st_uid, old.st_gid)
+    write_over(path, text.encode("utf-8"), mode=old.st_mode & 0o7777, uid=uid, gid=gid)

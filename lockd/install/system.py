@@ -11,11 +11,11 @@ import grp
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from lockd.errors import InstallError
+from lockd.writing import write_over
 
 
 class System:
@@ -98,7 +98,9 @@ class System:
         done, would = ("wrote", "write") if before is None else ("replaced", "replace")
         if not self.dry_run:
             with _errors(self.path(absolute)):
-                _replace(self.path(absolute), content, mode, self._gid(group))
+                place = self.path(absolute)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                write_over(place, content, mode=mode, gid=self._gid(group))
         self.tell(f"{done} {absolute}", f"{would} {absolute}")
         return True
 
@@ -175,22 +177,6 @@ class System:
             return grp.getgrnam(group).gr_gid
         except KeyError:
             return -1
-
-
-def _replace(path: Path, content: bytes, mode: int, gid: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with open(handle, "wb") as file:
-            file.write(content)
-            os.fchown(file.fileno(), -1, gid)
-            os.fchmod(file.fileno(), mode)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 @contextlib.contextmanager

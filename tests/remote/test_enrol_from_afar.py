@@ -12,18 +12,13 @@ import pytest
 import yaml
 
 from lockd.watcher import Vision
-from tests.conftest import SCENES, Mosquitto, eventually
+from tests.conftest import Mosquitto, eventually
 from tests.pictures import OBAMA
-from tests.porch import StreamCamera, filmed, porch
+from tests.porch import StreamCamera
 from tests.remote.orders import KEY
-from tests.test_capture_service import BIN, Actor, _answers
+from tests.test_capture_service import BIN, Actor, _answers, camera
 
-
-@pytest.fixture
-def camera() -> Iterator[StreamCamera]:
-    camera = StreamCamera(filmed(porch(SCENES / "coffee.jpg")), fps=6)
-    yield camera
-    camera.close()
+__all__ = ["camera"]  # a fixture that is shared
 
 
 @pytest.fixture
