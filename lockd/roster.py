@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from lockd.adapters.store import Reading, Store, identity
 from lockd.config import StoreSettings
@@ -74,6 +75,8 @@ class Roster:
         self._retention = retention
         self._forget_at = -math.inf
         self._recalled = not remember
+        self._unwritten: dict[str, Any] | None = None
+        self._remember_at = -math.inf
         self._wall = wall
         self._file: tuple[int, int] | None = None
         self._reading: Reading | None = None
@@ -93,6 +96,9 @@ class Roster:
         if self.store is None and not self._open(now):
             return False
         self._try_to_write(now)
+        if self._unwritten is not None and now >= self._remember_at:
+            self._remember_at = now + STORE_PAUSE_S
+            self._write_memory()
         try:
             return self._read()
         except StoreError as error:
@@ -100,13 +106,10 @@ class Roster:
             return False
 
     def keep(self, memory: Memory) -> None:
-        """Write down what a restart must know."""
+        """Write down what a restart must know, now or as soon as that can be done."""
         values = {name: getattr(memory, name) for name in Memory.__dataclass_fields__}
-        try:
-            if self._remember and self.store is not None and self.store.writable:
-                self.store.remember({**values, "utc": self._wall()})
-        except StoreError as error:
-            log.error("%s; lock-out and lock-down would not outlive a restart now", error)
+        self._unwritten = {**values, "utc": self._wall()}
+        self._write_memory()
 
     def recall(self) -> Memory | None:
         """Return what the last run left, as old as it is by now; once, when it can be read."""
@@ -142,6 +145,17 @@ class Roster:
             )
         except StoreError as error:
             log.error("%s; what is too old is still kept", error)
+
+    def _write_memory(self) -> None:
+        # Not over what the last run left and nobody has read yet.
+        if not (self._remember and self._recalled and self.store and self.store.writable):
+            return
+        try:
+            if self._unwritten is not None:
+                self.store.remember(self._unwritten)
+                self._unwritten = None
+        except StoreError as error:
+            log.error("%s; for now lock-out and lock-down would not outlive a restart", error)
 
     def close(self) -> None:
         """Close the store."""

@@ -49,6 +49,12 @@ class Site:
         self.rosters.append(Roster(opener, embedder, access, **arguments))
         return self.rosters[-1]
 
+    def used(self) -> Roster:
+        """A roster that a service has begun with."""
+        roster = self.roster()
+        roster.recall()
+        return roster
+
     def enrol(self, name: str, groups: frozenset[str] = frozenset()) -> None:
         store = Store.open(self.path, Vault.beside(self.path))
         store.add(name, MODEL, [unit(1)], by="root")
@@ -282,7 +288,7 @@ def test_people_who_are_given_need_no_store() -> None:
 
 
 def test_what_is_kept_is_recalled_once_as_old_as_it_is(site: Site) -> None:
-    site.roster().keep(Memory(locked_down=True, denials=2, locked_out_s=30, rest_s=60))
+    site.used().keep(Memory(locked_down=True, denials=2, locked_out_s=30, rest_s=60))
     site.wall += 10
     again = site.roster()
     assert again.recall() == Memory(locked_down=True, denials=2, locked_out_s=20, rest_s=60)
@@ -290,12 +296,13 @@ def test_what_is_kept_is_recalled_once_as_old_as_it_is(site: Site) -> None:
 
 
 def test_a_store_that_can_be_read_only_later_is_recalled_then(site: Site) -> None:
-    site.roster().keep(Memory(locked_down=True))
+    site.used().keep(Memory(locked_down=True))
     site.rosters.pop().close()
     good = site.path.read_bytes()
     site.path.write_bytes(b"junk" * 1000)
     roster = site.roster()
     assert roster.recall() is None
+    roster.keep(Memory(denials=1))  # what happens meanwhile is not written over it
     site.path.write_bytes(good)
     roster.refresh(10.0)
     assert roster.recall() == Memory(locked_down=True)
@@ -305,7 +312,7 @@ def test_a_store_that_can_be_read_only_later_is_recalled_then(site: Site) -> Non
 def test_a_memory_that_makes_no_sense_is_none(
     site: Site, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    site.roster().keep(Memory(locked_down=True))
+    site.used().keep(Memory(locked_down=True))
     connection = sqlite3.connect(site.path)
     connection.execute("UPDATE door_memory SET memory = ?", (text,))
     connection.commit()
@@ -315,8 +322,22 @@ def test_a_memory_that_makes_no_sense_is_none(
     assert found is not None or "cannot be read" in caplog.text
 
 
+def test_what_could_not_be_written_is_written_when_nobody_else_writes(site: Site) -> None:
+    roster = site.used()
+    roster.refresh(0.0)
+    with closing(sqlite3.connect(site.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        roster.keep(Memory(locked_down=True, locked_out_s=30))
+        roster.refresh(1.0)
+        other.execute("ROLLBACK")
+    site.wall += 10
+    assert site.roster().recall() == Memory()
+    roster.refresh(1.0 + STORE_PAUSE_S)
+    assert site.roster().recall() == Memory(locked_down=True, locked_out_s=20)
+
+
 def test_a_rehearsal_neither_writes_nor_reads_what_the_door_remembers(site: Site) -> None:
-    site.roster().keep(Memory(locked_down=True))
+    site.used().keep(Memory(locked_down=True))
     rehearsal = site.roster(remember=False)
     assert rehearsal.recall() is None
     rehearsal.keep(Memory())
@@ -326,7 +347,7 @@ def test_a_rehearsal_neither_writes_nor_reads_what_the_door_remembers(site: Site
 def test_a_store_that_cannot_be_written_is_said_and_survived(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
-    roster = site.roster()
+    roster = site.used()
     blocker = sqlite3.connect(site.path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     roster.keep(Memory(locked_down=True))
