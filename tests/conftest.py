@@ -54,19 +54,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run side by side, let those with a whole service take turns.
-
-    Those that share a recording that was judged stay together, too.
-    """
-    whole = {"test_service.py", "test_capture_service.py"}
-    for item in items:
-        if item.path.name in whole or item.path.parent.name == "faults":
-            item.add_marker(pytest.mark.xdist_group("services"))
-        elif item.path.name == "test_replay.py":
-            item.add_marker(pytest.mark.xdist_group("replay"))
-
-
 @pytest.fixture(autouse=True)
 def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the state of whoever runs it."""

@@ -38,7 +38,7 @@ class _Shared:
     site: Site | None = None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # it would be in the way of the tests of other folders
 def _shared() -> Iterator[_Shared]:
     shared = _Shared()
     yield shared
