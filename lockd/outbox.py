@@ -311,7 +311,8 @@ class Outbox:
         for message in store.waiting(self._sent_up_to, free) if free else ():
             late = message.run != self._run or self._now() - message.t > LATE_S
             payload = outgoing(message.payload, delayed=late)
-            bus.send(self._ticket(message.seq), message.topic, payload)
+            if not bus.send(self._ticket(message.seq), message.topic, payload):
+                break
             self._sent_up_to = message.seq
         self.waiting = store.count_waiting()
         self.lost, untold = store.lost()

@@ -29,14 +29,17 @@ class ScriptedBus:
         self.sent: list[tuple[int, str, dict[str, Any]]] = []
         self.acknowledged: list[int] = []
         self.room = 20
+        self.full = False
         self.moved: Callable[[], None] = lambda: None
 
     def free(self) -> int:
         return self.room if self.session is not None else 0
 
-    def send(self, number: int, topic: str, payload: bytes) -> None:
-        if self.session is not None:
-            self.sent.append((number, topic, json.loads(payload)))
+    def send(self, number: int, topic: str, payload: bytes) -> bool:
+        if self.session is None or self.full:
+            return False
+        self.sent.append((number, topic, json.loads(payload)))
+        return True
 
     def delivered(self) -> list[int]:
         found, self.acknowledged = self.acknowledged, []
@@ -200,6 +203,17 @@ def test_what_a_broken_connection_did_not_deliver_is_sent_again_in_order(bench: 
         ("events", "door_opened", 2),
         ("events", "door_closed", 3),
     ]
+
+
+def test_what_a_full_connection_did_not_take_is_sent_later(bench: Bench) -> None:
+    bench.post(EventType.EXIT_REQUESTED)
+    bench.post(EventType.DOOR_OPENED)
+    bench.bus.full = True
+    bench.outbox.move()
+    assert bench.bus.sent == []
+    bench.bus.full = False
+    bench.outbox.move()
+    assert bench.bus.told("type") == [("events", "exit_requested"), ("events", "door_opened")]
 
 
 def test_without_a_store_events_go_straight_out_numbered_in_a_series_of_their_own(

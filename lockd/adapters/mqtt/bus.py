@@ -231,17 +231,22 @@ class Bus:
         session = self._session
         return 0 if session is None else max(0, MAX_IN_FLIGHT - len(session.in_flight))
 
-    def send(self, number: int, topic: str, payload: bytes) -> None:
+    def send(self, number: int, topic: str, payload: bytes) -> bool:
         """Publish a message at QoS 1; `delivered` returns its number once it arrived.
 
         It is gone if the connection breaks before: send it again in the next session.
+
+        Returns:
+            Whether it is on its way; not without a broker, nor while too much is.
         """
         session = self._session
         if session is None:
-            return
+            return False
         sent = session.client.publish(topic, payload, qos=1)
-        if sent.rc != mqtt.MQTT_ERR_QUEUE_SIZE:
-            session.in_flight[sent.mid] = number
+        if sent.rc == mqtt.MQTT_ERR_QUEUE_SIZE:
+            return False
+        session.in_flight[sent.mid] = number
+        return True
 
     def delivered(self) -> list[int]:
         """Return the numbers of the messages that the broker acknowledged."""
