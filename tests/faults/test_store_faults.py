@@ -186,9 +186,10 @@ def test_damaged_while_it_runs(sites: Sites) -> None:
     with file.open("r+b") as store:
         store.write(os.urandom(len(good)))
     site.let_in()  # people are as they were
+    told_anew = site.hear("store_problem")
     site.manager.kill(signal.SIGTERM)
     eventually(lambda: site.manager.count("started") > 1)
-    site.await_event("store_problem")
+    told_anew()
     site.press_exit()
     put_back(file, good)
     site.let_in()
