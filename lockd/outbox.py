@@ -210,9 +210,13 @@ class Outbox:
             self._wake.clear()
             self._move_safely()
         end = time.monotonic() + _FAREWELL_S
+        self._pause_until = -math.inf  # one last try
         while self._move_safely() and time.monotonic() < end:
             self._wake.wait(0.05)
             self._wake.clear()
+        if self._backlog or self._loose:
+            left = len(self._backlog), len(self._loose)
+            log.error("at the end %d events were not written, %d messages not delivered", *left)
         self._close_store()
 
     def _move_safely(self) -> bool:

@@ -390,6 +390,29 @@ def test_a_spool_does_not_grow_without_bounds(
     spool.close()
 
 
+def test_at_the_end_the_store_is_tried_once_more(bench: Bench) -> None:
+    bench.outbox._pause_s = 3600.0
+    bench.broken = True
+    bench.bus.break_down()
+    bench.post(EventType.EXIT_REQUESTED)
+    bench.outbox.move()
+    bench.broken = False
+    bench.outbox._closing = True
+    bench.outbox._carry()
+    assert bench.waiting() == [("events", "exit_requested")]
+
+
+def test_what_is_left_at_the_end_is_not_passed_over(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.broken = True
+    bench.bus.break_down()
+    bench.post(EventType.EXIT_REQUESTED)
+    bench.outbox._closing = True
+    bench.outbox._carry()
+    assert "at the end 1 events were not written, 0 messages not delivered" in caplog.text
+
+
 def test_a_stumble_does_not_end_the_thread(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     stumbles = [RuntimeError("nobody foresaw this")]
 
