@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -295,6 +295,17 @@ class Subscriber:
 
     def of(self, topic: str) -> list[bytes]:
         return [payload for one, payload, _ in self.heard if one == topic]
+
+
+def distinct(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Events as a subscriber should take them: each once, however often it came.
+
+    Each is delivered at least once: one whose acknowledgement was lost comes again.
+    """
+    first: dict[str, dict[str, Any]] = {}
+    for event in events:
+        first.setdefault(event["id"], event)
+    return list(first.values())
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from lockd.adapters.control import ask
-from tests.conftest import PEOPLE, PHOTOS, SCENES, Mosquitto, Subscriber, eventually
+from tests.conftest import PEOPLE, PHOTOS, SCENES, Mosquitto, Subscriber, distinct, eventually
 from tests.porch import StreamCamera, filmed, on_porch, porch
 from tests.schemas import check_all
 
@@ -115,7 +115,7 @@ def told(subscriber: Subscriber, topic: str = "lockd/front/events") -> list[dict
 
 
 def heard(subscriber: Subscriber, kind: str) -> list[dict[str, Any]]:
-    return [event for event in told(subscriber) if event["type"] == kind]
+    return [event for event in distinct(told(subscriber)) if event["type"] == kind]
 
 
 def test_from_the_camera_to_the_subscriber(

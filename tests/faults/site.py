@@ -20,7 +20,16 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from lockd.adapters.control import ask
 from lockd.errors import ControlError
-from tests.conftest import PEOPLE, PHOTOS, ROOT, SCENES, Mosquitto, eventually, free_port
+from tests.conftest import (
+    PEOPLE,
+    PHOTOS,
+    ROOT,
+    SCENES,
+    Mosquitto,
+    distinct,
+    eventually,
+    free_port,
+)
 from tests.faults.board import Board
 from tests.faults.manager import Manager, Unit
 from tests.faults.proxy import Proxy
@@ -97,7 +106,8 @@ class Listener:
     """A subscriber who never misses anything while it is connected, and connects again."""
 
     def __init__(self, port: int) -> None:
-        self._events: list[dict[str, Any]] = []
+        self.published: list[dict[str, Any]] = []
+        """Events, each as often as it came."""
         self._state: dict[str, Any] = {}
         self.subscriptions = 0
         self.client = mqtt.Client(CallbackAPIVersion.VERSION2)
@@ -112,8 +122,8 @@ class Listener:
         eventually(lambda: self.subscriptions)
 
     def events(self, kind: str | None = None) -> list[dict[str, Any]]:
-        """What was published on the door's topic of events, each as often as it came."""
-        return [event for event in list(self._events) if kind in (None, event["type"])]
+        """What was published on the door's topic of events, each once."""
+        return distinct(one for one in list(self.published) if kind in (None, one["type"]))
 
     def state(self) -> dict[str, Any]:
         """The door's state as last published."""
@@ -129,7 +139,7 @@ class Listener:
     def _hear(self, _client: Any, _data: Any, message: mqtt.MQTTMessage) -> None:
         values = _object(message.payload)
         if message.topic.endswith("/events") and "schema" in values:
-            self._events.append(values)
+            self.published.append(values)
         elif message.topic.endswith("/state") and "lock" in values:
             self._state = values
 
