@@ -54,7 +54,7 @@ class Actor:
                 self._hold()
             case Hint.VARY | Hint.STRAIGHT_HIGHER | Hint.STRAIGHT_LOWER:
                 number = next(self._moves)
-                self._hold(left=(0, 9, -9)[number % 3], light=(0.85, 0.7, 1.0)[number % 3])
+                self._hold(left=(9, -9, 0)[number % 3], light=(0.7, 1.0, 0.85)[number % 3])
 
     def _hold(self, light: float = 1.0, **degrees: float) -> None:
         held = turned(self._image, self._face, **degrees) * light
