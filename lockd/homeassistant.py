@@ -58,6 +58,7 @@ PLATFORMS = {
     "last_seen": "sensor",
     "waiting": "sensor",
     "lost": "sensor",
+    "refused": "sensor",
     "uptime": "sensor",
 }
 """Everything that there can be, and what it is. A name, once used, means the same for good."""
@@ -302,6 +303,8 @@ def _diagnostics(settings: Settings, topics: Topics) -> Iterator[tuple[str, Comp
         ("waiting", "Messages waiting", "waiting", {"ic": "mdi:tray-full", **measured}),
         ("lost", "Messages lost", "lost",
          {"ic": "mdi:tray-remove", "stat_cla": "total_increasing"}),
+        ("refused", "Messages refused", "refused",
+         {"ic": "mdi:tray-alert", "stat_cla": "total_increasing"}),
         # Changes with every message: off until somebody wants it in their history.
         ("uptime", "Uptime", "uptime_s",
          {"dev_cla": "duration", "unit_of_meas": "s", "en": False, **measured}),

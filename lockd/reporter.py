@@ -154,6 +154,7 @@ class Reporter:
             **diagnostics,
             "waiting": self.outbox.waiting,
             "lost": self.outbox.lost,
+            "refused": 0 if self._bus is None else self._bus.refused,
             "protocol": None if session is None else session.protocol,
         }
 

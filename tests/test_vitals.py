@@ -28,7 +28,9 @@ def test_a_report_counts_from_the_one_before() -> None:
     assert third["fps"] == 0
     assert "inference_ms" not in third
     for report in (first, second, third):
-        validator("diagnostics").validate({**report, "waiting": 0, "lost": 0, "protocol": "5"})
+        validator("diagnostics").validate(
+            {**report, "waiting": 0, "lost": 0, "refused": 0, "protocol": "5"}
+        )
 
 
 def test_the_memory_is_that_of_this_process() -> None:

@@ -379,3 +379,24 @@ def test_two_doors_do_not_come_back_at_the_same_moment() -> None:
     assert waits[0][0] <= 3.0
     first.reset()
     assert first.next() <= 3.0
+
+
+def test_what_a_broker_refuses_by_its_access_list_is_counted_and_told_once(
+    tmp_path: Path, connect: Callable[..., Bus], caplog: pytest.LogCaptureFixture
+) -> None:
+    allowed = f"topic write {TOPICS.availability}\ntopic write {TOPICS.state}\n"
+    mosquitto = Mosquitto(tmp_path, free_port(), acl=allowed)
+    mosquitto.start()
+    try:
+        bus = connect(mosquitto.port, protocol="5")
+        eventually(lambda: connected(bus))
+        for seq in (1, 2):
+            bus.send(seq, TOPICS.events, b"{}")
+        bus.send(3, TOPICS.state, b"{}")
+        delivered(bus, 1, 2, 3)  # the protocol forbids to send them again
+        eventually(lambda: bus.refused == 2)
+    finally:
+        mosquitto.stop()
+    complaints = [one.message for one in caplog.records if "access list" in one.message]
+    assert len(complaints) == 1
+    assert "Not authorized" in complaints[0]

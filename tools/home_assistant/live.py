@@ -57,6 +57,7 @@ async def everything_is_shown(house: House) -> None:
             "sensor.front_door_last_seen": "2026-11-22T15:00:00+00:00",
             "sensor.front_door_messages_waiting": "0",
             "sensor.front_door_messages_lost": "2",
+            "sensor.front_door_messages_refused": "3",
             "sensor.front_door_uptime": None,  # off until somebody wants it
         }
     )

@@ -78,7 +78,7 @@ def state(**more: Any) -> Message:
 
 def diagnostics(**more: Any) -> Message:
     values = {"fps": 12.4, "inference_ms": 41.5, "memory_mb": 310.2, "uptime_s": 60, **more}
-    return TOPICS.diagnostics, encode({**values, "waiting": 0, "lost": 2}), True
+    return TOPICS.diagnostics, encode({**values, "waiting": 0, "lost": 2, "refused": 3}), True
 
 
 def event(kind: EventType, topic: str = TOPICS.events, **details: Any) -> Message:

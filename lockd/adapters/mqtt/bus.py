@@ -129,6 +129,7 @@ class Bus:
     Attributes:
         wake: called, from another thread, when there is something in the inbox.
         moved: called, from another thread, when a message arrived, or there is a broker.
+        refused: how many messages brokers of version 5 would not pass on.
     """
 
     def __init__(
@@ -167,6 +168,7 @@ class Bus:
         self._thread: threading.Thread | None = None
         self.wake: Callable[[], None] = lambda: None
         self.moved: Callable[[], None] = lambda: None
+        self.refused = 0
         make_client(settings, self._client_id, self._protocol)  # its mistakes are told at once
 
     def start(self) -> None:
@@ -318,6 +320,7 @@ class Bus:
                 if not told:
                     log.error(_REFUSED, news.reason)
                 told = True
+                self.refused += 1
                 continue
             if news is _GOODBYE:
                 self._say_goodbye(session)
