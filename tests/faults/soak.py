@@ -9,6 +9,9 @@ somebody is let in again. Throughout:
     never left on       the relay is on for no longer than open_s, plus what the fault that
                         was under way allows: see `Fault.longer_s`
     never for nobody    on only if somebody enrolled was just there, or pressed the button
+    never for a forger  commands from afar are obeyed only if anna gave them, and once;
+                        somebody else sends forged, altered and old ones all the time
+    still obeyed        after every fault, those that anna gives are
     nothing lost        every event that the log tells of arrives at the broker
     nothing leaks       memory and file descriptors stay flat in a process that lives long
 
@@ -33,6 +36,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.faults.callers import Callers
 from tests.faults.clip import ClipFilm
 from tests.faults.faults import FAULTS, Fault
 from tests.faults.records import Opening, openings, seen_before
@@ -41,6 +45,9 @@ from tests.faults.site import KNOWN, RELAY, Site, enroll
 OPEN_S = 3.0
 LATE_S = 1.0
 RECOVERS_WITHIN_S = 180.0
+ORDER_S = 7.0
+ATTACK_S = 0.3
+LOCKED_DOWN_S = 8.0
 SAMPLE_S = 5.0
 WARM_UP_S = 120.0
 LONG_LIFE_S = 600.0
@@ -104,6 +111,7 @@ class Soak:
         self.film = ClipFilm()
         self.site = _site(folder)
         self.site.camera.show(self.film)
+        self.callers = Callers(self.site.broker.port, seed)
         self.begun = time.monotonic()
         self.until = self.begun + minutes * 60
         self.rounds: list[Round] = []
@@ -111,6 +119,7 @@ class Soak:
         self.violations: list[str] = []
         self.faults = [one for one in FAULTS if one.name in only]
         self._sampled = 0.0
+        self._ordered = self._attacked = self.begun
         self._judged = 0
         self._exits = 0
 
@@ -152,8 +161,11 @@ class Soak:
         one.ended = time.monotonic()
         self.site.camera.show(self.film)
         one.recovered = self._recover(fault.name)
+        self._obey("lock", fault.name)
         if self.random.random() < 0.3:
             self._leave()
+        if self.random.random() < 0.3:
+            self._lock_down()
 
     def _recover(self, what: str) -> float | None:
         """Wait until somebody is let in again, and the news of it is out."""
@@ -169,6 +181,26 @@ class Soak:
             self._violate(f"nobody was let in within {RECOVERS_WITHIN_S:g} s after {what}")
             return None
         return time.monotonic() - begun
+
+    def _obey(self, command: str, what: str) -> None:
+        """See that a command of somebody who may is obeyed, given again if nobody answers."""
+        for _ in range(5):
+            order = self.callers.order(command)
+            if self._wait(lambda order=order: order.result is not None, 10) and (
+                order.result == "ok"
+            ):
+                return
+        self._violate(f"{command} was not obeyed after {what}: {order}")
+
+    def _lock_down(self) -> None:
+        """For a while nobody gets in, neither by face nor by command."""
+        self._obey("lock-down", "all was well")
+        self._wait(lambda: not self.site.is_open(), OPEN_S + LATE_S)
+        before = len(self._openings())
+        self._wait(lambda: False, LOCKED_DOWN_S)
+        if len(self._openings()) > before:
+            self._violate("it opened while it was locked down")
+        self._obey("lift", "a lock-down")
 
     def _leave(self) -> None:
         """Somebody inside presses the exit button."""
@@ -205,6 +237,12 @@ class Soak:
                 break
             self._judge(one)
             self._judged += 1
+        if now - self._ordered >= ORDER_S:
+            self._ordered = now
+            self.callers.order_anything()
+        if now - self._attacked >= ATTACK_S:
+            self._attacked = now
+            self.callers.attack()
         if now - self._sampled >= SAMPLE_S:
             self._sampled = now
             self._sample(now)
@@ -213,7 +251,8 @@ class Soak:
         """Check for whom the door was open."""
         seen = seen_before(one.on, self.film.shown(one.on))
         left = any(0 <= one.on - t < 5 for t in self.site.pressed)
-        if KNOWN not in seen and not left:
+        ordered = self.callers.may_have_opened(one.on)
+        if KNOWN not in seen and not left and not ordered:
             self._violate(f"on for {seen}: {one}")
 
     def _limit(self, one: Opening, now: float) -> float:
@@ -261,6 +300,8 @@ class Soak:
         for change in self.site.board.changes(RELAY):
             if change.what in ("claimed", "released") and change.level:
                 self._violate(f"{change.what} unlocked: {change}")
+        for wrong in self.callers.judge(self.site.events()):
+            self._violate(wrong)
         lives = [life.summary() for life in self.lives]
         for life in lives:
             if life["seconds"] < LONG_LIFE_S or "rss_mb_per_h" not in life:
@@ -280,6 +321,8 @@ class Soak:
             "fault_count": len(self.rounds),
             "unlocks": len(opened),
             "exits": self._exits,
+            "orders": self.callers.results(),
+            "attacks": self.callers.attacks,
             "restarts": self.site.manager.count("started") - 1,
             "watchdog_kills": self.site.manager.count("watchdog"),
             "events": dict(Counter(event["type"] for event in self.site.events())),
@@ -309,6 +352,8 @@ def _site(folder: Path) -> Site:
             "rejudge_s": 0.5,
         },
         camera={"frozen_after_s": 5.0, "covered_after_s": 5.0, "read_timeout_s": 2.0},
+        mqtt=Callers.settings(folder),
+        access={"clock": "trusted"},
     )
 
 
@@ -324,6 +369,7 @@ def text_of(report: dict[str, Any]) -> str:
         f"{report['fault_count']} faults, {report['restarts']} restarts, "
         f"{report['watchdog_kills']} of them by the watchdog",
         f"{report['unlocks']} unlocks, {report['exits']} of them by the exit button",
+        f"orders from afar: {report['orders']}, hostile messages: {report['attacks']}",
         f"longest on: {report['longest_on_s']} s; with a fault that takes the guard away: "
         f"{report['longest_on_in_a_fault_s']} s",
         f"slowest recovery: {report['slowest_recovery_s']} s",
@@ -358,6 +404,7 @@ def main() -> int:
             report = soak.run()
         finally:
             story = soak.site.story()
+            soak.callers.close()
             soak.site.close()
     options.report.mkdir(parents=True, exist_ok=True)
     (options.report / "soak.json").write_text(json.dumps(report, indent=1) + "\n")
