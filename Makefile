@@ -16,7 +16,7 @@ demo: setup-demo ## the whole system on this computer: camera, door and broker a
 	@$(BIN)/lockd demo $(ARGS)
 
 test: lint ## lint, then the tests, without the slowest faults (ARGS="tests/door -x" for some)
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "not fault_slow and not kills and not afar" $(ARGS)
+	$(BIN)/pytest -q -n 3 --dist loadfile -m "not fault_slow and not kills and not afar" $(ARGS)
 
 test-faults: setup-test ## every fault that we can cause, against the real service
 	$(BIN)/pytest -q tests/faults $(ARGS)

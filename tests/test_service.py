@@ -27,7 +27,7 @@ BIN = Path(sys.executable).parent
 
 @pytest.fixture
 def camera() -> Iterator[StreamCamera]:
-    camera = StreamCamera(filmed(porch(SCENES / "coffee.jpg")))
+    camera = StreamCamera(filmed(porch(SCENES / "coffee.jpg")), fps=10)
     yield camera
     camera.close()
 
