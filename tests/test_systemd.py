@@ -149,6 +149,13 @@ def test_the_relay_is_locked_after_any_end(unit: dict[str, list[str]]) -> None:
     assert shlex.split(stop_post)[:2] == [INSTALLED, "relay-safe"]
 
 
+def test_what_a_dead_service_leaves_behind_keeps_relay_safe_waiting_for_nothing(
+    unit: dict[str, list[str]],
+) -> None:
+    assert unit["Service.KillMode"] == ["mixed"]
+    assert "Service.SendSIGKILL" not in unit
+
+
 def test_the_daemon_is_always_started_again(unit: dict[str, list[str]]) -> None:
     assert unit["Service.Restart"] == ["always"]
     assert unit["Service.Type"] == ["notify"]

@@ -3,11 +3,15 @@
 From systemd.service(5), sd_notify(3) and systemd.kill(5):
 
     start       run ExecStart; READY=1 makes it running; past TimeoutStartSec: SIGTERM
-    running     the watchdog runs; past WatchdogSec since its last feeding: SIGABRT to all
-    stopping    asked to stop, or STOPPING=1: SIGTERM to all (KillMode=control-group)
-    killing     past TimeoutStopSec after either signal: SIGKILL to all
-    stop-post   every process has ended: run ExecStopPost, for TimeoutStopSec at the most
+    running     the watchdog runs; past WatchdogSec since its last feeding: SIGABRT
+    stopping    asked to stop: SIGTERM to the main process alone (KillMode=mixed); or STOPPING=1
+    killing     past TimeoutStopSec after either signal, or the main process ended by itself:
+                SIGKILL to all
+    stop-post   the main process has ended, and all that was killed: run ExecStopPost, for
+                TimeoutStopSec at the most, then SIGKILL to what is left
     restarting  Restart=always: start again after RestartSec, unless asked to stop
+
+After SIGTERM and SIGABRT comes SIGCONT: a process that is stopped dies of them, too.
 
 EXTEND_TIMEOUT_USEC moves the timeout of the state, and the watchdog's, but never nearer.
 Only the main process is listened to (NotifyAccess=main). All processes of the unit are
@@ -257,12 +261,12 @@ class Manager:
     def _ended_by_itself(self, status: int) -> None:
         self._result = "success" if status == 0 else "exit-code" if status > 0 else "signal"
         self._note("died", str(status))
-        self._signal(signal.SIGTERM)  # what it left behind
-        self._enter("stopping", self.unit.stop_s)
+        self._signal(signal.SIGKILL)  # what it left behind
+        self._enter("killing")
 
     def _await_the_end(self, now: float) -> None:
         assert self.main is not None
-        if self.main.poll() is not None and not self.processes():
+        if self.main.poll() is not None and (self.state == "stopping" or not self.processes()):
             self._note("ended", str(self.main.returncode))
             with self._log.open("ab") as log:
                 self._post = subprocess.Popen(
@@ -284,15 +288,24 @@ class Manager:
                 self._post.kill()
             return
         self._note("stop-post ended", str(self._post.returncode))
+        self._signal(signal.SIGKILL)
         if self._stop_wanted:
             self._enter("inactive")
         else:
             self._enter("restarting", self.unit.restart_s)
 
-    def _signal(self, number: int) -> None:
-        self._note("signal", signal.Signals(number).name)
-        for pid in self.processes():
+    def _signal(self, number: signal.Signals) -> None:
+        """Kill all there is, or tell the main process."""
+        assert self.main is not None
+        if number == signal.SIGKILL:
+            signalled = self.processes()
+        else:
+            signalled = [] if self.main.poll() is not None else [self.main.pid]
+        if signalled:
+            self._note("signal", number.name)
+        for pid in signalled:
             try:
                 os.kill(pid, number)
+                os.kill(pid, signal.SIGCONT)
             except ProcessLookupError:
                 continue

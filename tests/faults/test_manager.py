@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -95,6 +96,35 @@ def test_a_service_that_does_not_hear_is_killed_with_its_children(
     assert manager.processes() == []
 
 
+def test_what_a_dead_service_leaves_behind_is_killed_before_the_relay_is_locked(
+    manage: Callable[..., Manager], tmp_path: Path
+) -> None:
+    manager = manage(
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "if not os.fork(): time.sleep(60)\n"
+        "tell('READY=1'); time.sleep(60)",
+        stop_s=60.0,
+        restart_s=60.0,
+    )
+    eventually(lambda: len(manager.processes()) == 2)
+    eventually(lambda: manager.state == "running")
+    manager.kill(signal.SIGKILL)
+    eventually(lambda: manager.count("stop-post ended"))
+    assert signals(manager) == ["SIGKILL"]
+    assert manager.processes() == []
+
+
+def test_asked_to_stop_the_service_alone_hears_it_and_what_it_leaves_is_killed_last(
+    manage: Callable[..., Manager], tmp_path: Path
+) -> None:
+    manager = manage("os.fork(); tell('READY=1'); time.sleep(60)", stop_s=60.0)
+    eventually(lambda: manager.state == "running")
+    eventually(lambda: len(manager.processes()) == 2)
+    assert manager.stop() == -signal.SIGTERM
+    assert signals(manager) == ["SIGTERM", "SIGKILL"]
+    assert posts(tmp_path) == ["success"]
+
+
 def test_only_the_main_process_is_listened_to(manage: Callable[..., Manager]) -> None:
     manager = manage("os.fork() or (tell('READY=1'), os._exit(0)); time.sleep(60)")
     eventually(lambda: manager.count("ignored"))
@@ -104,7 +134,7 @@ def test_only_the_main_process_is_listened_to(manage: Callable[..., Manager]) ->
 def test_it_is_told_what_the_unit_says() -> None:
     """What the manager takes for granted stands in the unit."""
     unit = (ROOT / "systemd" / "lockd.service").read_text()
-    for line in ("Type=notify", "Restart=always", "StartLimitIntervalSec=0"):
+    for line in ("Type=notify", "Restart=always", "StartLimitIntervalSec=0", "KillMode=mixed"):
         assert re.search(f"^{line}$", unit, re.M), line
     assert re.search("^ExecStopPost=.* relay-safe ", unit, re.M)
     assert re.search("^ExecReload=/bin/kill -HUP ", unit, re.M)
