@@ -552,6 +552,23 @@ def test_the_password_is_taken_from_where_systemd_hands_it_over(tmp_path: Path) 
         strict.stop()
 
 
+def test_while_the_service_does_not_run_a_credential_is_looked_for_where_the_drop_in_says(
+    tmp_path: Path,
+) -> None:
+    this = machine(tmp_path)
+    assert this.credential("mqtt-password") is None
+    unit = tmp_path / "root/etc/systemd/system/lockd.service"
+    write(unit, "[Service]\n#LoadCredential=mqtt-password:/commented/out\n")
+    assert this.credential("mqtt-password") is None
+    text = "[Service]\nLoadCredential=mqtt-password:/etc/lockd/mqtt-password\n"
+    write(unit.with_name("lockd.service.d") / "override.conf", text)
+    assert this.credential("mqtt-password") == tmp_path / "root/etc/lockd/mqtt-password"
+    assert this.credential("command-keys") is None
+    copy = tmp_path / "root/run/credentials/lockd.service/mqtt-password"
+    write(copy, "right\n")
+    assert this.credential("mqtt-password") == copy
+
+
 @pytest.mark.parametrize(
     ("acl", "said"),
     [

@@ -73,6 +73,28 @@ def test_keys_that_the_service_may_not_read_are_a_problem(
     assert (first.status, f"chown lockd: {file}" in first.mend) == (Status.PROBLEM, True)
 
 
+def test_keys_that_systemd_hands_over_may_be_roots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "root/etc/lockd/command-keys"
+    file.parent.mkdir(parents=True)
+    write(tmp_path).rename(file)
+    unit = tmp_path / "root/etc/systemd/system/lockd.service"
+    drop_in = unit.with_name("lockd.service.d") / "override.conf"
+    drop_in.parent.mkdir(parents=True)
+    drop_in.write_text("[Service]\nLoadCredential=command-keys:/etc/lockd/command-keys\n")
+
+    class Somebody:
+        pw_uid = os.getuid() + 1
+
+    def user(self: Machine, name: str) -> Any:
+        return Somebody
+
+    monkeypatch.setattr(Machine, "user", user)
+    expected = ("ok", f"{file}: private, with keys for 1 of 2 identities")
+    assert told(look(tmp_path, installed=True))[1:] == [expected]
+
+
 def test_what_is_off_is_not_looked_at_and_unsigned_unlocking_is_a_warning(tmp_path: Path) -> None:
     assert [one.status for one in look(tmp_path, "")] == [Status.SKIPPED]
     plain = "mqtt:\n  commands:\n    plain: [lock, unlock]\n"

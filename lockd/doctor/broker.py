@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 from cryptography import x509
 
@@ -35,8 +34,8 @@ def broker(machine: Machine) -> list[Finding]:
         if file is not None and not os.access(file, os.R_OK):
             return [*findings, skipped(f"{file} cannot be read from here; run as root")]
     if mqtt.username is not None and secret is None:
-        where = f"a password: mqtt.password_file is not set, and no credential {CREDENTIAL} found"
-        return [*findings, skipped(f"{where}; systemd has one only while {UNIT} runs, for root")]
+        where = f"{UNIT} and its drop-ins load no credential {CREDENTIAL}"
+        return [*findings, skipped(f"no password: mqtt.password_file is not set, and {where}")]
     with Visitor(mqtt, "doctor") as visitor:
         findings += [_entry(mqtt, visitor), *_rights(settings, visitor)]
         certificate = visitor.certificate()
@@ -47,18 +46,11 @@ def broker(machine: Machine) -> list[Finding]:
 
 
 def _with_credential(machine: Machine, mqtt: MqttSettings) -> MqttSettings:
-    """Take the password from where systemd hands it to the running service."""
-    handed = machine.path(f"/run/credentials/{UNIT}/{CREDENTIAL}")
-    if mqtt.username is None or password_file(mqtt) is not None or not _exists(handed):
+    """Take the password that systemd hands to the service."""
+    if mqtt.username is None or password_file(mqtt) is not None:
         return mqtt
-    return mqtt.model_copy(update={"password_file": handed})
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except PermissionError:  # only root may look there
-        return False
+    handed = machine.credential(CREDENTIAL)
+    return mqtt if handed is None else mqtt.model_copy(update={"password_file": handed})
 
 
 def _own_files(mqtt: MqttSettings) -> list[Finding]:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from lockd.adapters.keys import CREDENTIAL, keys_file, read_keys
-from lockd.doctor.findings import UNIT, USER, Finding, Machine, ok, problem, skipped, warning
+from lockd.doctor.findings import USER, Finding, Machine, ok, problem, skipped, warning
 
 _UNSIGNED = ("unlock", "lift")
 
@@ -20,15 +20,15 @@ def commands(machine: Machine) -> list[Finding]:
         findings.append(warning(text, "see to the broker, as docs/commands.md says"))
     if not wanted.allow:
         return findings or [skipped("mqtt.commands.allow enables none")]
-    handed = machine.path(f"/run/credentials/{UNIT}/{CREDENTIAL}")
-    credential = os.access(handed, os.F_OK)
-    file = handed if credential else keys_file(machine.settings)
+    handed = machine.credential(CREDENTIAL)
+    file = handed or keys_file(machine.settings)
     if os.access(file.parent, os.X_OK) and not file.exists():
         return [*findings, problem(f"{file}: not there", "`sudo lockd command-key add NAME`")]
     if not os.access(file, os.R_OK):
         return [*findings, skipped(f"{file} cannot be read from here; run as root")]
-    keys = read_keys(file, private=not credential)
-    if not credential:
+    copied = file.is_relative_to(machine.path("/run/credentials"))
+    keys = read_keys(file, private=not copied)
+    if handed is None:
         findings += _owner(machine, file)
     allowed = {one for who in wanted.allow.values() for one in who}
     for name in sorted(allowed - keys.keys()):

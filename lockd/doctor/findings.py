@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grp
 import pwd
+import re
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ ENVIRONMENT = "/opt/lockd/.venv"
 USER = "lockd"
 INSTALL = "run `sudo lockd install`"
 _COMMAND_S = 8.0
+_LOADED = re.compile(r"^LoadCredential=([^:\s]+):(/.*?)\s*$", re.MULTILINE)
 
 
 class Status(StrEnum):
@@ -127,6 +129,20 @@ class Machine:
         pairs = (line.partition("=") for line in said.stdout.splitlines())
         return {name: value for name, _, value in pairs}
 
+    def credential(self, name: str) -> Path | None:
+        """Return where a secret is that systemd hands to the service, or None if it hands none.
+
+        While the service runs that is its copy, for root to see; before, what is copied. The
+        unit and its drop-ins tell of that, for `systemctl show` does not.
+        """
+        handed = self.path(f"/run/credentials/{UNIT}/{name}")
+        if _exists(handed):
+            return handed
+        names = sorted(one.name for one in self.path(f"{UNIT_FILE}.d").glob("*.conf"))
+        files = (UNIT_FILE, *(f"{UNIT_FILE}.d/{one}" for one in names))
+        loaded = dict(_LOADED.findall("\n".join(self.text(one) or "" for one in files)))
+        return self.path(loaded[name]) if name in loaded else None
+
     @property
     def installed(self) -> bool:
         """Whether `lockd install`, or somebody by hand, has put the unit in place."""
@@ -153,6 +169,13 @@ class Check:
     look: Callable[[Machine], Sequence[Finding]]
     limit_s: float = 15.0
     apart: bool = False
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:  # only root may look there
+        return False
 
 
 def run(*command: str, limit_s: float = _COMMAND_S) -> subprocess.CompletedProcess[str] | None:
