@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import random
 import signal
 import socket
 import threading
@@ -14,7 +13,6 @@ from typing import TypeAlias
 import paho.mqtt.client as mqtt
 import pytest
 
-from lockd.adapters.mqtt.backoff import Backoff
 from lockd.adapters.mqtt.bus import MAX_IN_FLIGHT, MAX_INBOX, Bus, Incoming
 from lockd.config import MqttSettings, TlsSettings
 from lockd.errors import BusError
@@ -368,17 +366,6 @@ def test_a_broker_that_does_not_answer_in_version_5_is_asked_in_3_1_1(
         bus.close()
     finally:
         amqtt.stop()
-
-
-def test_two_doors_do_not_come_back_at_the_same_moment() -> None:
-    first, second = (Backoff(1.0, 30.0, random.Random(seed)) for seed in (1, 2))
-    waits = [(first.next(), second.next()) for _ in range(50)]
-    assert all(one != other for one, other in waits[:5])
-    assert all(1.0 <= wait <= 30.0 for pair in waits for wait in pair)
-    assert max(wait for pair in waits for wait in pair) == 30.0
-    assert waits[0][0] <= 3.0
-    first.reset()
-    assert first.next() <= 3.0
 
 
 def test_what_a_broker_refuses_by_its_access_list_is_counted_and_told_once(

@@ -27,7 +27,7 @@ class Backoff:
 
     def next(self) -> float:
         """Return how long to wait now, in seconds."""
-        wait = self._rng.uniform(self._first_s, max(self._first_s, self._last_s * 3))
+        wait = self._rng.uniform(self._first_s, self._last_s * 3)
         self._last_s = min(self._longest_s, wait)
         return self._last_s
 
