@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from lockd.alerts import Alerts
-from lockd.door.schedules import Schedule
+from lockd.door.schedules import Schedule, read_holiday
 
 NIGHT = Schedule.of({"mon-sun": ["22:00-06:00"]}, ignore_holidays=True)
 EVENING, MIDNIGHT = datetime(2026, 11, 20, 21, 59), datetime(2026, 11, 21, 0, 30)
@@ -36,6 +36,14 @@ def test_at_night_some_kinds_are_quiet_and_none_that_is_not_listed() -> None:
     assert alerts.admit("stranger", 1.0, MIDNIGHT) is None
     assert alerts.admit("door_forced", 1.0, MIDNIGHT) == 0
     assert alerts.admit("stranger", 2.0, EVENING) == 1
+
+
+def test_on_a_holiday_the_quiet_hours_are_those_of_holidays() -> None:
+    quiet = Schedule.of({"mon-sun": ["22:00-06:00"], "holiday": ["20:00-06:00"]})
+    on_holiday, before = datetime(2026, 12, 25, 20, 0), datetime(2026, 12, 24, 20, 0)
+    alerts = Alerts(0.0, quiet, ["stranger"], (read_holiday("2026-12-25"),))
+    assert alerts.admit("stranger", 0.0, before) == 0
+    assert alerts.admit("stranger", 1.0, on_holiday) is None
 
 
 def test_while_the_time_is_not_known_nothing_is_quiet() -> None:

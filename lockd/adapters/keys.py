@@ -126,7 +126,7 @@ def keys_in(content: bytes, where: str) -> dict[str, bytes]:
         BusError: if there is a mistake, as from `read_keys`.
     """
     keys: dict[str, bytes] = {}
-    for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), start=1):
+    for number, line in enumerate(content.decode(errors="replace").splitlines(), start=1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue

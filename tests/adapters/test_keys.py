@@ -55,13 +55,14 @@ def test_a_file_that_others_may_read_is_of_no_use_until_it_is_private(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     keys = CommandKeys(file)
+    assert keys.problem is None
     file.chmod(0o640)
     with caplog.at_level(logging.ERROR):
         assert keys.current() == {}
         assert keys.current() == {}
     assert keys.problem is not None
     assert "chmod 600" in keys.problem
-    assert len(caplog.records) == 1
+    assert caplog.messages == [f"{keys.problem}; no signed command is obeyed"]
     file.chmod(0o600)
     assert set(keys.current()) == {"anna", "bert"}
     assert keys.problem is None
@@ -70,7 +71,7 @@ def test_a_file_that_others_may_read_is_of_no_use_until_it_is_private(
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("anna", "line 2 is not"),
+        ("anna", "line 2 is not a name .* and 64 hexadecimal digits"),
         (f"anna {ANNA.hex()[:-1]}", "line 2 is not"),
         (f"anna {ANNA.hex()}0", "line 2 is not"),
         (f"anna: {ANNA.hex()}", "line 2 is not"),
@@ -87,6 +88,7 @@ def test_a_mistake_is_named_by_its_line_and_nothing_in_it_is_told(
     file = write(tmp_path / "keys", f"bert {BERT.hex()}\n{line}\n")
     with pytest.raises(BusError, match=message) as error:
         read_keys(file)
+    assert str(error.value).startswith(f"{file}: ")
     assert ANNA.hex()[:8] not in str(error.value)
     assert BERT.hex()[:8] not in str(error.value)
     assert CommandKeys(file).current() == {}
@@ -95,7 +97,24 @@ def test_a_mistake_is_named_by_its_line_and_nothing_in_it_is_told(
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
     keys = CommandKeys(tmp_path / "keys")
     assert keys.current() == {}
-    assert "lockd command-key add" in (keys.problem or "")
+    assert (keys.problem or "").endswith("; make one with `lockd command-key add NAME`")
+
+
+def test_a_line_that_is_no_text_is_a_mistake_like_any_other(file: Path) -> None:
+    with file.open("ab") as opened:
+        opened.write(b"cleo\xff " + ANNA.hex().encode())
+    with pytest.raises(BusError, match="line 5 is not a name"):
+        read_keys(file)
+
+
+def test_no_more_of_a_file_is_read_than_it_may_have(file: Path) -> None:
+    line = file.read_text()
+    write(file, line + "#" * (65_536 - len(line)))
+    assert set(read_keys(file)) == {"anna", "bert"}
+    for size in (65_537, 1 << 40):
+        os.truncate(file, size)
+        with pytest.raises(BusError, match="longer than 65536 bytes"):
+            read_keys(file)
 
 
 def test_the_file_is_the_credential_else_the_one_set_else_beside_the_store(
