@@ -34,7 +34,7 @@ _OBEYED = (20, 1.0)  # commands of one identity: so many at once, then so many a
 _REFUSED_KEPT = 1000
 _MORE_TRIES = 3  # somebody else may be writing, and is soon done
 # What is refused so will be refused again, or is known already.
-_CANNOT_COME_AGAIN = frozenset({"too_old", "older_than_others", "known", "refused_before"})
+_CANNOT_COME_AGAIN = frozenset({"too_old", "older_than_others", "known"})
 
 _SEEN: Mapping[Seen, Refusal] = {
     Seen.KNOWN: (Result.REPLAYED, "known"),
@@ -91,6 +91,7 @@ def make_commander(
     silence: Callable[[float], None],
     reload: Callable[[], None],
     snapshot: Callable[[], str | None],
+    enrolments: Enrolments | None = None,
 ) -> Commander:
     """Return the commander of a service; see `Commander` and `Errands` for its parts."""
     errands = Errands(
@@ -100,7 +101,7 @@ def make_commander(
         silence=silence,
         reload=reload,
         snapshot=snapshot,
-        enrolments=Enrolments(),
+        enrolments=enrolments or Enrolments(),
     )
     return Commander(
         settings,

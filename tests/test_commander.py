@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,13 @@ from lockd.commander import subscriptions
 from lockd.config import Settings
 from lockd.config.mqtt import CommandSettings, MqttSettings
 from lockd.enrolling import Enrolments
+from lockd.errors import StoreError
 from lockd.remote.judging import COMMANDS, PLAIN_WORDS
 from lockd.remote.nonces import Seen
 from lockd.remote.signing import read
 from tests.conftest import eventually
 from tests.fakes import unit
-from tests.remote.afar import COMMAND, PLAIN_TOPIC, Afar, Message
+from tests.remote.afar import COMMAND, EVERYTHING, PLAIN_TOPIC, Afar, Message
 from tests.remote.orders import KEY, NOW, OTHER_KEY
 
 Make = Callable[..., Afar]
@@ -42,7 +45,9 @@ def afar(tmp_path: Path) -> Iterator[Make]:
         one.close()
 
 
-def test_a_signed_unlock_opens_once_and_says_so_everywhere(afar: Make) -> None:
+def test_a_signed_unlock_opens_once_and_says_so_everywhere(
+    afar: Make, caplog: pytest.LogCaptureFixture
+) -> None:
     door = afar()
     command = Message(COMMAND, door.signed("unlock", id="x7"))
     (result,) = door.hear(command)
@@ -54,10 +59,11 @@ def test_a_signed_unlock_opens_once_and_says_so_everywhere(afar: Make) -> None:
     assert door.told == [("command", {"command": "unlock", "by": "mqtt:anna", "result": "ok"})]
     assert door.audit == [("mqtt:anna", "unlock: ok")]
 
-    (again,) = door.hear(command)
-    assert (again["result"], again["reason"], again["id"]) == ("replayed", "known", "x7")
+    for again in (*door.hear(command), *door.hear(command)):
+        assert (again["result"], again["reason"], again["id"]) == ("replayed", "known", "x7")
     assert door.output.log == ["on"]
-    assert door.audit[1:] == [("mqtt:anna", "unlock: replayed (known)")]
+    assert door.audit[1:] == [("mqtt:anna", "unlock: replayed (known)")] * 2
+    assert caplog.messages == ["remote: unlock: replayed (known), by anna"] * 2
 
 
 def test_a_command_is_known_again_after_a_restart(afar: Make) -> None:
@@ -96,7 +102,8 @@ def test_an_old_command_is_not_obeyed_though_the_clock_was_set_back(afar: Make) 
     first.pass_time(3600)
     assert first.say("lock")[0] == "ok"
     second = afar()  # and it is NOW once more
-    assert second.hear(old)[0]["reason"] == "older_than_others"
+    for _ in range(2):
+        assert second.hear(old)[0]["reason"] == "older_than_others"
     assert second.output.log == []
 
 
@@ -110,6 +117,16 @@ def test_what_is_off_is_not_done(afar: Make, command: str, fields: dict[str, Any
     assert door.say(command, **fields) == ("not_enabled", "off")
     assert door.output.log == []
     assert door.done == []
+
+
+def test_who_may_not_command_is_told_so_and_it_is_an_event(afar: Make) -> None:
+    door = afar(allow={"lock": ["bert"]})
+    (result,) = door.hear(Message(COMMAND, door.signed("lock", id="x7")))
+    assert result.pop("utc").endswith("Z")
+    said = {"command": "lock", "result": "denied", "reason": "not_allowed"}
+    assert result == {"schema": 1, "id": "x7", "door": "front", "by": "anna", **said}
+    assert door.told == [("command", {"by": "mqtt:anna", **said})]
+    assert door.audit == [("mqtt:anna", "lock: denied (not_allowed)")]
 
 
 def test_what_the_door_refuses_is_denied_with_its_reason(afar: Make) -> None:
@@ -193,18 +210,44 @@ def test_people_are_listed_and_changed_in_somebodys_name(afar: Make) -> None:
     assert "Grace" not in notes
 
 
-def test_without_a_store_the_door_can_only_be_locked(afar: Make) -> None:
+def test_without_a_store_the_door_can_only_be_locked(
+    afar: Make, caplog: pytest.LogCaptureFixture
+) -> None:
     door = afar()
     assert door.store is not None
     door.store.close()
     door.store = None
     assert door.say("unlock") == ("denied", "store")
     assert door.say("lift") == ("denied", "store")
+    assert [one for one in caplog.messages if not one.startswith("remote: ")] == [
+        "the store cannot be written, so what was commanded before is unknown"
+    ] * 2
     lock = Message(COMMAND, door.signed("lock"))
     assert door.hear(lock)[0]["result"] == "ok"
     assert door.hear(lock)[0]["reason"] == "known"
     assert door.say("lock-down") == ("ok", None)
     assert "on" not in door.output.log
+
+
+@pytest.mark.parametrize(
+    ("failures", "expected"), [(0, ("ok", None)), (3, ("ok", None)), (4, ("denied", "store"))]
+)
+def test_a_store_that_others_write_to_just_now_is_asked_three_times_more(
+    afar: Make, monkeypatch: pytest.MonkeyPatch, failures: int, expected: tuple[str, str | None]
+) -> None:
+    door = afar()
+    assert door.store is not None
+    take, asked = door.store.take_nonce, []
+
+    def busy(*command: Any) -> Seen:
+        asked.append(command)
+        if len(asked) <= failures:
+            raise StoreError("somebody writes")
+        return take(*command)
+
+    monkeypatch.setattr(door.store, "take_nonce", busy)
+    assert door.say("unlock") == expected
+    assert asked == [asked[0]] * min(failures + 1, 4)
 
 
 def test_without_a_store_nothing_is_obeyed_that_an_earlier_run_may_have(afar: Make) -> None:
@@ -219,7 +262,9 @@ def test_without_a_store_nothing_is_obeyed_that_an_earlier_run_may_have(afar: Ma
     assert door.say("lock") == ("ok", None)
 
 
-def test_what_the_store_cannot_take_now_is_in_the_audit_trail_later(afar: Make) -> None:
+def test_what_the_store_cannot_take_now_is_in_the_audit_trail_later(
+    afar: Make, caplog: pytest.LogCaptureFixture
+) -> None:
     door = afar()
     other = sqlite3.connect(door.path, isolation_level=None)
     assert door.store is not None
@@ -227,15 +272,17 @@ def test_what_the_store_cannot_take_now_is_in_the_audit_trail_later(afar: Make) 
     other.execute("BEGIN IMMEDIATE")
     assert door.say("unlock") == ("denied", "store")
     assert door.say("lock") == ("ok", None)
-    for _ in range(200):
+    for _ in range(110):
         door.say("lock")
     door.pass_time(1.9)
     other.execute("ROLLBACK")
     other.close()
+    door.pass_time(0.05)
     assert door.audit == []
-    door.pass_time(0.2)
+    door.pass_time(0.1)
     assert len(door.audit) <= 100
     assert ("mqtt:anna", "lock: ok") in door.audit
+    assert re.search(r"lockd\.db: .*locked.*; the audit trail has to wait$", caplog.text, re.M)
 
 
 def test_no_more_than_a_hundred_entries_wait_for_the_store_and_the_log_has_the_others(
@@ -246,24 +293,65 @@ def test_no_more_than_a_hundred_entries_wait_for_the_store_and_the_log_has_the_o
     for _ in range(120):
         assert door.say("lock") == ("ok", None)
         door.pass_time(1)
-    assert caplog.text.count("not in the audit trail: lock: ok, by mqtt:anna") == 20
+    assert caplog.messages.count("not in the audit trail: lock: ok, by mqtt:anna") == 20
     door.store = store
     door.pass_time(1)
     assert door.audit == [("mqtt:anna", "lock: ok")] * 100
 
 
-def test_what_was_refused_is_refused_when_it_comes_again(afar: Make) -> None:
-    door = afar()
-    store, door.store = door.store, None
-    command = Message(COMMAND, door.signed("unlock"))
-    assert door.hear(command)[0]["reason"] == "store"
-    door.store = store
-    assert door.hear(command)[0]["reason"] == "refused_before"
-    early = Message(COMMAND, door.signed("unlock", time=NOW + 40))
-    assert door.hear(early)[0]["reason"] == "in_the_future"
+def refused_for_now(door: Afar, why: str, command: Message) -> list[dict[str, Any]]:
+    """What a door says to a command while something is wrong that passes."""
+    store = door.store
+    assert store is not None
+    match why:
+        case "store" | "before_start":
+            door.store = None
+            results = door.hear(command)
+            door.store = store
+        case "clock_unknown":
+            door.problem = "no time server"
+            results = door.hear(command)
+            door.problem = None
+        case "too_often":
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(store, "take_nonce", lambda *_: Seen.FULL)
+                results = door.hear(command)
+        case _:
+            results = door.hear(replace(command, retained=why == "retained"))
+    return results
+
+
+@pytest.mark.parametrize(
+    ("why", "fields"),
+    [
+        ("store", {}),
+        ("before_start", {"command": "lock"}),
+        ("clock_unknown", {}),
+        ("too_often", {}),
+        ("retained", {}),
+        ("in_the_future", {"time": NOW + 40}),
+    ],
+)
+def test_what_was_refused_is_refused_when_it_comes_again(
+    afar: Make, why: str, fields: dict[str, Any]
+) -> None:
+    door = afar(ago_s=10.0)
+    command = Message(COMMAND, door.signed(**{"command": "unlock", **fields}))
+    assert [one["reason"] for one in refused_for_now(door, why, command)] == [why]
     door.pass_time(20)
-    assert door.hear(early)[0]["reason"] == "refused_before"
-    assert door.output.log == []
+    for _ in range(2):
+        assert door.hear(command)[0]["reason"] == "refused_before"
+    assert "on" not in door.output.log
+
+
+def test_of_what_was_refused_the_last_thousand_are_known(afar: Make) -> None:
+    door = afar()
+    early = [Message(COMMAND, door.signed("unlock", time=NOW + 40)) for _ in range(1001)]
+    late = [Message(COMMAND, door.signed("unlock", time=NOW - 40)) for _ in range(1000)]
+    door.hear(*early, *late)  # nothing has to be remembered of what comes too late for good
+    door.pass_time(20)
+    assert [one["result"] for one in door.hear(*early[:2])] == ["ok", "replayed"]
+    assert door.results[-1]["reason"] == "refused_before"
 
 
 def test_while_the_clock_may_be_wrong_nothing_is_obeyed(afar: Make) -> None:
@@ -307,10 +395,10 @@ def test_plain_words_do_what_is_listed_and_nothing_else(afar: Make) -> None:
 def test_a_word_on_the_other_topic_opens_nothing(afar: Make) -> None:
     door = afar(plain="unlock")
     door.hear(
-        Message(COMMAND, b"UNLOCK"),
-        Message(PLAIN_TOPIC, door.signed("unlock")),
         Message("lockd/back/command/plain", b"UNLOCK"),
         Message("lockd/front/command/", b"UNLOCK"),
+        Message(COMMAND, b"UNLOCK"),
+        Message(PLAIN_TOPIC, door.signed("unlock")),
     )
     assert door.output.log == []
     assert len(door.results) == 2  # what came to another topic is nobody's command
@@ -323,7 +411,8 @@ def test_rubbish_is_told_a_few_times_and_then_once_a_minute(
     with caplog.at_level(logging.WARNING):
         for number in range(10_000):
             door.hear(Message(COMMAND, b"rubbish %d" % number))
-        assert len(door.results) == len(door.audit) == len(caplog.records) == 5
+        assert len(door.results) == len(door.audit) == 5
+        assert caplog.messages == ["remote: command: malformed (not_json), by nobody known"] * 5
         door.pass_time(59)
         assert len(caplog.records) == 5
         door.pass_time(1)
@@ -336,6 +425,15 @@ def test_rubbish_is_told_a_few_times_and_then_once_a_minute(
     assert door.told == []
 
 
+def test_rubbish_that_never_ends_puts_no_summary_off(afar: Make) -> None:
+    door = afar()
+    for _ in range(190):
+        door.hear(Message(COMMAND, b"rubbish"))
+        door.pass_time(1)
+    summaries = [note for by, note in door.audit if note and note.startswith("more within")]
+    assert len(summaries) == 3
+
+
 def test_rubbish_takes_nothing_from_those_who_can_sign(afar: Make) -> None:
     door = afar()
     old = Message(COMMAND, door.signed("unlock", time=NOW - 100))
@@ -346,7 +444,7 @@ def test_rubbish_takes_nothing_from_those_who_can_sign(afar: Make) -> None:
 
 
 def test_nobody_commands_without_end_except_to_lock(afar: Make) -> None:
-    door = afar()
+    door = afar(allow={**EVERYTHING, "snapshot": ["bert"]})
     said = [door.say("unlock") for _ in range(40)]
     assert said[:20] == [("ok", None)] * 20
     assert said[20:30] == [("denied", "too_often")] * 10
@@ -354,8 +452,26 @@ def test_nobody_commands_without_end_except_to_lock(afar: Make) -> None:
     assert door.door.state == "unlocking"
     assert door.say("lock") == ("untold", None)
     assert door.door.state == "locked"
+    assert door.say("snapshot", OTHER_KEY, by="bert") == ("ok", None)
+    door.pass_time(1)
+    assert [door.say("people") for _ in range(2)] == [("ok", None), ("untold", None)]
     door.pass_time(60)
+    assert door.audit[-1] == ("unknown", "more within a minute: 11 denied (too_often), 1 ok")
     assert door.say("unlock") == ("ok", None)
+
+
+def test_refusals_are_told_of_again_after_a_while(afar: Make) -> None:
+    door = afar(allow={"lock": ["anna"]})
+
+    def told(seconds: float, message: Callable[[], Message]) -> list[int]:
+        counts = [len(door.hear(*(message() for _ in range(20))))]
+        for wait in (seconds * 0.9, seconds * 0.2):
+            door.pass_time(wait)
+            counts.append(len(door.hear(message(), message())))
+        return counts
+
+    assert told(5, lambda: Message(COMMAND, door.signed("unlock"))) == [10, 0, 1]
+    assert told(60, lambda: Message(COMMAND, b"rubbish")) == [5, 0, 1]
 
 
 def test_a_mistake_of_ours_ends_nothing(
@@ -370,6 +486,7 @@ def test_a_mistake_of_ours_ends_nothing(
     for _ in range(15):
         assert door.say("unlock") == ("untold", None)
     assert caplog.text.count("RuntimeError: a mistake") == 5
+    assert caplog.messages == [f"remote: a message of {len(door.signed('unlock'))} bytes"] * 5
 
 
 def test_the_end_of_the_service_ends_an_enrolment(afar: Make) -> None:

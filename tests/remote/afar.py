@@ -14,13 +14,11 @@ import yaml
 
 from lockd.adapters.store import Store, Vault
 from lockd.adapters.strike import Strike
-from lockd.answers import Answers
 from lockd.clock import RecordedClock
-from lockd.commander import Commander
+from lockd.commander import make_commander
 from lockd.config import parse
 from lockd.doorkeeper import Doorkeeper
 from lockd.enrolling import Enrolments
-from lockd.errands import Errands
 from lockd.messages import EventType
 from lockd.remote.judging import COMMANDS
 from tests.fakes import RecordingOutput
@@ -83,28 +81,19 @@ class Afar:
             wall=self,
             keep=lambda memory: None,
         )
-        self.commander = Commander(
+        self.commander = make_commander(
             settings,
             clock=self.clock,
             wall=self,
             keys=self,
             store=lambda: self.store,
-            errands=Errands(
-                self.door,
-                store=lambda: self.store,
-                tell=self._tell,
-                silence=lambda seconds: self.done.append(f"silence {seconds:g}"),
-                reload=lambda: self.done.append("reload"),
-                snapshot=self._snapshot,
-                enrolments=enrolments or Enrolments(["false"]),
-            ),
-            answers=Answers(
-                settings,
-                clock=self.clock,
-                store=lambda: self.store,
-                publish=self._publish,
-                tell=self._tell,
-            ),
+            door=self.door,
+            publish=self._publish,
+            tell=self._tell,
+            silence=lambda seconds: self.done.append(f"silence {seconds:g}"),
+            reload=lambda: self.done.append("reload"),
+            snapshot=self._snapshot,
+            enrolments=enrolments or Enrolments(["false"]),
         )
         self.pass_time(ago_s)
 
@@ -162,7 +151,7 @@ class Afar:
         self.told.append((kind.value, {name: one for name, one in details.items() if one}))
 
     def _publish(self, topic: str, payload: bytes, *, expiry_s: float | None) -> None:
-        assert topic == RESULT
+        assert (topic, expiry_s) == (RESULT, 300.0)
         result = json.loads(payload)
         validator("result").validate(result)
         self.results.append(result)

@@ -94,6 +94,12 @@ def test_the_store_knows_them_after_a_restart(path: Path) -> None:
         store.close()
 
 
+def test_what_the_store_knows_is_written_as_it_always_was(store: Store) -> None:
+    store.take_nonce("anna", "one", NOW)
+    found = store._connection.execute("SELECT identity, nonce, expires_utc FROM nonces").fetchall()
+    assert [tuple(row) for row in found] == [("anna", "one", NOW + 300)]
+
+
 def test_it_is_on_disk_before_anybody_is_told_that_it_is_new(store: Store) -> None:
     store._connection.execute("PRAGMA synchronous = FULL")
     assert store._connection.execute("PRAGMA synchronous").fetchone() == (2,)

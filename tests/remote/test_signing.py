@@ -127,19 +127,31 @@ def test_what_is_no_flat_json_object_is_not_read(payload: bytes) -> None:
         ({"id": 7}, "value"),
         ({"id": None}, "value"),
         ({"door": "../front"}, "value"),
+        ({"door": ""}, "value"),
+        ({"door": "a" * 65}, "value"),
+        ({"door": "a b"}, "value"),
         ({"door": "front\n"}, "value"),
         ({"command": "UNLOCK"}, "value"),
+        ({"command": ""}, "value"),
+        ({"command": "a" * 33}, "value"),
+        ({"command": "a_b"}, "value"),
+        ({"by": ""}, "value"),
+        ({"by": "a" * 65}, "value"),
+        ({"by": "a b"}, "value"),
         ({"by": ["anna"]}, "value"),
         ({"by": {"name": "anna"}}, "value"),
         ({"nonce": "tooshort"}, "value"),
+        ({"nonce": "n" * 15}, "value"),
         ({"nonce": "n" * 65}, "value"),
+        ({"nonce": "n" * 15 + " n"}, "value"),
         ({"time": 0}, "value"),
         ({"time": -1}, "value"),
         ({"time": True}, "value"),
         ({"time": str(NOW)}, "value"),
+        ({"time": 253_402_300_800}, "value"),
         ({"time": 10**18}, "value"),
         ({"seconds": 0}, "value"),
-        ({"seconds": LONGEST_S + 1}, "value"),
+        ({"seconds": 86_401}, "value"),
         ({"seconds": None}, "value"),
         ({"seconds": False}, "value"),
         ({"name": ""}, "value"),
@@ -149,6 +161,7 @@ def test_what_is_no_flat_json_object_is_not_read(payload: bytes) -> None:
         ({"new_name": "a\tb"}, "value"),
         ({"signature": SIGNATURE.upper()}, "value"),
         ({"signature": SIGNATURE[:-1]}, "value"),
+        ({"signature": SIGNATURE + "0"}, "value"),
         ({"signature": ""}, "value"),
     ],
 )
@@ -168,6 +181,41 @@ def test_the_id_of_a_malformed_command_is_told_where_it_is_one() -> None:
         with pytest.raises(Malformed) as error:
             read(json.dumps(fields(id=value, v=2)).encode())
         assert error.value.id == expected
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": "aZ09_-" * 10 + "aaaa"},
+        {"door": "aZ09_-" * 10 + "aaaa"},
+        {"by": "aZ09_-" * 10 + "aaaa"},
+        {"command": "a-" * 16},
+        {"nonce": "aZ09_-" * 2 + "aaaa"},
+        {"nonce": "aZ09_-" * 10 + "aaaa"},
+        {"time": 1},
+        {"time": 253_402_300_799},
+        {"seconds": 1},
+        {"seconds": 86_400},
+        {"name": "a"},
+        {"new_name": "a"},
+    ],
+)
+def test_at_its_bounds_a_field_is_good(changes: dict[str, object]) -> None:
+    order, _ = read(json.dumps(fields(**changes)).encode())
+    ((key, value),) = changes.items()
+    assert getattr(order, key) == value
+
+
+def test_a_payload_has_2048_bytes_at_most() -> None:
+    payload = ORDER.payload(KEY)
+    longest = payload + b" " * (2048 - len(payload))
+    assert read(longest)[0] == ORDER
+    assert reason(longest + b" ") == "too_large"
+
+
+def test_an_error_says_its_reason() -> None:
+    with pytest.raises(Malformed, match=r"^not_json$"):
+        read(b"")
 
 
 def test_names_may_be_as_long_as_the_store_keeps_them() -> None:
