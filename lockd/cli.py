@@ -16,45 +16,40 @@ import yaml
 from rich.markup import escape
 
 from lockd import __version__
-from lockd.broker_setup.command import broker_setup
-from lockd.calibration_cli import calibrate
-from lockd.command_key_cli import command_key
+from lockd.commands import Commands
 from lockd.config import Settings, find, load
 from lockd.config.files import ENVIRONMENT
 from lockd.console import EXIT_CODES, config_option, err, log_to_stderr, reported, signals_heard
-from lockd.doctor.command import doctor
-from lockd.door_cli import door
 from lockd.errors import ImageError
-from lockd.evaluation.cli import evaluate
-from lockd.homeassistant_cli import home_assistant
-from lockd.install.command import install, uninstall
-from lockd.send_cli import send
-from lockd.store_cli import store
-from lockd.watch.command import watch
 
 if TYPE_CHECKING:
     from lockd.identity.gallery import Gallery
     from lockd.watcher import Vision
 
 
-@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    elsewhere={
+        "broker-setup": "lockd.broker_setup.command:broker_setup",
+        "calibrate": "lockd.calibration_cli:calibrate",
+        "command-key": "lockd.command_key_cli:command_key",
+        "doctor": "lockd.doctor.command:doctor",
+        "door": "lockd.door_cli:door",
+        "evaluate": "lockd.evaluation.cli:evaluate",
+        "home-assistant": "lockd.homeassistant_cli:home_assistant",
+        "install": "lockd.install.command:install",
+        "send": "lockd.send_cli:send",
+        "store": "lockd.store_cli:store",
+        "uninstall": "lockd.install.command:uninstall",
+        "watch": "lockd.watch.command:watch",
+    },
+    epilog=EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="lockd")
 def main() -> None:
     """A door that knows its people."""
 
-
-main.add_command(evaluate)
-main.add_command(calibrate)
-main.add_command(doctor)
-main.add_command(install)
-main.add_command(uninstall)
-main.add_command(door)
-main.add_command(store)
-main.add_command(command_key)
-main.add_command(watch)
-main.add_command(broker_setup)
-main.add_command(send)
-main.add_command(home_assistant)
 
 gallery_option = click.option(
     "--gallery",

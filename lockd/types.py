@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # many commands handle people and messages, and never a picture
+    import numpy as np
+    from numpy.typing import NDArray
 
-Image: TypeAlias = NDArray[np.uint8]
+Image: TypeAlias = "NDArray[np.uint8]"
 """uint8 (height, width, 3), BGR as OpenCV has it."""
 
-Floats: TypeAlias = NDArray[np.float32]
+Floats: TypeAlias = "NDArray[np.float32]"
 
-Embedding: TypeAlias = NDArray[np.float32]
+Embedding: TypeAlias = "NDArray[np.float32]"
 """float32 (size,), L2 norm 1."""
 
 

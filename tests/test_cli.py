@@ -27,7 +27,7 @@ ERRORS = [
     for kind in vars(errors).values()
     if isinstance(kind, type) and issubclass(kind, LockdError)
 ]
-COMMANDS = sorted(main.commands)
+COMMANDS = main.list_commands(click.Context(main))
 
 
 def run(*arguments: object) -> Result:
@@ -41,6 +41,30 @@ def written(folder: Path, text: str) -> Path:
     path = folder / "lockd.yaml"
     path.write_text(text)
     return path
+
+
+@pytest.mark.parametrize(
+    ("entry", "arguments", "spared"),
+    [
+        ("lockd.cli", ["send"], {"cv2", "numpy", "sqlite3", "cryptography", "gpiozero"}),
+        ("lockd.cli", ["door"], {"cv2", "numpy", "sqlite3", "cryptography", "gpiozero", "paho"}),
+        ("lockd.cli", ["watch"], {"cv2", "numpy", "sqlite3", "cryptography", "gpiozero"}),
+        ("lockd.cli", ["run"], {"cv2", "numpy", "sqlite3", "cryptography", "gpiozero", "paho"}),
+        ("enroll.cli", ["list"], {"cv2", "gpiozero", "paho"}),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)
+def test_a_command_is_not_kept_waiting_by_what_it_does_not_need(
+    entry: str, arguments: list[str], spared: set[str]
+) -> None:
+    """A small board takes seconds to import it all."""
+    code = (
+        f"import sys; from {entry} import main; "
+        f"main({[*arguments, '--help']!r}, standalone_mode=False); "
+        "print(*(name for name in sys.modules if '.' not in name), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not spared & set(done.stderr.split())
 
 
 class TestHelp:

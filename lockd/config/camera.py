@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from lockd.config.base import Optional_s, Seconds, Section
-from lockd.vision.pictures import View
+
+if TYPE_CHECKING:
+    from lockd.vision.pictures import View
 
 CSI_KINDS = ("csi", "picamera2")
 """Sources of a camera on the ribbon cable; ":1" behind them means the second."""
@@ -67,6 +69,8 @@ class CameraSettings(Section):
 
     def view(self) -> View:
         """Return how a picture is put upright and cut."""
+        from lockd.vision.pictures import View  # noqa: PLC0415  # OpenCV takes its time
+
         region = None
         if self.region is not None:
             region = (self.region.x, self.region.y, self.region.width, self.region.height)

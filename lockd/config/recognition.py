@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from lockd.config.base import File, Seconds, Section
 from lockd.identity.evidence import Agreement
 from lockd.paths import shipped
-from lockd.vision.quality import Limits
+
+if TYPE_CHECKING:
+    from lockd.vision.quality import Limits
 
 
 class RecognitionSettings(Section):
@@ -91,4 +93,6 @@ class QualitySettings(Section):
 
     def limits(self) -> Limits:
         """Return what a face must reach."""
+        from lockd.vision.quality import Limits  # noqa: PLC0415  # OpenCV takes its time
+
         return Limits(**self.model_dump())
