@@ -56,7 +56,7 @@ check-home-assistant: setup-test ## what Home Assistant is told, held to a runni
 test-systemd: ## the installed service on a real systemd, kernel and GPIO chip, emulated (long)
 	tests/vm/run.sh $(ARGS)
 
-mutants: ## alter the door's decisions in every small way, and see the tests notice (long)
+mutants: ## alter in every small way what decides, and see the tests notice (long)
 	tools/mutants.sh $(ARGS)
 
 clean: ## remove everything that can be made again, the environments too

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Alters what decides about the door in every small way and looks whether the tests notice.
+# Alters what decides about the door, and about commands from afar, in every small way and looks
+# whether the tests notice.
 #
 #   tools/mutants.sh                              all of it; goes on where it was stopped
 #   tools/mutants.sh "lockd.door.lockout.*"       some of it, again
@@ -20,6 +21,8 @@ if [[ ! -f $venv/.lockd || $(<"$venv/.lockd") != "$wanted" ]]; then
     "${PYTHON:-python3}" -m venv --clear "$venv"
     "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check \
         --editable ".[mutation]" </dev/null
+    # Of files that were not altered by the settings before, mutmut would make no mutants.
+    rm -rf mutants
     printf '%s\n' "$wanted" >"$venv/.lockd"
 fi
 

@@ -26,8 +26,7 @@ class Bucket:
         Args:
             now: monotonic seconds, never less than the last time.
         """
-        if self._filled != -math.inf:
-            self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._per_s)
+        self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._per_s)
         self._filled = now
         if self._tokens < 1:
             return False

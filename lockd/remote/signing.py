@@ -185,6 +185,5 @@ def _is_name(value: object) -> bool:
 
 
 def _canonical(fields: dict[str, str | int]) -> bytes:
-    return json.dumps(
-        fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode()

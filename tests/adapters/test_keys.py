@@ -31,6 +31,13 @@ def test_each_identity_has_its_key(file: Path) -> None:
     assert CommandKeys(file).current() == {"anna": ANNA, "bert": BERT}
 
 
+def test_a_name_has_64_characters_at_most_and_may_stand_apart_from_its_key(file: Path) -> None:
+    write(file, f"{'n' * 64} \t  {ANNA.hex()}\n")
+    assert CommandKeys(file).current() == {"n" * 64: ANNA}
+    write(file, f"{'n' * 65} {ANNA.hex()}\n")
+    assert CommandKeys(file).current() == {}
+
+
 def test_a_key_that_is_removed_is_of_no_use_at_once(file: Path) -> None:
     keys = CommandKeys(file)
     assert "bert" in keys.current()

@@ -236,6 +236,12 @@ def test_a_plain_command_is_obeyed_if_it_is_listed_and_new(
     assert (said.by, said.command) == ((PLAIN, "lock") if known else (None, None))
 
 
+def test_the_id_of_what_is_malformed_is_told_where_it_can_be_read(door: Door) -> None:
+    fields = {**json.loads(payload()), "v": 2}
+    assert door.says(json.dumps(fields).encode()) == Judgement(Result.MALFORMED, "version", "a1")
+    assert door.says(b"rubbish") == Judgement(Result.MALFORMED, "not_json")
+
+
 def test_a_signed_command_is_never_plain_and_the_other_way_round() -> None:
     door = Door(plain="unlock")
     assert told(door.says(b"UNLOCK")) == ("malformed", "not_json")
