@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import queue
 import sys
@@ -102,6 +103,11 @@ class Runner:
                 service.run()
             before, settings = settings, service.successor
             news = [(EventType.CONFIG_RELOADED, None)]
+            # Its parts refer to each other in rings, with networks and sockets among them: a
+            # service waits for hours until Python looks for such by itself.
+            self._service = None
+            del service
+            gc.collect()
 
     def _wall(self, settings: Settings) -> WallClock:
         """The clock of before, which knows whether it jumped, unless it is another one now."""

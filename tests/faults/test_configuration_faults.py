@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -171,4 +172,18 @@ def test_the_control_socket_is_fed_junk(site: Site) -> None:
     site.show(STRANGER)
     site.show(NOBODY)
     site.let_in()
+    site.judge()
+
+
+def test_the_configuration_is_read_again_and_again(site: Site) -> None:
+    files = Path(f"/proc/{site.manager.pid}/fd")
+    open_files = set()
+    for _ in range(3):
+        reloaded = site.hear("config_reloaded")
+        site.manager.reload()
+        reloaded()
+        eventually(lambda: "control" in site.order("threads"))
+        site.let_in()
+        open_files.add(len(list(files.iterdir())))
+    assert len(open_files) == 1  # each time there are networks and sockets to be given back
     site.judge()
