@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import secrets
 import time
@@ -36,6 +37,16 @@ class Sent:
     t: float
     result: str | None = None
     reason: str | None = None
+    heard: float | None = None
+
+    @property
+    def may_have_opened_until(self) -> float:
+        """The latest that the door may have opened for it."""
+        if self.command != "unlock" or self.result == "denied":
+            return -math.inf
+        if self.result == "ok" and self.heard is not None:
+            return self.heard
+        return self.t + WINDOW_S + LATE_S
 
 
 class Callers:
@@ -93,8 +104,8 @@ class Callers:
         return sent
 
     def order_anything(self) -> None:
-        """Let anna give some command that leaves the door to those who come."""
-        self.order(self._random.choice(["unlock", "lock", "silence", "snapshot", "people"]))
+        """Let anna give some command that keeps nobody from coming or going."""
+        self.order(self._random.choice(["unlock", "silence", "snapshot", "people"]))
 
     def attack(self) -> None:
         """Publish something that must not be obeyed: forged, altered, old, or heard before."""
@@ -106,12 +117,16 @@ class Callers:
 
     def may_have_opened(self, t: float) -> bool:
         """Whether an order of anna's may be why the door opened then."""
-        return any(
-            one.command == "unlock"
-            and one.result != "denied"
-            and 0 <= t - one.t < WINDOW_S + LATE_S
+        return any(one.t <= t <= one.may_have_opened_until for one in self.sent.values())
+
+    def last_opened(self, since: float, until: float) -> float:
+        """Return the latest moment between two at which an order may have opened the door anew."""
+        times = (
+            min(until, one.may_have_opened_until)
             for one in self.sent.values()
+            if one.t <= until and one.may_have_opened_until >= since
         )
+        return max(times, default=since)
 
     def judge(self, events: Iterable[dict[str, Any]]) -> list[str]:
         """Return what is wrong, by what was heard and by the events that the service logged."""
@@ -143,4 +158,5 @@ class Callers:
             if id_ not in self.sent or self._obeyed[id_] > 1:
                 self.complaints.append(f"obeyed, though nobody ordered it, or not again: {told}")
         if id_ in self.sent and self.sent[id_].result != "ok":
-            self.sent[id_].result, self.sent[id_].reason = result, told.get("reason")
+            sent = self.sent[id_]
+            sent.result, sent.reason, sent.heard = result, told.get("reason"), time.monotonic()

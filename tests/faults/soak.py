@@ -256,11 +256,14 @@ class Soak:
             self._violate(f"on for {seen}: {one}")
 
     def _limit(self, one: Opening, now: float) -> float:
-        """How long this opening may be."""
-        limit = OPEN_S + LATE_S
+        """How long this opening may be: whoever is let through meanwhile has all of the time."""
+        off = one.off or now
+        pressed = (t for t in self.site.pressed if one.on <= t <= off)
+        anew = max(self.callers.last_opened(one.on, off), *pressed, one.on)
+        limit = anew - one.on + OPEN_S + LATE_S
         for round_ in self.rounds:
             end = round_.ended or now
-            if round_.begun <= (one.off or now) and one.on <= end + OPEN_S:
+            if round_.begun <= off and one.on <= end + OPEN_S:
                 fault = next(fault for fault in self.faults if fault.name == round_.fault)
                 limit = max(
                     limit,
