@@ -230,6 +230,19 @@ def test_without_a_store_the_door_can_only_be_locked(
     assert "on" not in door.output.log
 
 
+def test_without_a_store_every_command_that_does_not_lock_is_refused(afar: Make) -> None:
+    door = afar()
+    store, door.store = door.store, None
+    obeyed = set()
+    for command, takes in COMMANDS.items():
+        door.pass_time(5)
+        said = door.say(command, **{name: ARGUMENTS[name] for name in takes.needs})
+        assert said in [("ok", None), ("denied", "store")]
+        obeyed |= {command} if said[0] == "ok" else set()
+    assert obeyed == {"lock", "lock-down"}
+    door.store = store
+
+
 @pytest.mark.parametrize(
     ("failures", "expected"), [(0, ("ok", None)), (3, ("ok", None)), (4, ("denied", "store"))]
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import product
 from typing import get_args
 
 import pytest
@@ -164,6 +165,25 @@ def test_a_command_has_its_arguments_and_no_others(
 ) -> None:
     said = door.says(payload(**changes))
     assert told(said) == (("ok", None) if expected is None else ("malformed", expected))
+
+
+SECONDS, NAME, NEW_NAME = {"seconds": 5}, {"name": "Ada"}, {"new_name": "Eda"}
+GOOD: dict[str, list[dict[str, object]]] = {
+    "hold-open": [SECONDS],
+    "silence": [{}, SECONDS],
+    "rename": [NAME | NEW_NAME],
+    **{command: [NAME] for command in ("enrol", "enable", "disable", "remove")},
+}
+"""The arguments that commands may have; others have none."""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_of_all_arguments_a_command_takes_its_own(command: str) -> None:
+    for seconds, name, new_name in product(({}, SECONDS), ({}, NAME), ({}, NEW_NAME)):
+        given: dict[str, object] = seconds | name | new_name
+        said = told(Door().says(payload(command=command, **given)))
+        good = given in GOOD.get(command, [{}])
+        assert said == (("ok", None) if good else ("malformed", "arguments")), given
 
 
 @given(st.data())
