@@ -6,6 +6,7 @@ and goes on opening the door meanwhile; else the camera is opened here.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from pathlib import Path
@@ -189,7 +190,8 @@ def open_frames(settings: Settings, source: str | None, clock: Clock) -> Frames:
     path = settings.control.path() or SYSTEM_SOCKET
     configured = source is None or _device(source) == _device(str(settings.camera.source))
     if configured and listens(path):
-        os.nice(_NICE)
+        with contextlib.suppress(PermissionError):  # a sandbox may forbid even this
+            os.nice(_NICE)
         return ServiceFrames(path, clock, settings.camera.max_age_s)
     camera = settings.camera
     if source is not None:

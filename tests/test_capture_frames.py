@@ -181,6 +181,15 @@ class TestChoosing:
         assert isinstance(frames, ServiceFrames)
         assert nice == [5]  # the door comes first
 
+    def test_where_a_sandbox_forbids_to_step_back_the_frames_come_all_the_same(
+        self, service: Service, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refused(_: int) -> None:
+            raise PermissionError(1, "Operation not permitted")
+
+        monkeypatch.setattr(os, "nice", refused)
+        assert isinstance(open_frames(self.settings(path), None, RealClock()), ServiceFrames)
+
     def test_another_camera_is_opened_here(
         self, service: Service, path: Path, nice: list[int], tmp_path: Path
     ) -> None:
