@@ -2,7 +2,8 @@
 
     python pictures.py FOLDER
 
-Makes FOLDER/nobody and FOLDER/person, in which somebody enrolled looks into the camera.
+Makes FOLDER/nobody; FOLDER/person, in which somebody enrolled looks into the camera; and
+FOLDER/stranger, in which somebody else does.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 import cv2
 
 CLIP = Path(__file__).resolve().parents[2] / "demo" / "porch.mp4"
-SECONDS = {"nobody": (0.0, 1.0), "person": (6.25, 8.0)}
+SECONDS = {"nobody": (0.0, 1.0), "person": (6.25, 8.0), "stranger": (21.0, 26.0)}
 
 
 def main(folder: Path) -> None:

@@ -123,6 +123,10 @@ for part in fs/9p net/9p fs/netfs fs/fscache drivers/virtio; do
 done
 depmod -b "$root" "$version"
 echo vm >"$root/etc/hostname"
+echo 127.0.0.1 localhost vm broker.lan >"$root/etc/hosts"
+# The documents say sudo; here everybody is root.
+printf '#!/bin/sh\nexec "$@"\n' >"$root/usr/local/bin/sudo"
+chmod 755 "$root/usr/local/bin/sudo"
 cp -a "$environment" "$root/opt/environment"
 mkdir -p "$root"/mnt/{source,pictures} "$root/etc/systemd/system/graphical.target.wants"
 cat >"$root/etc/systemd/system/trials.service" <<UNIT
