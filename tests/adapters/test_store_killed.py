@@ -187,7 +187,8 @@ def test_other_changes_killed_at_many_lines_of_them_are_done_or_not_begun(
         return store
 
     path = tmp_path / "state" / "lockd.db"
-    enrol(path, EVE).backup(tmp_path / "backup", by="root")
+    with closing(enrol(path, EVE)) as other:
+        other.backup(tmp_path / "backup", by="root")
     for file in path.parent.glob("lockd.db*"):
         file.unlink()
     enrol(path, ADA, GRACE).close()
