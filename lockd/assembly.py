@@ -103,8 +103,8 @@ class Runner:
                 service.run()
             before, settings = settings, service.successor
             news = [(EventType.CONFIG_RELOADED, None)]
-            # Its parts refer to each other in rings, with networks and sockets among them: a
-            # service waits for hours until Python looks for such by itself.
+            # Its parts refer to each other in rings, with networks and sockets among them, which
+            # stay until Python looks for such: seldom, where little is made.
             self._service = None
             del service
             gc.collect()
