@@ -28,7 +28,7 @@ test-kills: setup-test ## hundreds of processes that write to the store, killed 
 	$(BIN)/pytest -q -m kills tests/adapters $(ARGS)
 
 fuzz: setup-test ## commands from afar, a hundred thousand of them hostile (ARGS="--fuzzed 1000000")
-	$(BIN)/pytest -q tests/remote tests/test_send.py --fuzzed 100000 $(ARGS)
+	$(BIN)/pytest -q tests/remote tests/commands/test_send.py --fuzzed 100000 $(ARGS)
 
 lint: setup-test ## ruff and mypy, without changing anything
 	$(BIN)/ruff check .

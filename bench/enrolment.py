@@ -17,8 +17,8 @@ from pathlib import Path
 from enroll.people import Enroller
 from lockd.adapters.store import Store, Vault
 from lockd.config import Settings
-from lockd.photographs import people_folders, read, shown_name
-from lockd.watcher import Vision
+from lockd.recognition.photographs import people_folders, read, shown_name
+from lockd.recognition.recogniser import Vision
 
 
 def look(photos: list[Path], vision: Vision) -> None:

@@ -28,12 +28,12 @@ import numpy as np
 
 from lockd.adapters.mqtt.bus import Bus
 from lockd.adapters.store import Store, Vault
-from lockd.assembly import SWITCH_S
 from lockd.clock import RealClock
 from lockd.config import Settings
 from lockd.messages import Event, EventType, Topics
-from lockd.outbox import Outbox
-from lockd.reporter import Reporter
+from lockd.publishing.outbox import Outbox
+from lockd.publishing.publisher import Publisher
+from lockd.service.assembly import SWITCH_S
 
 ROUND = 50
 
@@ -60,7 +60,7 @@ class Door:
         Store.open(self.path, self.vault).close()
         self.bus = Bus(self.settings.mqtt, Topics("lockd", name), name)
         self.bus.start()
-        self.reporter = Reporter(
+        self.reporter = Publisher(
             self.settings,
             clock=RealClock(),
             wall=Wall(),  # type: ignore[arg-type]

@@ -24,11 +24,11 @@ import time
 import numpy as np
 
 from lockd.adapters.strike import Strike
-from lockd.bench import one_face
+from lockd.commands.bench import one_face
 from lockd.config import Settings
 from lockd.identity.gallery import Gallery
+from lockd.recognition.recogniser import Recogniser, Vision
 from lockd.types import Frame
-from lockd.watcher import Vision, Watcher
 
 
 class TimedOutput:
@@ -66,7 +66,7 @@ def measure(releases: int, looks: bool) -> tuple[list[float], list[float]]:
     latencies, lateness = [], []
     # The first frame builds networks for its size, and that keeps Python's global lock; no
     # verdict comes before it.
-    Watcher(settings, vision, gallery).look(Frame(image, 0.0, 0))
+    Recogniser(settings, vision, gallery).look(Frame(image, 0.0, 0))
     try:
         for number in range(releases):
             seconds = random.uniform(0.1, 0.4)
@@ -76,7 +76,7 @@ def measure(releases: int, looks: bool) -> tuple[list[float], list[float]]:
             latencies.append((output.on_at - asked) * 1000)
             while not output.is_off.is_set():
                 if looks:
-                    Watcher(settings, vision, gallery).look(Frame(image, 0.0, number + 1))
+                    Recogniser(settings, vision, gallery).look(Frame(image, 0.0, number + 1))
                 else:
                     output.is_off.wait(1)
             lateness.append((output.off_at - asked - seconds) * 1000)

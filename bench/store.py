@@ -26,7 +26,7 @@ import numpy as np
 from lockd.adapters.store import Store, Vault
 from lockd.door.rules import AccessRules
 from lockd.identity.gallery import Gallery
-from lockd.roster import Roster
+from lockd.service.people import People
 
 MODEL = "0" * 64
 
@@ -59,30 +59,30 @@ def enrol(path: Path, people: int, templates: int, size: int) -> None:
     store.close()
 
 
-def roster_of(path: Path, size: int) -> Roster:
+def roster_of(path: Path, size: int) -> People:
     embedder: Any = SimpleNamespace(fingerprint=MODEL, size=size)
-    return Roster(lambda create: Store.open(path, Vault.beside(path)), embedder, AccessRules())
+    return People(lambda create: Store.open(path, Vault.beside(path)), embedder, AccessRules())
 
 
-def start(path: Path, size: int) -> tuple[Any, Roster]:
+def start(path: Path, size: int) -> tuple[Any, People]:
     with contextlib.suppress(OSError):
         Path("/proc/sys/vm/drop_caches").write_text("1")
     began = clock()
-    roster = roster_of(path, size)
-    roster.refresh(0.0)
-    return clock() - began, roster
+    people = roster_of(path, size)
+    people.refresh(0.0)
+    return clock() - began, people
 
 
-def change(roster: Roster, store: Store, act: Any) -> Any:
-    """From the end of a change until a roster that is asked without a pause has it."""
+def change(people: People, store: Store, act: Any) -> Any:
+    """From the end of a change until a people that is asked without a pause has it."""
     act(store)
     began = clock()
-    if not roster.refresh(time.monotonic()):
+    if not people.refresh(time.monotonic()):
         raise AssertionError("the change was not seen")
     return clock() - began
 
 
-def changes(path: Path, roster: Roster, size: int, count: int) -> dict[str, list[Any]]:
+def changes(path: Path, people: People, size: int, count: int) -> dict[str, list[Any]]:
     store = Store.open(path, Vault.beside(path))
     found: dict[str, list[Any]] = {"enrolled": [], "access": [], "disabled": [], "removed": []}
     for number in range(count):
@@ -93,12 +93,12 @@ def changes(path: Path, roster: Roster, size: int, count: int) -> dict[str, list
             ("access", lambda s, n=name: s.change_access(n, by="bench", valid_until="2099-12-31")),
             ("disabled", lambda s, k=number: s.set_enabled(f"Person {k}", False, by="bench")),
         ):
-            found[what].append(change(roster, store, act))
+            found[what].append(change(people, store, act))
     began = clock()
     removal = store.remove("Newcomer 0", by="bench")
     print(f"remove, verified: {removal.verified}: {told(clock() - began)}")
     began = clock()
-    roster.refresh(time.monotonic())
+    people.refresh(time.monotonic())
     found["removed"].append(clock() - began)
     store.close()
     return found
@@ -131,14 +131,14 @@ def main() -> None:
             subprocess.run([sys.executable, "-c", code, str(path)], check=True)
         print(f"store: {path.stat().st_size / 1e6:.0f} MB")
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        took, roster = start(path, options.size)
+        took, people = start(path, options.size)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         print(f"start: {told(took)}; memory at most {(peak - before) / 1024:.0f} MB more")
-        print(f"search: {told(search(roster.gallery, options.size))} a face")
-        for what, times in changes(path, roster, options.size, options.changes).items():
+        print(f"search: {told(search(people.gallery, options.size))} a face")
+        for what, times in changes(path, people, options.size, options.changes).items():
             print(f"change, {what}: median {told(np.median(times, axis=0))}")
             print(f"change, {what}: longest {told(np.max(times, axis=0))}")
-        print(f"search after that: {told(search(roster.gallery, options.size))} a face")
+        print(f"search after that: {told(search(people.gallery, options.size))} a face")
 
 
 if __name__ == "__main__":

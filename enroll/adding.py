@@ -19,7 +19,7 @@ from lockd.console import config_option, reported
 from lockd.errors import ImageError
 
 if TYPE_CHECKING:
-    from enroll.people import Outcome, Terms
+    from enroll.people import EnrolmentOutcome, Terms
 
 _C = TypeVar("_C", bound=Callable[..., Any])
 
@@ -129,19 +129,19 @@ def folder(directory: Path, as_json: bool, config_file: Path | None, **terms: An
     alone, so that the command can be repeated when some of them have been replaced.
     """
     from enroll.people import Enroller  # noqa: PLC0415
-    from lockd.photographs import people_folders, shown_name  # noqa: PLC0415
+    from lockd.recognition.photographs import display_name, people_folders  # noqa: PLC0415
 
     people = people_folders(directory)
     total = sum(len(photos) for _, photos in people)
     if terms["external_id"] is not None:
         raise click.UsageError("--external-id is one person's; see `describe`")
-    outcomes: list[Outcome] = []
+    outcomes: list[EnrolmentOutcome] = []
     try:
         with opened(config_file) as (settings, store), progress("enrolling", total) as step:
             chosen = terms_of(settings, **terms)
             enroller = Enroller(settings, store)
             for name, photos in people:
-                outcomes.append(enroller.add(shown_name(name), photos, step, chosen))
+                outcomes.append(enroller.add(display_name(name), photos, step, chosen))
     finally:
         report(outcomes, as_json)
     fail_if_refused(outcomes)
@@ -159,13 +159,13 @@ def re_embed(directory: Path, as_json: bool, config_file: Path | None) -> None:
     a change of recognition.profile the old ones are of no use. Each person's are replaced
     at once; those of people without a usable photograph stay, unused.
     """
-    from enroll.people import Enroller, Outcome, Terms  # noqa: PLC0415
-    from lockd.photographs import people_folders, shown_name  # noqa: PLC0415
+    from enroll.people import Enroller, EnrolmentOutcome, Terms  # noqa: PLC0415
+    from lockd.recognition.photographs import display_name, people_folders  # noqa: PLC0415
 
     found = {
-        clean_name(shown_name(name)).casefold(): pics for name, pics in people_folders(directory)
+        clean_name(display_name(name)).casefold(): pics for name, pics in people_folders(directory)
     }
-    outcomes: list[Outcome] = []
+    outcomes: list[EnrolmentOutcome] = []
     with opened(config_file) as (settings, store):
         enroller = Enroller(settings, store)
         names = enroller.outdated()
@@ -177,7 +177,7 @@ def re_embed(directory: Path, as_json: bool, config_file: Path | None) -> None:
                     outcomes.append(enroller.add(name, photos[name], step, terms))
                 else:
                     error = f"{name}: no photographs in {directory}; add some, or remove them"
-                    outcomes.append(Outcome(name, error=ImageError(error)))
+                    outcomes.append(EnrolmentOutcome(name, error=ImageError(error)))
     if not outcomes and not as_json:
         click.echo("Everybody's templates are of the networks in use.")
     report(outcomes, as_json)

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 
 from enroll.capture_frames import Frames
 from enroll.capture_pictures import face_picture
-from enroll.guide import Advice, Guide, Observed, Plan, Pose
+from enroll.guide import Guide
+from enroll.poses import Advice, CapturePlan, Observed, Pose
 from lockd.clock import Clock
 from lockd.config import Settings
+from lockd.recognition.recogniser import Vision
 from lockd.types import Embedding, Frame, Image
 from lockd.vision import quality
 from lockd.vision.geometry import Octaves
 from lockd.vision.quality import Quality
-from lockd.watcher import Vision
 
 LEAST_GAP_S = 0.2
 """Between two frames that are judged: the service needs the processor too."""
@@ -92,7 +93,7 @@ class Capture:
         self._check = check
         self.taken: list[Taken] = []
         self.guide = Guide(
-            Plan(
+            CapturePlan(
                 accept=settings.recognition.threshold(vision.embedder.accept),
                 limits=self._limits,
                 mirrored=settings.camera.mirror,

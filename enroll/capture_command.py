@@ -14,19 +14,19 @@ from enroll.capture_frames import open_frames
 from enroll.capture_options import Wishes
 from enroll.capture_pictures import save_sheet
 from enroll.capture_screen import screen, summary
-from enroll.guide import LEAST_FRONTAL, Pose
-from enroll.people import Candidate, Enroller, Outcome, Terms
+from enroll.people import Candidate, Enroller, EnrolmentOutcome, Terms
+from enroll.poses import LEAST_FRONTAL, Pose
 from lockd.clock import RealClock
 from lockd.config import Settings
 from lockd.console import err
 from lockd.errors import ImageError
+from lockd.recognition.recogniser import Vision
 from lockd.vision.pictures import encode_jpeg
-from lockd.watcher import Vision
 
 
 def add_at_camera(
     name: str, settings: Settings, enroller: Enroller, wishes: Wishes, terms: Terms
-) -> Outcome:
+) -> EnrolmentOutcome:
     """Enrol somebody who stands in front of a camera.
 
     Whoever cannot be enrolled, for being too like somebody else or unlike themselves, is
@@ -55,7 +55,7 @@ def add_at_camera(
 
     taken = captured(name, settings, enroller.vision, wishes, check)
     candidates = [candidate(number, one) for number, one in enumerate(taken, start=1)]
-    return enroller.enrol(Outcome(name), candidates, terms)
+    return enroller.enrol(EnrolmentOutcome(name), candidates, terms)
 
 
 def captured(

@@ -15,10 +15,9 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from lockd.adapters.cameras import LiveCamera
-from lockd.adapters.control import ask_for_picture, listens
+from lockd.adapters.control import SYSTEM_SOCKET, ask_for_picture, listens
 from lockd.clock import Clock
 from lockd.config import CameraSettings, Settings
-from lockd.door_cli import SYSTEM_SOCKET
 from lockd.errors import CameraError, ControlError, ImageError
 from lockd.types import Frame
 from lockd.vision.pictures import decode

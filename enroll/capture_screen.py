@@ -19,7 +19,7 @@ from rich.text import Text
 
 from enroll.capture import Progress, Taken
 from enroll.capture_pictures import half_blocks
-from enroll.guide import Hint, Pose
+from enroll.poses import Hint, Pose
 
 _PREVIEW_COLUMNS = 40
 _BAR_COLUMNS = 40

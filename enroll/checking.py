@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from enroll.judging import Rule
     from lockd.adapters.store import Store
-    from lockd.calibration import Enrolled, Gauge
+    from lockd.evaluation.calibration import Enrolled, Gauge
     from lockd.types import Embedding
 
 FEWEST = 3
@@ -30,7 +30,7 @@ FEWEST = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class GalleryFinding:
     """One thing to be looked at.
 
     Attributes:
@@ -55,16 +55,16 @@ class Finding:
 @as_json_option
 @reported
 def check(config_file: Path | None, as_json: bool) -> None:
-    """Look for templates that are weak or look mislabelled, and for people too alike.
+    """Observation for templates that are weak or look mislabelled, and for people too alike.
 
     Ends with exit code 1 if there is anything to be looked at. `lockd calibrate` says what
     threshold suits the people enrolled.
     """
     from enroll.people import rule_of  # noqa: PLC0415
-    from lockd.calibration import gauge  # noqa: PLC0415
-    from lockd.watcher import Vision  # noqa: PLC0415
+    from lockd.evaluation.calibration import gauge  # noqa: PLC0415
+    from lockd.recognition.recogniser import Vision  # noqa: PLC0415
 
-    findings: list[Finding] = []
+    findings: list[GalleryFinding] = []
     with looked_at(config_file) as (settings, store):
         if store is not None:
             vision = Vision(settings)
@@ -103,11 +103,11 @@ def drop(name: str, templates: tuple[int, ...], yes: bool, config_file: Path | N
     click.echo(f"{person.name}: {dropped} templates deleted, {len(own) - dropped} left.")
 
 
-def _usable(store: Store, model: str, findings: list[Finding]) -> Enrolled | None:
+def _usable(store: Store, model: str, findings: list[GalleryFinding]) -> Enrolled | None:
     """The templates of the networks in use; what is wrong with the others is a finding."""
     import numpy as np  # noqa: PLC0415
 
-    from lockd.calibration import Enrolled  # noqa: PLC0415
+    from lockd.evaluation.calibration import Enrolled  # noqa: PLC0415
 
     names: list[str] = []
     owner: list[int] = []
@@ -127,36 +127,36 @@ def _usable(store: Store, model: str, findings: list[Finding]) -> Enrolled | Non
     return Enrolled(names, np.array(owner, np.int32), labels, np.stack(embeddings))
 
 
-def _rows(name: str, damaged: int, outdated: int, usable: int) -> Iterator[Finding]:
+def _rows(name: str, damaged: int, outdated: int, usable: int) -> Iterator[GalleryFinding]:
     for kind, count, advice in (
         ("damaged", damaged, "of the templates are damaged and not used; enrol them again"),
         ("outdated", outdated, "of the templates are of other networks; use `re-embed`"),
     ):
         if count:
-            yield Finding(kind, name, None, None, None, f"{count} {advice}")
+            yield GalleryFinding(kind, name, None, None, None, f"{count} {advice}")
     if usable < FEWEST:
         advice = f"{usable} usable templates; add photographs until there are {FEWEST} or more"
-        yield Finding("few", name, None, None, None, advice)
+        yield GalleryFinding("few", name, None, None, None, advice)
 
 
-def _faces(enrolled: Enrolled, gauged: Gauge, rule: Rule) -> Iterator[Finding]:
+def _faces(enrolled: Enrolled, gauged: Gauge, rule: Rule) -> Iterator[GalleryFinding]:
     misplaced = set()
     for bad in gauged.misplaced:
         misplaced.add(bad.label)
-        yield Finding(
+        yield GalleryFinding(
             *("misplaced", bad.person, bad.other, int(bad.label), bad.similarity),
             f"template {bad.label} is nearer to {bad.other} ({bad.similarity:.2f}) than to "
             f"{bad.person} ({bad.own:.2f}): a photograph of somebody else? `drop` it",
         )
     for label, person, nearest in _own(enrolled):
         if nearest < rule.agree and label not in misplaced:
-            yield Finding(
+            yield GalleryFinding(
                 *("weak", person, None, int(label), nearest),
                 f"template {label} is like no other of theirs ({nearest:.2f}, {rule.agree:.2f} is "
                 "usual): add photographs like it, or `drop` it",
             )
     for pair in gauged.alike(rule.accept):
-        yield Finding(
+        yield GalleryFinding(
             *("alike", pair.first, pair.second, None, pair.similarity),
             f"alike enough ({pair.similarity:.2f}; the door takes {rule.accept:g}) to be taken for "
             "each other: enrol better photographs, raise recognition.accept, or, if they are "
@@ -178,7 +178,7 @@ def _own(enrolled: Enrolled) -> Iterator[tuple[str, str, float]]:
             yield enrolled.labels[row], person, float(nearest)
 
 
-def _table(findings: list[Finding]) -> Table:
+def _table(findings: list[GalleryFinding]) -> Table:
     table = Table("What", "Person", "And", "Why, and the way out", show_lines=True)
     for one in findings:
         table.add_row(one.kind, escape(one.person), escape(one.other or ""), escape(one.advice))

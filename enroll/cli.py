@@ -5,30 +5,30 @@ from __future__ import annotations
 import click
 
 from lockd import __version__
-from lockd.commands import Commands
-from lockd.console import EXIT_CODES
+from lockd.console import EXIT_CODES, Commands
 
 
 @click.group(
     cls=Commands,
-    elsewhere={
-        "access": "enroll.managing:access",
-        "add": "enroll.adding:add",
-        "check": "enroll.checking:check",
-        "describe": "enroll.managing:describe",
-        "disable": "enroll.managing:disable",
-        "drop": "enroll.checking:drop",
-        "enable": "enroll.managing:enable",
-        "export": "enroll.transfer:export",
-        "folder": "enroll.adding:folder",
-        "forget": "enroll.managing:forget",
-        "import": "enroll.transfer:import_",
-        "list": "enroll.showing:list_",
-        "merge": "enroll.managing:merge",
-        "re-embed": "enroll.adding:re_embed",
-        "remove": "enroll.managing:remove",
-        "rename": "enroll.managing:rename",
-        "show": "enroll.showing:show",
+    package="enroll",
+    table={
+        "access": (".managing:access", "Say when somebody may come in."),
+        "add": (".adding:add", "Enrol somebody, from photographs or at a camera."),
+        "check": (".checking:check", "Look for weak templates and people too alike."),
+        "describe": (".managing:describe", "Keep their number elsewhere, notes, consent."),
+        "disable": (".managing:disable", "Make somebody a stranger, but keep everything."),
+        "drop": (".checking:drop", "Delete templates by their numbers."),
+        "enable": (".managing:enable", "Let the door know somebody again."),
+        "export": (".transfer:export", "Write people into an encrypted file."),
+        "folder": (".adding:folder", "Enrol everybody in a folder of photographs."),
+        "forget": (".managing:forget", "Remove somebody, and report what was deleted."),
+        "import": (".transfer:import_", "Enrol the people of an exported file."),
+        "list": (".showing:list_", "Show who is enrolled."),
+        "merge": (".managing:merge", "Make one person out of two."),
+        "re-embed": (".adding:re_embed", "Enrol again whom other networks enrolled."),
+        "remove": (".managing:remove", "Forget somebody: templates, rights and details."),
+        "rename": (".managing:rename", "Give somebody another name."),
+        "show": (".showing:show", "Show what is kept of somebody."),
     },
     epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"]},

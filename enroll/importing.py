@@ -13,10 +13,10 @@ from enroll.portable import PortablePerson, PortableTemplate
 from lockd.adapters.store import MAX_NAME, Enrolled, Store, clean_name
 from lockd.adapters.store.records import checked, checked_details
 from lockd.config import Settings
-from lockd.console import administrator, shown
+from lockd.console import administrator, printable
 from lockd.errors import PersonError
+from lockd.recognition.recogniser import Vision
 from lockd.types import Person
-from lockd.watcher import Vision
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Importer:
             self._check(one, usable, there)
             person = self._put(name, one, usable) if write else Person(f"new {name}", name)
         except PersonError as error:
-            return Step(shown(one.name)[:MAX_NAME], len(usable), "refused", str(error))
+            return Step(printable(one.name)[:MAX_NAME], len(usable), "refused", str(error))
         if there is not None and not write:
             person = there.person
         self._everybody.replace(person, [kept.vector() for kept in usable])
@@ -99,7 +99,7 @@ class Importer:
     def _check(
         self, one: PortablePerson, usable: list[PortableTemplate], there: Enrolled | None
     ) -> None:
-        """Look for a reason to refuse somebody.
+        """Observation for a reason to refuse somebody.
 
         Raises:
             PersonError: with the reason.

@@ -130,13 +130,13 @@ def merge(
 
 
 def _check_alike(settings: Settings, store: Store, source: str, target: str) -> None:
-    """Look whether two are one person.
+    """Observation whether two are one person.
 
     Raises:
         PersonError: if no template of one is like one of the other.
     """
     from enroll.people import rule_of  # noqa: PLC0415
-    from lockd.watcher import Vision  # noqa: PLC0415
+    from lockd.recognition.recogniser import Vision  # noqa: PLC0415
 
     agree = rule_of(settings, Vision(settings)).agree
     likeness = max(

@@ -12,16 +12,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lockd.console import err, shown
+from lockd.console import err, printable
 from lockd.errors import ImageError
 
 if TYPE_CHECKING:
-    from enroll.people import Outcome
+    from enroll.people import EnrolmentOutcome
 
 _LISTED = 20  # people told one by one
 
 
-def report(outcomes: list[Outcome], as_json: bool = False) -> None:
+def report(outcomes: list[EnrolmentOutcome], as_json: bool = False) -> None:
     """Say what was enrolled and what was refused, why, and what to do about it.
 
     A table on a terminal, lines where standard output goes elsewhere: the refused ones
@@ -38,7 +38,7 @@ def report(outcomes: list[Outcome], as_json: bool = False) -> None:
             Console().print(made)
     else:
         for _, why in _refusals(outcomes):
-            err.print(f"[yellow]refused:[/] {escape(shown(why))}")
+            err.print(f"[yellow]refused:[/] {escape(printable(why))}")
     enrolled = [one for one in outcomes if one.accepted]
     for one in [one for one in outcomes if one.accepted or one.repeated][:_LISTED]:
         click.echo(_line(one))
@@ -50,30 +50,30 @@ def report(outcomes: list[Outcome], as_json: bool = False) -> None:
         )
 
 
-def table(outcomes: list[Outcome]) -> Table:
+def table(outcomes: list[EnrolmentOutcome]) -> Table:
     """Return a table of the refused pictures, and of all if they are one person's."""
     made = Table("Person", "Picture", "Result", show_lines=True)
     for column in made.columns:
         column.overflow = "fold"
     for one in outcomes:
         for picture, result in _rows(one, everything=len(outcomes) == 1):
-            made.add_row(escape(shown(one.name)), escape(shown(picture)), result)
+            made.add_row(escape(printable(one.name)), escape(printable(picture)), result)
     return made
 
 
-def _rows(one: Outcome, *, everything: bool) -> Iterator[tuple[str, str]]:
+def _rows(one: EnrolmentOutcome, *, everything: bool) -> Iterator[tuple[str, str]]:
     """The pictures of one person to be told of, and what became of them, as markup."""
     if one.error is not None:
-        yield "", f"[red]refused[/]: {escape(shown(str(one.error)))}"
+        yield "", f"[red]refused[/]: {escape(printable(str(one.error)))}"
     for said in one.verdicts:
-        why = escape(shown(said.message.removeprefix(f"{said.label}: ")))
+        why = escape(printable(said.message.removeprefix(f"{said.label}: ")))
         if not said.accepted and not said.repeated:
             yield said.label, f"[red]refused[/]: {why}"
         elif everything and one.error is None:
             yield said.label, why or "[green]accepted[/]"
 
 
-def fail_if_refused(outcomes: list[Outcome]) -> None:
+def fail_if_refused(outcomes: list[EnrolmentOutcome]) -> None:
     """End with the exit code of what was refused, if anything was."""
     errors = [one.error for one in outcomes if one.error is not None]
     if any(one.refused for one in outcomes):
@@ -82,7 +82,7 @@ def fail_if_refused(outcomes: list[Outcome]) -> None:
         raise SystemExit(errors[0].exit_code)
 
 
-def _refusals(outcomes: list[Outcome]) -> Iterator[tuple[str, str]]:
+def _refusals(outcomes: list[EnrolmentOutcome]) -> Iterator[tuple[str, str]]:
     for one in outcomes:
         if one.error is not None:
             yield one.name, str(one.error)
@@ -90,8 +90,8 @@ def _refusals(outcomes: list[Outcome]) -> Iterator[tuple[str, str]]:
             yield one.name, said.message
 
 
-def _line(one: Outcome) -> str:
-    line = f"{shown(one.name)}: {one.accepted} enrolled, {len(one.refused)} refused"
+def _line(one: EnrolmentOutcome) -> str:
+    line = f"{printable(one.name)}: {one.accepted} enrolled, {len(one.refused)} refused"
     if one.repeated:
         line += f", {one.repeated} enrolled already"
     if one.left_out:

@@ -15,10 +15,10 @@ from lockd.adapters.store import Access, Details, Store, clean_name
 from lockd.config import Settings
 from lockd.console import administrator
 from lockd.errors import ImageError, LockdError, PersonError
-from lockd.photographs import Photograph, read, search, template_in
+from lockd.recognition.photographs import Photograph, read, search, template_in
+from lockd.recognition.recogniser import Vision
 from lockd.types import Embedding, Image, Person
 from lockd.vision.pictures import encode_jpeg
-from lockd.watcher import Vision
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CandidateVerdict:
     """What became of one picture.
 
     Attributes:
@@ -81,7 +81,7 @@ class Verdict:
 
 
 @dataclass(slots=True)
-class Outcome:
+class EnrolmentOutcome:
     """What became of one person's pictures.
 
     Attributes:
@@ -93,7 +93,7 @@ class Outcome:
     """
 
     name: str
-    verdicts: list[Verdict] = field(default_factory=list)
+    verdicts: list[CandidateVerdict] = field(default_factory=list)
     error: LockdError | None = None
     templates: int = 0
     left_out: int = 0
@@ -109,7 +109,7 @@ class Outcome:
         return sum(one.repeated for one in self.verdicts)
 
     @property
-    def refused(self) -> list[Verdict]:
+    def refused(self) -> list[CandidateVerdict]:
         """The pictures that were refused."""
         return [one for one in self.verdicts if not one.accepted and not one.repeated]
 
@@ -190,7 +190,7 @@ class Enroller:
 
     def verdicts(
         self, name: str, candidates: Sequence[Candidate], *, anyway: bool = False
-    ) -> list[Verdict]:
+    ) -> list[CandidateVerdict]:
         """Judge pictures of one person by each other and by who is enrolled; write nothing.
 
         Args:
@@ -210,7 +210,7 @@ class Enroller:
         photos: Sequence[Path],
         done: Callable[[], None],
         terms: Terms | None = None,
-    ) -> Outcome:
+    ) -> EnrolmentOutcome:
         """Enrol one person from photographs.
 
         Args:
@@ -222,20 +222,22 @@ class Enroller:
         Raises:
             StoreError: if the store cannot be written; then nothing was.
         """
-        outcome = Outcome(name)
+        outcome = EnrolmentOutcome(name)
         candidates = []
         for photo in photos:
             try:
                 candidates.append(self.candidate(photo, str(photo)))
             except ImageError as error:
-                outcome.verdicts.append(Verdict(str(photo), error.reason, str(error)))
+                outcome.verdicts.append(CandidateVerdict(str(photo), error.reason, str(error)))
             done()
         self.enrol(outcome, candidates, terms or Terms())
         order = [str(photo) for photo in photos]
         outcome.verdicts.sort(key=lambda one: order.index(one.label))
         return outcome
 
-    def enrol(self, outcome: Outcome, candidates: Sequence[Candidate], terms: Terms) -> Outcome:
+    def enrol(
+        self, outcome: EnrolmentOutcome, candidates: Sequence[Candidate], terms: Terms
+    ) -> EnrolmentOutcome:
         """Judge pictures and write the good ones, in one transaction.
 
         Args:
@@ -259,7 +261,7 @@ class Enroller:
             outcome.error = error
         return outcome
 
-    def _change(self, outcome: Outcome, terms: Terms) -> None:
+    def _change(self, outcome: EnrolmentOutcome, terms: Terms) -> None:
         """Write what was said of somebody whose pictures are all enrolled already."""
         one = self._store.person(outcome.name)
         if terms.replace_outdated:
@@ -274,7 +276,7 @@ class Enroller:
             self._store.change_details(outcome.name, details, by=administrator())
         outcome.templates = len(self._everybody.own(one.person.id))
 
-    def _write(self, outcome: Outcome, good: list[Candidate], terms: Terms) -> None:
+    def _write(self, outcome: EnrolmentOutcome, good: list[Candidate], terms: Terms) -> None:
         model = self.vision.embedder.fingerprint
         person = self._known(outcome.name)
         before = len(self._everybody.own(person.id)) if person else 0
@@ -335,11 +337,11 @@ class Enroller:
     def _kept(self, photograph: Photograph) -> bytes | None:
         return encode_jpeg(photograph.octaves.image) if self._keep_photographs else None
 
-    def _verdict(self, label: str, opinion: Opinion, other: Person | None) -> Verdict:
+    def _verdict(self, label: str, opinion: Opinion, other: Person | None) -> CandidateVerdict:
         if opinion.objection is None:
-            return Verdict(label)
+            return CandidateVerdict(label)
         if opinion.objection is Objection.REPEATED:
-            return Verdict(label, Objection.REPEATED, f"{label}: enrolled already")
+            return CandidateVerdict(label, Objection.REPEATED, f"{label}: enrolled already")
         if opinion.objection is Objection.TOO_LIKE:
             name = other.name if other else "somebody"
             message = (
@@ -353,4 +355,4 @@ class Enroller:
                 f"{opinion.similarity:.2f}, {self.rule.agree:.2f} is needed); leave it out, or, "
                 "if it is them, say --anyway with the reason"
             )
-        return Verdict(label, opinion.objection, message)
+        return CandidateVerdict(label, opinion.objection, message)

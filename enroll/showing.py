@@ -99,9 +99,9 @@ def _table(people: list[Enrolled], settings: Settings) -> Table:
         "Templates": [str(one.templates) for one in people],
         "Enrolled (UTC)": [_minute(one.created_utc) for one in people],
     }
-    shown = {title: cells for title, cells in columns.items() if any(cells)}
-    table = Table(*shown)
-    for row in zip(*shown.values(), strict=True):
+    filled = {title: cells for title, cells in columns.items() if any(cells)}
+    table = Table(*filled)
+    for row in zip(*filled.values(), strict=True):
         table.add_row(*map(escape, row))
     return table
 

@@ -16,7 +16,7 @@ from enroll.opened import looked_at, name_argument, nobody, on_a_terminal, opene
 from enroll.showing import as_json_option
 from lockd.console import config_option, reported
 from lockd.errors import PersonError, TransferError
-from lockd.reading import UnreadableError, read_file
+from lockd.files import UnreadableError, read_file
 
 if TYPE_CHECKING:
     from enroll.importing import Step

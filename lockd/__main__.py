@@ -8,11 +8,11 @@ import sys
 def main() -> None:
     """Run the command line."""
     if sys.argv[1:2] == ["relay-safe"]:
-        from lockd import relay_safe  # noqa: PLC0415
+        from lockd.service import relay_safe  # noqa: PLC0415
 
         if relay_safe.main(sys.argv[2:]):
             return
-    from lockd.cli import main as full  # noqa: PLC0415  # takes its time
+    from lockd.commands.main import main as full  # noqa: PLC0415  # takes its time
 
     full()
 

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,12 +21,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from lockd.errors import LockdError
+from lockd.paths import ON_BEHALF_OF
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 """Progress and problems; standard output is for results."""
-
-ON_BEHALF_OF = "LOCKD_ON_BEHALF_OF"
-"""The environment's variable that says for whom a service runs a command."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -49,7 +48,7 @@ Exit codes:
 """
 
 
-def shown(text: str, keep: str = "") -> str:
+def printable(text: str, keep: str = "") -> str:
     """Return a text without what would move a terminal's cursor, colour it or turn it round.
 
     File names may hold anything at all, and messages name files.
@@ -69,7 +68,7 @@ def reported(command: _Command) -> _Command:
         try:
             return command(*args, **kwargs)
         except LockdError as error:
-            err.print(f"[bold red]error:[/] {escape(shown(str(error), keep=chr(10)))}")
+            err.print(f"[bold red]error:[/] {escape(printable(str(error), keep=chr(10)))}")
             sys.exit(error.exit_code)
         except BrokenPipeError:
             # The reader of our output has gone; Python would complain once more at exit.
@@ -125,6 +124,47 @@ def log_to_stderr(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_PriorityFormatter("%(name)s: %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+class Commands(click.Group):
+    """A group of commands, each imported when it is called.
+
+    What all of them need together takes a small board seconds to import, and `lockd send`, the
+    list of commands or the completion of a name needs little of it.
+    """
+
+    def __init__(
+        self, *args: Any, package: str, table: Mapping[str, tuple[str, str]], **kwargs: Any
+    ) -> None:
+        """Name the commands.
+
+        Args:
+            args: of `click.Group`.
+            package: that the commands are in.
+            table: by the name of each command where it is, as ``.module:attribute``, and what it
+                does, in a line of the list.
+            kwargs: of `click.Group`.
+        """
+        super().__init__(*args, **kwargs)
+        self.package = package
+        self.table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, without importing any."""
+        return sorted(self.table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, imported for it; None if there is none of that name."""
+        if cmd_name not in self.table:
+            return None
+        module, _, attribute = self.table[cmd_name][0].partition(":")
+        found: click.Command = getattr(import_module(module, self.package), attribute)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.table[name][1]) for name in sorted(self.table)])
 
 
 class _PriorityFormatter(logging.Formatter):

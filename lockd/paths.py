@@ -9,6 +9,9 @@ import platformdirs
 
 from lockd.errors import LockdError
 
+ON_BEHALF_OF = "LOCKD_ON_BEHALF_OF"
+"""The environment's variable that says for whom a service runs a command."""
+
 _SOURCE_TREE = Path(__file__).resolve().parent.parent
 _INSTALLED = Path(sys.prefix) / "share" / "lockd"
 

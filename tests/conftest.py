@@ -18,11 +18,11 @@ from hypothesis import settings as hypothesis_settings
 from paho.mqtt.enums import CallbackAPIVersion
 
 from lockd.adapters.broker import LocalBroker
-from lockd.broker_setup.certificates import issue_broker, issue_client, make_authority
+from lockd.commands.broker_setup.certificates import issue_broker, issue_client, make_authority
 from lockd.config import Settings
 from lockd.identity.gallery import Gallery
-from lockd.photographs import gallery_of_folder
-from lockd.watcher import Vision
+from lockd.recognition.photographs import gallery_of_folder
+from lockd.recognition.recogniser import Vision
 
 ROOT = Path(__file__).resolve().parent.parent
 PHOTOS = ROOT / "tests" / "data" / "photos"

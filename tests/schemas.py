@@ -10,7 +10,7 @@ import jsonschema
 
 from tests.conftest import ROOT
 
-SCHEMAS = ROOT / "lockd" / "schemas"
+SCHEMAS = ROOT / "lockd" / "publishing" / "schemas"
 JSON_TOPICS = {
     "events": "event", "state": "state", "diagnostics": "diagnostics", "command": "command",
     "result": "result",

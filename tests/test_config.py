@@ -22,10 +22,10 @@ from lockd.door.schedules import Schedule, read_holiday
 from lockd.errors import ConfigError
 from lockd.identity.evidence import Agreement, Recognised
 from lockd.identity.gallery import Gallery, Template
+from lockd.recognition.recogniser import Recogniser, Vision
 from lockd.types import Embedding, Face, Frame, Match, Unfit
 from lockd.vision.models import Models
 from lockd.vision.quality import Limits
-from lockd.watcher import Vision, Watcher
 from tests.conftest import ROOT
 from tests.fakes import ADA, face_at, unit
 
@@ -574,10 +574,10 @@ class RecordingGallery(Gallery):
         return super().identify(probe, accept=accept, margin=margin)
 
 
-def watcher(text: str, *faces: Face) -> tuple[Watcher, RecordingGallery]:
+def watcher(text: str, *faces: Face) -> tuple[Recogniser, RecordingGallery]:
     gallery = RecordingGallery([Template(ADA, unit(1))], 8)
     vision: Any = ScriptedVision(*(faces or (face_at(50, 50, 120),)))
-    return Watcher(parse(text), vision, gallery), gallery
+    return Recogniser(parse(text), vision, gallery), gallery
 
 
 def frame(t: float) -> Frame:

@@ -1,8 +1,10 @@
-"""Imports point one way: cli -> daemon -> adapters, pure -> types, errors."""
+"""Imports point one way: commands -> service -> adapters, pure -> types, errors."""
 
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +14,9 @@ from tests.conftest import ROOT
 
 PURE = (
     *("lockd/vision/", "lockd/identity/", "lockd/door/", "lockd/types.py", "lockd/errors.py"),
-    *("lockd/remote/", "enroll/guide.py"),
+    *("lockd/remote/", "enroll/guide.py", "enroll/poses.py"),
 )
+MOST_ROOMS, MOST_FLOORS, LONGEST_FILE = 28, 11, 460
 # What would give pure code a device, a socket, a disk or a clock.
 WORLDLY = {
     "asyncio", "datetime", "gpiozero", "paho", "random", "requests", "select", "shutil",
@@ -65,7 +68,13 @@ def test_pure_code_touches_no_device_socket_disk_or_clock(file: Path) -> None:
     names = set(imported(file))
     worldly = WORLDLY - ({"datetime"} if name_of(file) in CALENDAR else set())
     assert not {name.split(".")[0] for name in names} & worldly
-    outside = ("lockd.adapters", "lockd.daemon", "lockd.cli", "lockd.config", "lockd.clock")
+    outside = (
+        "lockd.adapters",
+        "lockd.service.service",
+        "lockd.commands.main",
+        "lockd.config",
+        "lockd.clock",
+    )
     assert not [name for name in names if name.startswith(outside)]
 
 
@@ -77,21 +86,73 @@ def test_what_knows_the_calendar_reads_no_clock(name: str) -> None:
     assert not used & CLOCKS
 
 
+def room_of(module: str) -> str:
+    """The room a module or file of ours is in, as ``lockd/door`` or ``lockd/errors``."""
+    parts = module.removesuffix(".py").replace(".", "/").split("/")
+    return "/".join(parts[:2]) if parts[0] == "lockd" and len(parts) > 1 else parts[0]
+
+
+def arrows() -> dict[str, set[str]]:
+    """Which rooms each room imports."""
+    found: dict[str, set[str]] = {room_of(name_of(file)): set() for file in sources()}
+    for file in sources():
+        own = room_of(name_of(file))
+        for name in imported(file):
+            other = room_of(name)
+            if name.split(".")[0] in ("lockd", "enroll") and other in found and other != own:
+                found[own].add(other)
+    return found
+
+
+def test_a_newcomer_meets_few_rooms() -> None:
+    others = {"bench", "demo", "models", "tools"}
+    assert others <= {entry.name for entry in ROOT.iterdir()}
+    assert len(set(arrows()) | others) - len({"lockd/__init__"}) <= MOST_ROOMS
+
+
+def test_every_room_stands_on_a_floor_above_all_that_it_imports() -> None:
+    left, floors = arrows(), 0
+    while left:
+        ground = {room for room, below in left.items() if not below & left.keys()}
+        assert ground, f"these import each other in a circle: {sorted(left)}"
+        left = {room: below for room, below in left.items() if room not in ground}
+        floors += 1
+    assert floors <= MOST_FLOORS
+
+
+def test_no_file_is_too_long_to_be_read() -> None:
+    lengths = {name_of(file): len(file.read_text("utf-8").splitlines()) for file in sources()}
+    assert {name: lines for name, lines in lengths.items() if lines > LONGEST_FILE} == {}
+
+
 @pytest.mark.parametrize("file", sources(), ids=name_of)
-def test_adapters_never_import_each_other_and_nothing_below_imports_the_daemon(file: Path) -> None:
-    names = set(imported(file))
+def test_adapters_never_import_each_other(file: Path) -> None:
     if name_of(file).startswith("lockd/adapters/"):
         own = ".".join(["lockd.adapters", file.relative_to(ROOT / "lockd/adapters").parts[0]])
-        others = [name for name in names if name.startswith("lockd.adapters")]
+        others = [name for name in imported(file) if name.startswith("lockd.adapters")]
         assert [name for name in others if not f"{name}.".startswith(f"{own}.")] == []
-    commands = ("lockd/cli.py", "lockd/demo.py")
-    for above, users in (
-        ("lockd.cli", ("lockd/__main__.py",)),
-        ("lockd.assembly", commands),
-        ("lockd.daemon", ("lockd/assembly.py", *commands)),
-    ):
-        if name_of(file) not in users:
-            assert [name for name in names if f"{name}.".startswith(f"{above}.")] == []
+
+
+def test_only_the_commands_know_the_service_and_nothing_knows_the_commands() -> None:
+    users: dict[str, set[str]] = {}
+    for room, below in arrows().items():
+        for other in below:
+            users.setdefault(other, set()).add(room)
+    assert users["lockd/service"] == {"lockd/__main__", "lockd/commands"}
+    assert users["lockd/commands"] == {"lockd/__main__"}
+    assert users["enroll"] == {"lockd/commands"}
+
+
+def test_the_door_does_without_what_only_measures_and_sets_up() -> None:
+    """Evaluation, calibration, the broker's set-up and the demo weigh nothing in the service."""
+    program = "import lockd.service.assembly, sys; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    loaded = set(done.stdout.split())
+    assert "lockd.service.service" in loaded
+    heavy = ("lockd.evaluation", "lockd.commands", "enroll", "amqtt", "matplotlib", "sklearn")
+    assert [name for name in loaded if f"{name}.".startswith(tuple(f"{h}." for h in heavy))] == []
 
 
 @pytest.mark.parametrize("file", sources(), ids=name_of)

@@ -91,7 +91,7 @@ def test_every_example_in_the_documentation_is_what_its_schema_says() -> None:
 def test_the_schemas_are_those_of_the_documentation() -> None:
     text = (ROOT / "docs" / "mqtt.md").read_text("utf-8")
     for file in SCHEMAS.glob("*.json"):
-        assert f"lockd/schemas/{file.name}" in text
+        assert f"lockd/publishing/schemas/{file.name}" in text
 
 
 def test_alerts_weigh_most_and_status_least() -> None:

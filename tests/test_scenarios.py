@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lockd.door import passage
+from lockd.door import transitions
 from lockd.door.events import (
     Announce,
     Command,
@@ -18,10 +18,9 @@ from lockd.door.events import (
     DoorEvent,
     DoorRules,
     Exit,
-    Fault,
-    FaultOver,
     Granted,
     HoldOpen,
+    HoldOpenSchedule,
     Leaf,
     LiftLockDown,
     Lock,
@@ -29,9 +28,10 @@ from lockd.door.events import (
     LockNow,
     LockOut,
     Refuse,
+    RelayFault,
+    RelayFaultOver,
     Release,
     Relock,
-    Schedule,
     Tamper,
     Tick,
     Unlock,
@@ -57,14 +57,14 @@ WORDS: dict[str, DoorEvent] = {
     "command lock down": LockDown(),
     "command lift": LiftLockDown(),
     "command hold open 100": HoldOpen(100.0),
-    "schedule begins": Schedule(True, first_grant=False),
-    "schedule begins, first grant": Schedule(True, first_grant=True),
-    "schedule ends": Schedule(False, first_grant=False),
-    "schedule ends, first grant": Schedule(False, first_grant=True),
+    "schedule begins": HoldOpenSchedule(True, first_grant=False),
+    "schedule begins, first grant": HoldOpenSchedule(True, first_grant=True),
+    "schedule ends": HoldOpenSchedule(False, first_grant=False),
+    "schedule ends, first grant": HoldOpenSchedule(False, first_grant=True),
     "box opened": Tamper(True),
     "box closed": Tamper(False),
-    "relay fails": Fault("it does not obey"),
-    "relay obeys": FaultOver(),
+    "relay fails": RelayFault("it does not obey"),
+    "relay obeys": RelayFaultOver(),
     "time": Tick(),
 }
 
@@ -133,10 +133,10 @@ def test_the_strike_does_what_the_story_says(story: dict[str, Any]) -> None:
 TO_BE_SURE = {"unlocking pause_over too_late: lock", "open pause_over too_late: lock"}
 
 
-def poorer_tables() -> Iterator[tuple[str, tuple[passage.Row, ...]]]:
+def poorer_tables() -> Iterator[tuple[str, tuple[transitions.Row, ...]]]:
     """The door's table without a row, a row's condition, its next state or one of its actions."""
-    for index, row in enumerate(passage.TABLE):
-        before, after = passage.TABLE[:index], passage.TABLE[index + 1 :]
+    for index, row in enumerate(transitions.TABLE):
+        before, after = transitions.TABLE[:index], transitions.TABLE[index + 1 :]
         name = f"{row.state.value} {row.event} {row.condition}"
         yield f"{name}: row", (*before, *after)
         if row.condition:
@@ -153,9 +153,9 @@ def poorer_tables() -> Iterator[tuple[str, tuple[passage.Row, ...]]]:
     [pytest.param(table, id=name) for name, table in poorer_tables() if name not in TO_BE_SURE],
 )
 def test_nothing_can_be_left_out_of_the_table_unnoticed(
-    table: tuple[passage.Row, ...], monkeypatch: pytest.MonkeyPatch
+    table: tuple[transitions.Row, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(passage, "TABLE", table)
+    monkeypatch.setattr(transitions, "TABLE", table)
     for story in STORIES:
         try:
             tell(story.values[0])  # type: ignore[arg-type]

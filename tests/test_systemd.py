@@ -225,7 +225,7 @@ def test_the_state_is_the_services_own(unit: dict[str, list[str]]) -> None:
 def test_the_command_is_one_that_lockd_has(key: str, unit: dict[str, list[str]]) -> None:
     from click.testing import CliRunner
 
-    from lockd.cli import main
+    from lockd.commands.main import main
 
     program, command, option, _ = shlex.split(unit[key][0])
     result = CliRunner().invoke(main, [command, "--help"])

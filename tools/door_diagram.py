@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lockd.door.passage import TABLE
+from lockd.door.transitions import TABLE
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "door.md"
-BEGIN, END = "<!-- from lockd/door/passage.py -->", "<!-- end -->"
+BEGIN, END = "<!-- from lockd/door/transitions.py -->", "<!-- end -->"
 
 
 def words(name: str) -> str:

@@ -29,4 +29,4 @@ if ((${#missing[@]})); then
 fi
 
 # -B: root must not leave compiled files in somebody's checkout.
-exec /usr/bin/python3 -B -m lockd.install "$@"
+exec /usr/bin/python3 -B -m lockd.commands.install "$@"

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 MAX_REQUEST = 4096
 MAX_PICTURE = 32 * 2**20
 """Bytes; a JPEG of the largest frame a camera may be set to is far smaller."""
+SYSTEM_SOCKET = Path("/run/lockd/control")
+"""Where an installed service listens."""
 _PATIENCE_S = 2.0
 _ANSWER_S = 5.0
 _CREDENTIALS = struct.Struct("3i")

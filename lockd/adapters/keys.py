@@ -18,7 +18,7 @@ from pathlib import Path
 
 from lockd.config import Settings
 from lockd.errors import BusError
-from lockd.remote.judging import PLAIN
+from lockd.remote.judging import ANYBODY
 from lockd.remote.signing import KEY_BYTES
 
 log = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ def keys_in(content: bytes, where: str) -> dict[str, bytes]:
                 f"{where}: line {number} is not a name of a-z, A-Z, 0-9, _ and -, a space and "
                 f"{2 * KEY_BYTES} hexadecimal digits; correct it"
             )
-        if found[1] in keys or found[1] == PLAIN:
+        if found[1] in keys or found[1] == ANYBODY:
             why = "is there twice" if found[1] in keys else "means commands without a key"
             raise BusError(f"{where}: line {number}: {found[1]} {why}; give it another name")
         keys[found[1]] = bytes.fromhex(found[2])

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from lockd.config import (
     ContactSettings,
@@ -25,25 +25,13 @@ from lockd.config import (
     TamperSettings,
 )
 from lockd.errors import PinError
+from lockd.ports import Output
 from lockd.types import Input, InputChange
 
 log = logging.getLogger(__name__)
 
 AnyInput: TypeAlias = ExitSettings | ContactSettings | TamperSettings
 FACTORIES = ("lgpio", "rpigpio", "mock")
-
-
-class Output(Protocol):
-    """One pin that is driven: gpiozero's `OutputDevice` has all of it."""
-
-    def on(self) -> None:
-        """Switch on."""
-
-    def off(self) -> None:
-        """Switch off."""
-
-    def close(self) -> None:
-        """Give the pin back, at the level that it has."""
 
 
 class Inputs:

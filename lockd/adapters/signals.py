@@ -14,8 +14,8 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Protocol
 
+from lockd.ports import Output
 from lockd.types import Signal
 
 log = logging.getLogger(__name__)
@@ -63,19 +63,6 @@ PATTERNS = {
 }
 
 
-class Output(Protocol):
-    """What is switched: gpiozero's `OutputDevice` has it."""
-
-    def on(self) -> None:
-        """Switch on."""
-
-    def off(self) -> None:
-        """Switch off."""
-
-    def close(self) -> None:
-        """Give the pin back."""
-
-
 class Signals:
     """Plays patterns on an LED and a buzzer, either of which may be missing.
 
@@ -110,7 +97,7 @@ class Signals:
         if self._led.output is not None or self._buzzer.output is not None:
             self._thread.start()
 
-    def show(self, signal: Signal) -> None:
+    def show(self, signal: Signal, name: str | None = None) -> None:
         """Play a pattern; from any thread, without waiting.
 
         Asking again for the standing pattern lets it go on, asking again for one that is

@@ -31,9 +31,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from lockd.errors import PinError
+from lockd.ports import Output
 
 log = logging.getLogger(__name__)
 
@@ -45,19 +45,6 @@ _FRESH_S = 2.0
 _RETRY_S = 0.05
 _PATIENCE_S = 0.5
 _ANSWER_S = 0.25
-
-
-class Output(Protocol):
-    """What a strike needs of its relay."""
-
-    def on(self) -> None:
-        """Unlock."""
-
-    def off(self) -> None:
-        """Lock."""
-
-    def close(self) -> None:
-        """Give the pin back."""
 
 
 class Strike:

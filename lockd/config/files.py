@@ -152,7 +152,7 @@ def _explain_all(errors: list[dict[str, Any]]) -> list[str]:
 def _section(path: list[str]) -> tuple[list[str], list[str]]:
     """The part of a path that a file would show, and the keys of the section there."""
     section: type[BaseModel] | None = Settings
-    shown: list[str] = []
+    known: list[str] = []
     named = False  # whether next comes a name that the file gives, as of a group
     for name in path:
         if named:
@@ -165,8 +165,8 @@ def _section(path: list[str]) -> tuple[list[str], list[str]]:
             sections = [k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)]
             section = sections[0] if sections else None
             named = any(getattr(kind, "__origin__", None) is dict for kind in kinds)
-        shown.append(name)
-    return shown, list(section.model_fields) if section else []
+        known.append(name)
+    return known, list(section.model_fields) if section else []
 
 
 def _from_folder(value: _T, folder: Path) -> _T:

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from lockd.config.access import Days, Ranges, by_days
 from lockd.config.base import File, Optional_s, Section, Slug
 from lockd.door.schedules import Schedule
+from lockd.remote.commands import COMMANDS, PLAIN
 
-CommandName: TypeAlias = Literal[
-    "lock", "unlock", "lock-down", "lift", "hold-open", "silence", "snapshot", "reload",
-    "enrol", "people", "enable", "disable", "rename", "remove",
-]  # fmt: skip
+
+def _command(name: str) -> str:
+    if name not in COMMANDS:
+        raise ValueError(f"there is no such command; there are {', '.join(COMMANDS)}")
+    return name
+
+
+def _plain_command(name: str) -> str:
+    if name not in PLAIN.values():
+        raise ValueError(f"may not go without a signature; these may: {', '.join(PLAIN.values())}")
+    return name
+
+
+CommandName: TypeAlias = Annotated[str, AfterValidator(_command)]
 """What can be commanded over MQTT."""
-PlainCommand: TypeAlias = Literal["lock", "unlock", "lock-down", "lift", "silence", "snapshot"]
+PlainCommand: TypeAlias = Annotated[str, AfterValidator(_plain_command)]
 """What can be commanded without a signature."""
 QuietKind: TypeAlias = Literal["stranger", "spoof", "camera", "system"]
 """Alerts that can wait until the morning; a forced door cannot."""

@@ -117,7 +117,7 @@ class HoldOpen:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class HoldOpenSchedule:
     """The time during which the door is held open has begun or ended.
 
     `first_grant` makes it wait for the first person let in.
@@ -135,14 +135,14 @@ class Tamper:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class RelayFault:
     """The relay does not obey."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class FaultOver:
+class RelayFaultOver:
     """The relay obeys again."""
 
 
@@ -166,10 +166,10 @@ DoorEvent: TypeAlias = (
     | LockDown
     | LiftLockDown
     | HoldOpen
-    | Schedule
+    | HoldOpenSchedule
     | Tamper
-    | Fault
-    | FaultOver
+    | RelayFault
+    | RelayFaultOver
     | Tick
     | ShutDown
 )
@@ -272,7 +272,7 @@ class DoorRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class DoorMemory:
     """What outlives a restart.
 
     Attributes:
@@ -287,8 +287,10 @@ class Memory:
     locked_out_s: float = 0.0
     rest_s: float = 0.0
 
-    def aged(self, seconds: float) -> Memory:
+    def aged(self, seconds: float) -> DoorMemory:
         """Return it so much later; a clock that went backwards ages nothing."""
         passed = max(0.0, seconds)
         resting = max(0.0, self.rest_s - max(0.0, passed - self.locked_out_s))
-        return Memory(self.locked_down, self.denials, max(0.0, self.locked_out_s - passed), resting)
+        return DoorMemory(
+            self.locked_down, self.denials, max(0.0, self.locked_out_s - passed), resting
+        )

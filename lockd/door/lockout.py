@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from lockd.door.events import LockOut, Memory
+from lockd.door.events import DoorMemory, LockOut
 
 
 class Denials:
@@ -19,7 +19,7 @@ class Denials:
         until: when the lock-out ends, or None without one.
     """
 
-    def __init__(self, rules: LockOut, memory: Memory, now: float) -> None:
+    def __init__(self, rules: LockOut, memory: DoorMemory, now: float) -> None:
         """Begin with what was remembered; its times are taken for no longer than the rules'."""
         self._rules = rules
         self._times: deque[float] = deque([now] * min(memory.denials, rules.denials - 1))
@@ -35,11 +35,11 @@ class Denials:
             self._times.popleft()
         return len(self._times)
 
-    def memory(self, now: float, *, locked_down: bool) -> Memory:
+    def memory(self, now: float, *, locked_down: bool) -> DoorMemory:
         """Return what a restart must know."""
         ends = now if self.until is None else max(now, self.until)
         rests = max(0.0, self._rest_until - ends)
-        return Memory(locked_down, self.count(now), ends - now, rests)
+        return DoorMemory(locked_down, self.count(now), ends - now, rests)
 
     def denied(self, now: float) -> bool:
         """Count a refused visit; return whether it begins a lock-out."""

@@ -2,7 +2,7 @@
 
 Two questions are asked apart. *May it be released?* is answered here, by
 `DoorMachine._refusal`. *What do the leaf and the strike do?* is answered by the table in
-`lockd.door.passage`.
+`lockd.door.transitions`.
 
 Feed `handle` with events and the monotonic time they happened, carry out the commands it
 returns, in order, and ask `next_deadline` when it wants to hear of the time again.
@@ -17,24 +17,24 @@ from lockd.door.events import (
     Command,
     Denied,
     DoorEvent,
+    DoorMemory,
     DoorRules,
     Exit,
-    Fault,
-    FaultOver,
     Granted,
     HoldOpen,
+    HoldOpenSchedule,
     Leaf,
     LiftLockDown,
     Lock,
     LockDown,
     LockNow,
-    Memory,
     Notice,
     Refusal,
     Refuse,
+    RelayFault,
+    RelayFaultOver,
     Release,
     Remember,
-    Schedule,
     ShutDown,
     State,
     Tamper,
@@ -42,7 +42,7 @@ from lockd.door.events import (
     Unlock,
 )
 from lockd.door.lockout import Denials
-from lockd.door.passage import Passage
+from lockd.door.transitions import Transitions
 
 
 class DoorMachine:
@@ -58,7 +58,7 @@ class DoorMachine:
         self,
         rules: DoorRules,
         *,
-        memory: Memory | None = None,
+        memory: DoorMemory | None = None,
         leaf_open: bool | None = None,
         now: float = 0.0,
     ) -> None:
@@ -71,9 +71,9 @@ class DoorMachine:
                 is nobody's fault yet: it is an alarm after `held_s`.
             now: monotonic seconds.
         """
-        memory = memory or Memory()
+        memory = memory or DoorMemory()
         self._rules = rules
-        self._passage = Passage(rules, leaf_open, now)
+        self._transitions = Transitions(rules, leaf_open, now)
         self._denials = Denials(rules.lock_out, memory, now)
         self._awaits_grant = False
         self.locked_down = memory.locked_down
@@ -85,8 +85,8 @@ class DoorMachine:
         """What the door is doing; what keeps people out shows only while it is locked."""
         if self.fault is not None:
             return State.FAULT
-        if self._passage.state is not State.LOCKED:
-            return self._passage.state
+        if self._transitions.state is not State.LOCKED:
+            return self._transitions.state
         if self.locked_down:
             return State.LOCKED_DOWN
         return State.LOCKED if self._denials.until is None else State.LOCKED_OUT
@@ -99,20 +99,20 @@ class DoorMachine:
     @property
     def leaf_open(self) -> bool | None:
         """What the door contact says, None without one."""
-        return self._passage.leaf_open
+        return self._transitions.leaf_open
 
     @property
     def released(self) -> bool:
         """Whether a release is in force."""
-        return self._passage.released
+        return self._transitions.released
 
     @property
     def next_deadline(self) -> float | None:
         """When it wants to hear `Tick`, or None if time changes nothing."""
-        due = [*self._passage.deadlines.values(), self._denials.until]
+        due = [*self._transitions.deadlines.values(), self._denials.until]
         return min((one for one in due if one is not None), default=None)
 
-    def memory(self, now: float) -> Memory:
+    def memory(self, now: float) -> DoorMemory:
         """Return what a restart must know."""
         return self._denials.memory(now, locked_down=self.locked_down)
 
@@ -123,15 +123,15 @@ class DoorMachine:
             event: what happened.
             now: when, monotonic seconds, never less than the last time.
         """
-        self._passage.commands = []
-        self._passage.pass_time(now)
+        self._transitions.commands = []
+        self._transitions.pass_time(now)
         if self._denials.until is not None and self._denials.until <= now:
             self._end_lock_out(now)
         self._take(event, now)
-        return _without_glitches(self._passage.commands)
+        return _without_glitches(self._transitions.commands)
 
     def _take(self, event: DoorEvent, now: float) -> None:  # noqa: PLR0912  # one line an event
-        rules, passage = self._rules, self._passage
+        rules, transitions = self._rules, self._transitions
         match event:
             case Granted(extended):
                 self._grant(rules.extended_open_s if extended else rules.open_s, now)
@@ -140,11 +140,11 @@ class DoorMachine:
             case Exit() if rules.exit_releases:
                 self._ask(event, rules.open_s, now)
             case Exit():
-                passage.expected_until = now + rules.open_s
+                transitions.expected_until = now + rules.open_s
             case Denied():
                 self._deny(now)
             case Leaf(is_open):
-                passage.leaf(is_open, now)
+                transitions.leaf(is_open, now)
             case LockNow():
                 self._bolt(now)
             case LockDown():
@@ -153,17 +153,17 @@ class DoorMachine:
                 self._lift(now)
             case HoldOpen(seconds):
                 self._hold_by_command(event, seconds, now)
-            case Schedule(is_open, first_grant):
+            case HoldOpenSchedule(is_open, first_grant):
                 self._schedule(event, is_open, first_grant, now)
             case Tamper(active):
                 self._tamper(active, now)
-            case Fault(reason):
+            case RelayFault(reason):
                 self._fail(reason, now)
-            case FaultOver():
+            case RelayFaultOver():
                 self._recover()
             case ShutDown():
                 self._lock_surely(now)
-                passage.deadlines.clear()
+                transitions.deadlines.clear()
             case Tick():
                 pass
 
@@ -183,7 +183,7 @@ class DoorMachine:
             return None
         if self._denials.until is not None:
             return Refusal.LOCKED_OUT
-        if self._rules.anti_tailgate and self._passage.state is State.OPEN:
+        if self._rules.anti_tailgate and self._transitions.state is State.OPEN:
             return Refusal.CLOSE_THE_DOOR
         return None
 
@@ -193,8 +193,8 @@ class DoorMachine:
         if reason is not None:
             self._say(Refuse(reason))
             return False
-        self._passage.wanted_s = seconds
-        self._passage.step("release", now)
+        self._transitions.wanted_s = seconds
+        self._transitions.step("release", now)
         return True
 
     def _grant(self, seconds: float, now: float) -> None:
@@ -204,7 +204,7 @@ class DoorMachine:
             self._say(Remember())
         if self._awaits_grant:
             self._awaits_grant = False
-            self._passage.hold(math.inf, now)
+            self._transitions.hold(math.inf, now)
 
     def _deny(self, now: float) -> None:
         before = self._denials.count(now)
@@ -233,12 +233,12 @@ class DoorMachine:
     def _bolt(self, now: float) -> None:
         """Lock, and open no more by schedule until the schedule begins anew."""
         self._awaits_grant = False
-        self._passage.bolt(now)
+        self._transitions.bolt(now)
 
     def _lock_surely(self, now: float) -> None:
         """Lock, though nothing should be released."""
         self._bolt(now)
-        if Lock() not in self._passage.commands:
+        if Lock() not in self._transitions.commands:
             self._say(Lock())
 
     def _hold_by_command(self, event: HoldOpen, seconds: float, now: float) -> None:
@@ -249,19 +249,24 @@ class DoorMachine:
         if reason is not None:
             self._say(Refuse(reason))
         elif not self._held_by_schedule:
-            self._passage.hold(now + min(seconds, longest), now)
+            self._transitions.hold(now + min(seconds, longest), now)
 
-    def _schedule(self, event: Schedule, is_open: bool, first_grant: bool, now: float) -> None:
+    def _schedule(
+        self, event: HoldOpenSchedule, is_open: bool, first_grant: bool, now: float
+    ) -> None:
         self._awaits_grant = is_open and first_grant
         if not is_open and self._held_by_schedule:
-            self._passage.step("hold_over", now)
+            self._transitions.step("hold_over", now)
         elif is_open and not first_grant and self._refusal(event) is None:
-            self._passage.hold(math.inf, now)
+            self._transitions.hold(math.inf, now)
 
     @property
     def _held_by_schedule(self) -> bool:
         """Whether the door is held open until somebody ends it, not until a time."""
-        return self._passage.state is State.HOLD_OPEN and "hold_over" not in self._passage.deadlines
+        return (
+            self._transitions.state is State.HOLD_OPEN
+            and "hold_over" not in self._transitions.deadlines
+        )
 
     def _tamper(self, active: bool, now: float) -> None:
         if active == self.tampered:
@@ -283,7 +288,7 @@ class DoorMachine:
             self._say(Announce(Notice.RELAY_RECOVERED))
 
     def _say(self, *commands: Command) -> None:
-        self._passage.commands += commands
+        self._transitions.commands += commands
 
 
 def _without_glitches(commands: list[Command]) -> list[Command]:

@@ -25,7 +25,7 @@ from lockd.door.schedules import Holiday, Schedule
 from lockd.types import Person
 
 
-class Refusal(StrEnum):
+class AccessRefusal(StrEnum):
     """Why somebody recognised is not let in, in the words that are published."""
 
     NOT_YET_VALID = "not_yet_valid"
@@ -50,7 +50,7 @@ class Admitted:
 class Refused:
     """They may not."""
 
-    reason: Refusal
+    reason: AccessRefusal
 
 
 Admission: TypeAlias = Admitted | Refused
@@ -99,7 +99,7 @@ class AccessRules:
         """
         groups = self._groups_of(person)
         if not groups:
-            return Refused(Refusal.UNKNOWN_GROUP)
+            return Refused(AccessRefusal.UNKNOWN_GROUP)
         invalid = _invalid(person, when)
         if invalid is not None:
             return Refused(invalid)
@@ -131,29 +131,29 @@ class AccessRules:
             return [Group(schedule=None)]
         return [self.groups[name] for name in names if name in self.groups]
 
-    def _outside(self, schedules: list[Schedule], when: datetime | None) -> Refusal | None:
+    def _outside(self, schedules: list[Schedule], when: datetime | None) -> AccessRefusal | None:
         """Return what keeps them out, or None within one of the schedules."""
         if when is None:
-            return Refusal.CLOCK_UNKNOWN
+            return AccessRefusal.CLOCK_UNKNOWN
         if any(schedule.covers(when, self.holidays) for schedule in schedules):
             return None
         if any(schedule.covers(when) for schedule in schedules):
-            return Refusal.HOLIDAY
-        return Refusal.OUTSIDE_HOURS
+            return AccessRefusal.HOLIDAY
+        return AccessRefusal.OUTSIDE_HOURS
 
 
-def _invalid(person: Person, when: datetime | None) -> Refusal | None:
+def _invalid(person: Person, when: datetime | None) -> AccessRefusal | None:
     """Return why somebody's validity dates keep them out, if they do."""
     if person.valid_from is None and person.valid_until is None:
         return None
     if when is None:
-        return Refusal.CLOCK_UNKNOWN
+        return AccessRefusal.CLOCK_UNKNOWN
     today = when.date()
     # A date that cannot be read keeps them out as well.
     if person.valid_from is not None and not (_date(person.valid_from, date.max) <= today):
-        return Refusal.NOT_YET_VALID
+        return AccessRefusal.NOT_YET_VALID
     if person.valid_until is not None and not (today <= _date(person.valid_until, date.min)):
-        return Refusal.EXPIRED
+        return AccessRefusal.EXPIRED
     return None
 
 

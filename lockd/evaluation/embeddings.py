@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 
 import lockd.vision
-from lockd import photographs
 from lockd.adapters.cameras import list_pictures
 from lockd.errors import ImageError
 from lockd.evaluation.cache import Cache, Found, digest_of
 from lockd.evaluation.metrics import Units
-from lockd.photographs import people_folders
+from lockd.recognition import photographs
+from lockd.recognition.photographs import people_folders
+from lockd.recognition.recogniser import Vision
 from lockd.types import Face, Floats
 from lockd.vision import quality
-from lockd.watcher import Vision
 
 NO_FACE = "no_face"
 NO_ANSWER = "no_answer"
@@ -125,11 +125,11 @@ def collect(
         for one in wanted:
             found, new = _found(one.path, vision, cache, limits)
             computed += new
-            shown = _shown(one.path, folder)
+            label = _label(one.path, folder)
             if found.embedding is None:
-                left_out.setdefault(found.reason, []).append(shown)
+                left_out.setdefault(found.reason, []).append(label)
             else:
-                kept.append((number[one.person], shown, found))
+                kept.append((number[one.person], label, found))
             if new and computed % _SAVE_EVERY == 0:
                 cache.save()
             step()
@@ -230,5 +230,5 @@ def _area(face: Face) -> float:
     return area
 
 
-def _shown(path: Path, folder: Path) -> str:
+def _label(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)

@@ -31,7 +31,7 @@ from lockd.evaluation.metrics import (
 )
 from lockd.evaluation.protocols import Point, Resampling, nothing
 from lockd.evaluation.rules import Answers, Rule
-from lockd.evaluation.splits import Plan
+from lockd.evaluation.splits import SplitPlan
 from lockd.types import Floats
 
 
@@ -54,7 +54,7 @@ class Identification:
 
 def identify(
     faces: Collection,
-    plan: Plan,
+    plan: SplitPlan,
     rules: Mapping[str, Rule],
     resampling: Resampling,
     step: Callable[[int], None] = nothing,
@@ -112,7 +112,7 @@ class OpenSet:
 
 def open_set(
     faces: Collection,
-    plan: Plan,
+    plan: SplitPlan,
     rules: Mapping[str, Rule],
     resampling: Resampling,
     step: Callable[[int], None] = nothing,
@@ -246,7 +246,7 @@ class _Asked:
 
 
 def _ask(
-    faces: Collection, plan: Plan, rules: Mapping[str, Rule], step: Callable[[int], None]
+    faces: Collection, plan: SplitPlan, rules: Mapping[str, Rule], step: Callable[[int], None]
 ) -> dict[str, _Asked]:
     """Ask every rule about the probes of every draw."""
     asked = {name: _Asked(len(faces.people), plan.draws) for name in rules}

@@ -11,7 +11,7 @@ import yaml
 
 from lockd.config import parse
 from lockd.errors import ConfigError
-from lockd.writing import write_over
+from lockd.files import write_over
 
 
 def set_number(path: Path, section: str, key: str, value: float) -> Path:

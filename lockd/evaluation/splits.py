@@ -32,7 +32,7 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SplitPlan:
     """What to draw.
 
     Attributes:
@@ -52,7 +52,7 @@ class Plan:
     strangers: int | None = 0
 
 
-def draws(owner: Units, plan: Plan) -> Iterator[Split]:
+def draws(owner: Units, plan: SplitPlan) -> Iterator[Split]:
     """Draw people, their enrolled photographs and the strangers.
 
     Args:
@@ -82,7 +82,7 @@ def draws(owner: Units, plan: Plan) -> Iterator[Split]:
         )
 
 
-def _check(fit: int, everybody: int, plan: Plan) -> None:
+def _check(fit: int, everybody: int, plan: SplitPlan) -> None:
     if fit < plan.people:
         raise ImageError(
             f"--people {plan.people} --enrolled {plan.enrolled}: only {fit} people have "

@@ -9,7 +9,7 @@ What is checked, in this order, and what whoever sent it is told:
     is the time known, and is the command of now?         denied: clock_unknown, expired
     is there such a command, with these arguments?        malformed
     may anybody give it from afar; may they?              not_enabled: off, denied: not_allowed
-    is it new?                                            replayed, and others of `Refusal`
+    is it new?                                            replayed, and others of `Rejection`
 
 So those who cannot sign learn nothing: neither who has a key, nor what is enabled. What is
 new is asked last, for to know it means to write it down.
@@ -22,16 +22,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
+from lockd.remote.commands import COMMANDS, PLAIN
 from lockd.remote.signing import KEY_BYTES, Malformed, Order, read
 
 WINDOW_S = 30
 """How far a command's time may be from this machine's, either way."""
 
-PLAIN = "plain"
+ANYBODY = "plain"
 """Whoever the broker lets in; no identity may be called so."""
-
-LOCKING = frozenset({"lock", "lock-down"})
-"""What makes the door safer; never refused because something of lockd's own is broken."""
 
 
 class Result(StrEnum):
@@ -45,50 +43,13 @@ class Result(StrEnum):
     NOT_ENABLED = "not_enabled"
 
 
-@dataclass(frozen=True, slots=True)
-class Takes:
-    """The arguments of a command: those it needs, and those it may have."""
-
-    needs: frozenset[str] = frozenset()
-    may: frozenset[str] = frozenset()
-
-
-_NOTHING, _NAME = Takes(), Takes(frozenset({"name"}))
-COMMANDS: Mapping[str, Takes] = {
-    "lock": _NOTHING,
-    "unlock": _NOTHING,
-    "lock-down": _NOTHING,
-    "lift": _NOTHING,
-    "hold-open": Takes(frozenset({"seconds"})),
-    "silence": Takes(may=frozenset({"seconds"})),
-    "snapshot": _NOTHING,
-    "reload": _NOTHING,
-    "people": _NOTHING,
-    "enrol": _NAME,
-    "enable": _NAME,
-    "disable": _NAME,
-    "rename": Takes(frozenset({"name", "new_name"})),
-    "remove": _NAME,
-}
-"""What can be commanded from afar, and its arguments."""
-
-PLAIN_WORDS: Mapping[bytes, str] = {
-    b"LOCK": "lock",
-    b"UNLOCK": "unlock",
-    b"LOCK_DOWN": "lock-down",
-    b"LIFT": "lift",
-    b"SILENCE": "silence",
-    b"SNAPSHOT": "snapshot",
-}
-"""What an unsigned payload may be, byte for byte."""
-
 _ARGUMENTS = ("seconds", "name", "new_name")
 _NOBODYS_KEY = bytes(KEY_BYTES)
 
-Refusal: TypeAlias = tuple[Result, str]
+Rejection: TypeAlias = tuple[Result, str]
 """A result and why."""
 
-Take: TypeAlias = Callable[[Order, bytes], Refusal | None]
+Take: TypeAlias = Callable[[Order, bytes], Rejection | None]
 """Writes down that a command with this key was seen; returns why not, if it may not be obeyed."""
 
 
@@ -100,7 +61,7 @@ class Judgement:
         result: `Result.OK` if it is to be carried out.
         reason: why not, in a word.
         id: the command's, where it has one; not to be trusted unless `by` is known.
-        by: who gave it: an identity, `PLAIN`, or None if nobody knows.
+        by: who gave it: an identity, `ANYBODY`, or None if nobody knows.
         command: which, only where `by` is known.
         order: all of it, where it was signed.
     """
@@ -172,17 +133,17 @@ class Judge:
             retained: whether the broker had kept it.
             duplicate: whether it may have come before.
         """
-        command = PLAIN_WORDS.get(payload)
+        command = PLAIN.get(payload)
         if command is None:
             return Judgement(Result.MALFORMED, "unknown_command")
         if command not in self._plain:
             return Judgement(Result.NOT_ENABLED, "off")
         if retained or duplicate:
             reason = "retained" if retained else "duplicate"
-            return Judgement(Result.REPLAYED, reason, by=PLAIN, command=command)
-        return Judgement(Result.OK, by=PLAIN, command=command)
+            return Judgement(Result.REPLAYED, reason, by=ANYBODY, command=command)
+        return Judgement(Result.OK, by=ANYBODY, command=command)
 
-    def _refused(self, order: Order, *, retained: bool, now: float | None) -> Refusal | None:
+    def _refused(self, order: Order, *, retained: bool, now: float | None) -> Rejection | None:
         """Return what is wrong with a command that is signed, if anything."""
         if order.door != self._door:
             return Result.DENIED, "other_door"
@@ -192,11 +153,11 @@ class Judge:
             return Result.DENIED, "clock_unknown"
         if not abs(now - order.time) <= WINDOW_S:
             return Result.EXPIRED, "too_old" if order.time < now else "in_the_future"
-        takes = COMMANDS.get(order.command)
-        if takes is None:
+        command = COMMANDS.get(order.command)
+        if command is None:
             return Result.MALFORMED, "unknown_command"
         given = {name for name in _ARGUMENTS if getattr(order, name) is not None}
-        if not takes.needs <= given <= takes.needs | takes.may:
+        if not command.needs <= given <= command.needs | command.may:
             return Result.MALFORMED, "arguments"
         allowed = self._allow.get(order.command)
         if not allowed:

@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CommandOutcome:
     """What became of it.
 
     Attributes:
@@ -21,7 +21,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class CommandProgress:
     """More of a command that takes its time.
 
     Attributes:
@@ -35,5 +35,5 @@ class News:
     id: str
     command: str
     by: str
-    outcome: Outcome
+    outcome: CommandOutcome
     over: bool

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from lockd import photographs
 from lockd.config import Settings
 from lockd.evaluation.embeddings import subject
+from lockd.recognition import photographs
+from lockd.recognition.recogniser import Vision
 from lockd.vision.embedder import square_crop, standardise
 from lockd.vision.models import Models
 from lockd.vision.mtcnn import Detector
-from lockd.watcher import Vision
 
 from . import original
 from .agreement import MIN_FACE_PX, agreement, as_rows

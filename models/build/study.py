@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from lockd import photographs
 from lockd.config import RecognitionSettings, Settings
 from lockd.evaluation.embeddings import subject
+from lockd.recognition import photographs
+from lockd.recognition.recogniser import Vision
 from lockd.vision.models import Models
 from lockd.vision.mtcnn import Detector
-from lockd.watcher import Vision
 
 from . import original
 from .agreement import agreement, as_rows

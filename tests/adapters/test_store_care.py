@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 
 from lockd.adapters.store import Store, Vault, restore
-from lockd.cli import main
+from lockd.commands.main import main
 from lockd.config import Settings
-from lockd.roster import Roster
-from tests.commands import Run, invoke
+from lockd.service.people import People
 from tests.conftest import eventually
 from tests.fakes import post, unit
+from tests.invoking import Run, invoke
 
 MODEL = "fingerprint"
 
@@ -168,17 +168,17 @@ class TestBackup:
         store.backup(copy, by="root")
         store.remove("Eve", by="root")
         embedder = ScriptedVision()
-        roster = Roster(
+        people = People(
             lambda create: Store.open(path, Vault.beside(path)),
             embedder,  # type: ignore[arg-type]
             AccessRules(),
         )
-        roster.refresh(0.0)
-        assert roster.gallery.people == []
+        people.refresh(0.0)
+        assert people.gallery.people == []
         restore(path, copy, Vault.beside(path), by="root")
-        assert roster.refresh(0.1)
-        assert [one.name for one in roster.gallery.people] == ["Eve"]
-        roster.close()
+        assert people.refresh(0.1)
+        assert [one.name for one in people.gallery.people] == ["Eve"]
+        people.close()
 
 
 class TestRestoreRefuses:

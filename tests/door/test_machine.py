@@ -15,26 +15,26 @@ from lockd.door.events import (
     Command,
     Denied,
     DoorEvent,
+    DoorMemory,
     DoorRules,
     Exit,
-    Fault,
-    FaultOver,
     Granted,
     HoldOpen,
+    HoldOpenSchedule,
     Leaf,
     LiftLockDown,
     Lock,
     LockDown,
     LockNow,
     LockOut,
-    Memory,
     Notice,
     Refusal,
     Refuse,
+    RelayFault,
+    RelayFaultOver,
     Release,
     Relock,
     Remember,
-    Schedule,
     ShutDown,
     State,
     Tamper,
@@ -42,7 +42,7 @@ from lockd.door.events import (
     Unlock,
 )
 from lockd.door.machine import DoorMachine
-from lockd.door.passage import _ACTIONS, _CONDITIONS, TABLE, TIMERS, Passage
+from lockd.door.transitions import _ACTIONS, _CONDITIONS, TABLE, TIMERS, Transitions
 from lockd.messages import EventType
 
 RELEASING = {State.UNLOCKING, State.OPEN, State.HOLD_OPEN}
@@ -106,14 +106,19 @@ class Watched:
         door = self.door
         assert door.released == (self.on_since is not None), "it mistakes the strike"
         if door.released:
-            assert door._passage.state in RELEASING
+            assert door._transitions.state in RELEASING
             assert not door.fault
             assert door.next_deadline is not None
             assert door.next_deadline <= self.on_until + 1e-9
         if door.next_deadline is not None:
             assert door.next_deadline > self.now, "time does not pass"
         if door.leaf_open:
-            assert door._passage.state in {State.OPEN, State.HELD, State.FORCED, State.HOLD_OPEN}
+            assert door._transitions.state in {
+                State.OPEN,
+                State.HELD,
+                State.FORCED,
+                State.HOLD_OPEN,
+            }
         kinds = [type(one) for one in commands]
         if Refuse in kinds:
             assert Release not in kinds[kinds.index(Refuse) :], "refused and released"
@@ -136,10 +141,10 @@ def any_event(dice: random.Random) -> DoorEvent:
         LockDown,
         LiftLockDown,
         lambda: HoldOpen(dice.choice([-1.0, 0.0, 3.0, 100.0, math.inf, math.nan])),
-        lambda: Schedule(dice.random() < 0.5, dice.random() < 0.5),
+        lambda: HoldOpenSchedule(dice.random() < 0.5, dice.random() < 0.5),
         lambda: Tamper(dice.random() < 0.5),
-        lambda: Fault("no such line"),
-        FaultOver,
+        lambda: RelayFault("no such line"),
+        RelayFaultOver,
         Tick,
         Tick,
         Tick,
@@ -181,7 +186,7 @@ def test_whatever_happens_the_strike_is_on_only_when_it_may_be(
 ) -> None:
     for number in range(batch, pytestconfig.getoption("histories"), BATCHES):
         dice = random.Random(number)
-        memory = Memory(dice.random() < 0.2, dice.randrange(4), dice.uniform(-5, 90), 10.0)
+        memory = DoorMemory(dice.random() < 0.2, dice.randrange(4), dice.uniform(-5, 90), 10.0)
         leaf = dice.choice([None, False, True])
         now = dice.uniform(0, 1e6)
         watched = Watched(any_rules(dice), memory=memory, leaf_open=leaf, now=now)
@@ -293,13 +298,13 @@ def test_what_it_remembers_goes_on_after_a_restart() -> None:
     rules = DoorRules(lock_out=LockOut(denials=2, lasts_s=30, rest_s=60))
     door = DoorMachine(rules)
     assert door.handle(Denied(), 0) == [Remember()]
-    assert door.memory(0) == Memory(denials=1)
+    assert door.memory(0) == DoorMemory(denials=1)
     assert door.handle(Denied(), 1) == [Announce(Notice.LOCKED_OUT, "30 s"), Remember()]
     assert door.handle(Denied(), 2) == []
     assert door.handle(LockDown(), 2) == [Announce(Notice.LOCKED_DOWN), Remember()]
     assert door.handle(LockDown(), 2) == []
     memory = door.memory(11)
-    assert memory == Memory(locked_down=True, denials=0, locked_out_s=20, rest_s=60)
+    assert memory == DoorMemory(locked_down=True, denials=0, locked_out_s=20, rest_s=60)
     again = DoorMachine(rules, memory=memory.aged(5), now=0)
     assert again.state is State.LOCKED_DOWN
     assert again.handle(LiftLockDown(), 1) == [
@@ -309,15 +314,15 @@ def test_what_it_remembers_goes_on_after_a_restart() -> None:
         Remember(),
     ]
     assert again.state is State.LOCKED
-    assert again.memory(1) == Memory(rest_s=60)
+    assert again.memory(1) == DoorMemory(rest_s=60)
     later = DoorMachine(rules, memory=door.memory(11).aged(25), now=0)
-    assert later.memory(0) == Memory(locked_down=True, rest_s=55)
+    assert later.memory(0) == DoorMemory(locked_down=True, rest_s=55)
 
 
 @pytest.mark.parametrize("seconds", [-1e9, 1e9])
 def test_a_clock_that_jumps_over_a_restart_locks_nobody_out_for_longer(seconds: float) -> None:
     rules = DoorRules(lock_out=LockOut(denials=1, lasts_s=30, rest_s=60))
-    memory = Memory(locked_out_s=1e12, rest_s=1e12).aged(seconds)
+    memory = DoorMemory(locked_out_s=1e12, rest_s=1e12).aged(seconds)
     door = DoorMachine(rules, memory=memory, now=0)
     door.handle(Tick(), 31)
     assert door.state is State.LOCKED
@@ -340,7 +345,7 @@ def test_a_lock_down_says_that_it_is_because_of_tampering() -> None:
 
 
 def test_lock_out_can_be_switched_off() -> None:
-    door = DoorMachine(DoorRules(lock_out=LockOut(denials=0)), memory=Memory(denials=9))
+    door = DoorMachine(DoorRules(lock_out=LockOut(denials=0)), memory=DoorMemory(denials=9))
     for t in range(100):
         assert door.handle(Denied(), t) == []
     assert door.state is State.LOCKED
@@ -367,13 +372,13 @@ def test_somebody_let_in_makes_the_strangers_before_them_not_count() -> None:
 def test_a_fault_refuses_everybody_until_it_is_over_and_is_announced_once() -> None:
     door = DoorMachine(DoorRules())
     door.handle(Granted(), 0)
-    assert door.handle(Fault("x"), 1) == [Lock(), Announce(Notice.RELAY_FAULT, "x")]
-    assert door.handle(Fault("y"), 2) == [Lock()]
+    assert door.handle(RelayFault("x"), 1) == [Lock(), Announce(Notice.RELAY_FAULT, "x")]
+    assert door.handle(RelayFault("y"), 2) == [Lock()]
     for event in (Granted(), Exit(), Unlock()):
         assert door.handle(event, 3) == [Refuse(Refusal.FAULT)]
     assert door.state is State.FAULT
-    assert door.handle(FaultOver(), 4) == [Announce(Notice.RELAY_RECOVERED)]
-    assert door.handle(FaultOver(), 5) == []
+    assert door.handle(RelayFaultOver(), 4) == [Announce(Notice.RELAY_RECOVERED)]
+    assert door.handle(RelayFaultOver(), 5) == []
     assert door.handle(Granted(), 6) == [Release(5.0)]
 
 
@@ -442,7 +447,7 @@ def test_what_happens_at_the_door_is_published_under_its_name() -> None:
 
 
 def test_an_event_that_a_state_does_not_name_changes_nothing() -> None:
-    passage = Passage(DoorRules(), None, 0.0)
-    passage.step("held_due", 1.0)
-    assert passage.state is State.LOCKED
-    assert passage.commands == []
+    transitions = Transitions(DoorRules(), None, 0.0)
+    transitions.step("held_due", 1.0)
+    assert transitions.state is State.LOCKED
+    assert transitions.commands == []

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lockd.door.rules import AccessRules, Admission, Admitted, Group, Refusal, Refused
+from lockd.door.rules import AccessRefusal, AccessRules, Admission, Admitted, Group, Refused
 from lockd.door.schedules import Schedule, read_holiday
 from lockd.types import Person
 from tests.fakes import ADA, GRACE
@@ -35,7 +35,7 @@ def of(*groups: str, **dates: str) -> Person:
     return replace(ADA, groups=frozenset(groups), **dates)  # type: ignore[arg-type]
 
 
-def refused(reason: Refusal) -> Admission:
+def refused(reason: AccessRefusal) -> Admission:
     return Refused(reason)
 
 
@@ -51,35 +51,39 @@ class TestGroups:
 
     def test_hours_let_in_and_keep_out(self) -> None:
         assert RULES.admits(of("staff"), MONDAY_NOON) == Admitted()
-        assert RULES.admits(of("staff"), MONDAY_NIGHT) == refused(Refusal.OUTSIDE_HOURS)
+        assert RULES.admits(of("staff"), MONDAY_NIGHT) == refused(AccessRefusal.OUTSIDE_HOURS)
 
     def test_of_several_groups_one_is_enough(self) -> None:
         both = of("staff", "cleaners")
         assert RULES.admits(both, MONDAY_NOON) == Admitted()
         assert RULES.admits(both, MONDAY_NIGHT) == Admitted()
-        assert RULES.admits(both, MONDAY_NIGHT.replace(hour=20)) == refused(Refusal.OUTSIDE_HOURS)
+        assert RULES.admits(both, MONDAY_NIGHT.replace(hour=20)) == refused(
+            AccessRefusal.OUTSIDE_HOURS
+        )
 
     def test_the_extended_time_goes_with_the_person_whichever_group_lets_them_in(self) -> None:
         assert RULES.admits(of("staff", "slow"), MONDAY_NOON) == Admitted(extended=True)
-        assert RULES.admits(of("slow"), MONDAY_NOON) == refused(Refusal.OUTSIDE_HOURS)
+        assert RULES.admits(of("slow"), MONDAY_NOON) == refused(AccessRefusal.OUTSIDE_HOURS)
 
     def test_people_without_a_group_are_in_the_default_group(self) -> None:
         rules = replace(RULES, default_group="staff")
         assert rules.admits(ADA, MONDAY_NOON) == Admitted()
-        assert rules.admits(ADA, MONDAY_NIGHT) == refused(Refusal.OUTSIDE_HOURS)
-        assert rules.admits(of("cleaners"), MONDAY_NOON) == refused(Refusal.OUTSIDE_HOURS)
+        assert rules.admits(ADA, MONDAY_NIGHT) == refused(AccessRefusal.OUTSIDE_HOURS)
+        assert rules.admits(of("cleaners"), MONDAY_NOON) == refused(AccessRefusal.OUTSIDE_HOURS)
 
     @pytest.mark.parametrize("when", TIMES)
     def test_a_group_that_does_not_exist_admits_nobody(self, when: datetime | None) -> None:
-        assert RULES.admits(of("nights"), when) == refused(Refusal.UNKNOWN_GROUP)
-        assert AccessRules().admits(of("nights"), when) == refused(Refusal.UNKNOWN_GROUP)
+        assert RULES.admits(of("nights"), when) == refused(AccessRefusal.UNKNOWN_GROUP)
+        assert AccessRules().admits(of("nights"), when) == refused(AccessRefusal.UNKNOWN_GROUP)
         # Nor is somebody whose group is gone one without a group.
         rules = replace(RULES, default_group="admins")
-        assert rules.admits(of("nights"), when) == refused(Refusal.UNKNOWN_GROUP)
+        assert rules.admits(of("nights"), when) == refused(AccessRefusal.UNKNOWN_GROUP)
 
     def test_another_group_still_counts_beside_one_that_does_not_exist(self) -> None:
         assert RULES.admits(of("nights", "staff"), MONDAY_NOON) == Admitted()
-        assert RULES.admits(of("nights", "staff"), MONDAY_NIGHT) == refused(Refusal.OUTSIDE_HOURS)
+        assert RULES.admits(of("nights", "staff"), MONDAY_NIGHT) == refused(
+            AccessRefusal.OUTSIDE_HOURS
+        )
 
     def test_who_is_in_groups_that_do_not_exist_can_be_listed(self) -> None:
         others = frozenset({"a", "b", "c", "d", "nights"})
@@ -93,12 +97,12 @@ class TestGroups:
 
 class TestHolidays:
     def test_who_would_be_let_in_but_for_the_holiday_is_told_so(self) -> None:
-        assert RULES.admits(of("staff"), CHRISTMAS_NOON) == refused(Refusal.HOLIDAY)
+        assert RULES.admits(of("staff"), CHRISTMAS_NOON) == refused(AccessRefusal.HOLIDAY)
         evening = CHRISTMAS_NOON.replace(hour=20)
-        assert RULES.admits(of("staff"), evening) == refused(Refusal.OUTSIDE_HOURS)
+        assert RULES.admits(of("staff"), evening) == refused(AccessRefusal.OUTSIDE_HOURS)
 
     def test_one_of_several_groups_is_enough_to_blame_the_holiday(self) -> None:
-        assert RULES.admits(of("staff", "slow"), CHRISTMAS_NOON) == refused(Refusal.HOLIDAY)
+        assert RULES.admits(of("staff", "slow"), CHRISTMAS_NOON) == refused(AccessRefusal.HOLIDAY)
 
     def test_a_group_may_ignore_them(self) -> None:
         assert RULES.admits(of("cleaners"), CHRISTMAS_NOON.replace(hour=23)) == Admitted()
@@ -110,36 +114,38 @@ class TestValidity:
         visitor = of(*groups, valid_from="2026-11-23", valid_until="2026-11-24")
         admitted = Admitted(extended=groups == ("admins",))
         noon = {day: MONDAY_NOON.replace(day=day) for day in (20, 23, 24, 25)}
-        assert RULES.admits(visitor, noon[20]) == refused(Refusal.NOT_YET_VALID)
+        assert RULES.admits(visitor, noon[20]) == refused(AccessRefusal.NOT_YET_VALID)
         assert RULES.admits(visitor, noon[23]) == admitted
         assert RULES.admits(visitor, noon[24]) == admitted
-        assert RULES.admits(visitor, noon[25]) == refused(Refusal.EXPIRED)
+        assert RULES.admits(visitor, noon[25]) == refused(AccessRefusal.EXPIRED)
 
     def test_there_may_be_a_first_day_or_a_last_day_alone(self) -> None:
         assert RULES.admits(of(valid_from="2026-11-23"), MONDAY_NOON) == Admitted()
         assert RULES.admits(of(valid_until="2026-11-23"), MONDAY_NOON) == Admitted()
         assert RULES.admits(of(valid_from="2026-11-24"), MONDAY_NOON) == refused(
-            Refusal.NOT_YET_VALID
+            AccessRefusal.NOT_YET_VALID
         )
-        assert RULES.admits(of(valid_until="2026-11-22"), MONDAY_NOON) == refused(Refusal.EXPIRED)
+        assert RULES.admits(of(valid_until="2026-11-22"), MONDAY_NOON) == refused(
+            AccessRefusal.EXPIRED
+        )
 
     def test_it_ends_at_midnight_even_in_hours_that_go_over_it(self) -> None:
         cleaner = of("cleaners", valid_until="2026-11-23")
         assert RULES.admits(cleaner, MONDAY_NIGHT) == Admitted()
         after = datetime(2026, 11, 24, 0, 0, tzinfo=UTC)
-        assert RULES.admits(cleaner, after) == refused(Refusal.EXPIRED)
+        assert RULES.admits(cleaner, after) == refused(AccessRefusal.EXPIRED)
 
     @pytest.mark.parametrize(
         ("dates", "reason"),
         [
-            ({"valid_from": "soon"}, Refusal.NOT_YET_VALID),
-            ({"valid_from": ""}, Refusal.NOT_YET_VALID),
-            ({"valid_until": "9999-99-99"}, Refusal.EXPIRED),
-            ({"valid_until": ""}, Refusal.EXPIRED),
+            ({"valid_from": "soon"}, AccessRefusal.NOT_YET_VALID),
+            ({"valid_from": ""}, AccessRefusal.NOT_YET_VALID),
+            ({"valid_until": "9999-99-99"}, AccessRefusal.EXPIRED),
+            ({"valid_until": ""}, AccessRefusal.EXPIRED),
         ],
     )
     def test_a_date_that_cannot_be_read_admits_nobody(
-        self, dates: dict[str, str], reason: Refusal
+        self, dates: dict[str, str], reason: AccessRefusal
     ) -> None:
         assert RULES.admits(of("admins", **dates), MONDAY_NOON) == refused(reason)
 
@@ -156,7 +162,7 @@ class TestUnknownTime:
         ids=["hours", "hours of two groups", "last day", "first day"],
     )
     def test_what_depends_on_the_time_is_refused(self, person: Person) -> None:
-        assert RULES.admits(person, None) == refused(Refusal.CLOCK_UNKNOWN)
+        assert RULES.admits(person, None) == refused(AccessRefusal.CLOCK_UNKNOWN)
 
     def test_the_door_is_not_held_open(self) -> None:
         rules = AccessRules(hold_open=Schedule.of({"mon-sun": ["00:00-24:00"]}))

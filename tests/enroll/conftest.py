@@ -11,9 +11,9 @@ import pytest
 from enroll.cli import main
 from lockd.adapters.store import Details, Store, Vault
 from lockd.config import Settings
-from lockd.watcher import Vision
-from tests.commands import Run, invoke
+from lockd.recognition.recogniser import Vision
 from tests.enroll.faces import at
+from tests.invoking import Run, invoke
 
 Enrol = Callable[..., None]
 
@@ -22,7 +22,7 @@ Enrol = Callable[..., None]
 def run(vision: Vision, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs the command; its networks are the ones of the whole session."""
     monkeypatch.setattr("enroll.people.Vision", lambda settings: vision)
-    monkeypatch.setattr("lockd.watcher.Vision", lambda settings: vision)
+    monkeypatch.setattr("lockd.recognition.recogniser.Vision", lambda settings: vision)
     monkeypatch.setattr("enroll.importing.Vision", lambda settings: vision)
     return functools.partial(invoke, main)
 

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from enroll.outcomes import table
-from enroll.people import Candidate, Enroller, Outcome, Terms
+from enroll.people import Candidate, Enroller, EnrolmentOutcome, Terms
 from lockd.adapters.store import Details
 from lockd.config import Settings
-from lockd.photographs import template_of
-from lockd.watcher import Vision
-from tests.commands import Run
+from lockd.recognition.photographs import template_of
+from lockd.recognition.recogniser import Vision
 from tests.conftest import PEOPLE, SCENES
 from tests.enroll.conftest import Enrol, opened
 from tests.enroll.faces import at
+from tests.invoking import Run
 from tests.pictures import BIDEN_ENROLLED, COLLINS, OBAMA, OBAMA_ENROLLED, OBAMA_ENROLLED_TOO, read
 
 
@@ -150,7 +150,7 @@ class TestTheMost:
             enroller = Enroller(Settings(), store)
             pictures = at(60, 61, 62, size=vision.embedder.size)
             candidates = [Candidate(str(place), one) for place, one in enumerate(pictures)]
-            outcome = enroller.enrol(Outcome("Ada"), candidates, Terms())
+            outcome = enroller.enrol(EnrolmentOutcome("Ada"), candidates, Terms())
             assert (outcome.accepted, outcome.templates, outcome.left_out) == (3, 20, 2)
             assert len(store.templates_of("Ada")) == 20
 

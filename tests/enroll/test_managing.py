@@ -17,9 +17,9 @@ from enroll.cli import main
 from lockd.adapters.store import Details, Store
 from lockd.config import Settings
 from lockd.errors import PersonError, StoreError
-from tests.commands import Run
 from tests.conftest import ROOT
 from tests.enroll.conftest import DETAILS, Enrol, opened
+from tests.invoking import Run
 
 
 def kept(name: str) -> Details:

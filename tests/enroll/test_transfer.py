@@ -17,8 +17,8 @@ from enroll.cli import main
 from enroll.portable import unpack
 from enroll.sealed import seal, unseal
 from lockd.errors import TransferError
-from tests.commands import Run
 from tests.enroll.conftest import DETAILS, Enrol, opened
+from tests.invoking import Run
 
 PASSPHRASE = "correct horse battery"
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from lockd.cli import main
+from lockd.commands.main import main
 from lockd.evaluation import plots
 
 RATE = {"value", "low", "high"}
@@ -202,6 +202,6 @@ def test_a_plot_without_matplotlib_is_refused_before_the_work(
 
 
 def test_plots_are_of_the_kinds_the_command_allows() -> None:
-    from lockd.evaluation.cli import _PLOTS
+    from lockd.commands.evaluate import _PLOTS
 
     assert plots.SUFFIXES == _PLOTS

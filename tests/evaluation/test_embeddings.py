@@ -24,11 +24,11 @@ from lockd.evaluation.embeddings import (
     recipe,
     subject,
 )
-from lockd.photographs import Photograph
+from lockd.recognition.photographs import Photograph
+from lockd.recognition.recogniser import Vision
 from lockd.types import Embedding, Face
 from lockd.vision.geometry import Octaves
 from lockd.vision.quality import Limits
-from lockd.watcher import Vision
 from tests.fakes import blank, face_at
 
 

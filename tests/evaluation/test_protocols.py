@@ -16,7 +16,7 @@ from lockd.evaluation.metrics import FPIRS, Units
 from lockd.evaluation.pairs import Pair
 from lockd.evaluation.protocols import Resampling
 from lockd.evaluation.rules import Answers, door
-from lockd.evaluation.splits import Plan
+from lockd.evaluation.splits import SplitPlan
 from lockd.evaluation.verification import verify_all, verify_pairs
 from lockd.types import Floats
 
@@ -132,7 +132,7 @@ def test_nobody_is_a_probe_of_their_own_template_nor_a_stranger_when_enrolled(
     sizes: list[int], people: int, enrolled: int, strangers: int | None
 ) -> None:
     owner = np.repeat(np.arange(len(sizes)), sizes).astype(np.int32)
-    plan = Plan(people, enrolled, 3, strangers=strangers)
+    plan = SplitPlan(people, enrolled, 3, strangers=strangers)
     try:
         drawn = list(splits.draws(owner, plan))
     except ImageError:
@@ -149,9 +149,9 @@ def test_nobody_is_a_probe_of_their_own_template_nor_a_stranger_when_enrolled(
 
 
 def test_the_same_seed_draws_the_same_people() -> None:
-    plan = Plan(5, 2, 3, seed=1)
+    plan = SplitPlan(5, 2, 3, seed=1)
     first, second = (list(splits.draws(EASY.owner, plan)) for _ in range(2))
-    other = list(splits.draws(EASY.owner, Plan(5, 2, 3, seed=2)))
+    other = list(splits.draws(EASY.owner, SplitPlan(5, 2, 3, seed=2)))
     assert [a.templates.tolist() for a in first] == [b.templates.tolist() for b in second]
     assert [a.templates.tolist() for a in first] != [b.templates.tolist() for b in other]
 
@@ -159,13 +159,13 @@ def test_the_same_seed_draws_the_same_people() -> None:
 @pytest.mark.parametrize(
     ("plan", "message"),
     [
-        (Plan(41, 1, 1), "only 40 people have 2 photographs or more"),
-        (Plan(2, 4, 1), "only 0 people have 5 photographs or more"),
-        (Plan(30, 1, 1, strangers=11), "10 people are left besides the 30 enrolled"),
-        (Plan(40, 1, 1, strangers=None), "nobody is left for a stranger"),
+        (SplitPlan(41, 1, 1), "only 40 people have 2 photographs or more"),
+        (SplitPlan(2, 4, 1), "only 0 people have 5 photographs or more"),
+        (SplitPlan(30, 1, 1, strangers=11), "10 people are left besides the 30 enrolled"),
+        (SplitPlan(40, 1, 1, strangers=None), "nobody is left for a stranger"),
     ],
 )
-def test_too_few_people_are_said_so(plan: Plan, message: str) -> None:
+def test_too_few_people_are_said_so(plan: SplitPlan, message: str) -> None:
     with pytest.raises(ImageError, match=message):
         list(splits.draws(EASY.owner, plan))
 
@@ -182,7 +182,7 @@ def test_the_door_names_who_is_near_and_alone() -> None:
 
 
 def test_closed_set_identification_counts_the_nearest_person() -> None:
-    plan = Plan(20, 1, 10, probes=1)
+    plan = SplitPlan(20, 1, 10, probes=1)
     rules = {"lockd": door(0.5, 0.05), "nearest": CLASSIFIERS["nearest"]}
     found = identify(HARD, plan, rules, QUICK)
     assert found.probes == 200
@@ -193,7 +193,7 @@ def test_closed_set_identification_counts_the_nearest_person() -> None:
 
 def test_with_strangers_the_rates_are_those_counted_by_hand() -> None:
     rule = door(0.35, 0.02)
-    plan = Plan(10, 2, 4, strangers=None)
+    plan = SplitPlan(10, 2, 4, strangers=None)
     found = open_set(HARD, plan, {"lockd": rule}, QUICK).rules["lockd"]
     wrong = let_in = misnamed = 0
     strangers, genuine = [], []
@@ -224,7 +224,7 @@ def test_with_strangers_the_rates_are_those_counted_by_hand() -> None:
 
 @pytest.mark.parametrize("name", sorted(CLASSIFIERS))
 def test_a_classifier_without_a_threshold_has_a_name_for_every_stranger(name: str) -> None:
-    found = open_set(EASY, Plan(8, 2, 2, strangers=None), {name: CLASSIFIERS[name]}, QUICK)
+    found = open_set(EASY, SplitPlan(8, 2, 2, strangers=None), {name: CLASSIFIERS[name]}, QUICK)
     answered = found.rules[name]
     assert answered.fpir.value == 1.0
     assert answered.fnir.value < 0.1
@@ -261,6 +261,6 @@ def test_thresholds_by_classifier_are_of_its_own_confidence() -> None:
             np.full(len(probes), owner[0]), np.full(len(probes), 0.5, np.float32), every, every
         )
 
-    found = open_set(EASY, Plan(3, 1, 2, strangers=None), {"same": constant}, QUICK)
+    found = open_set(EASY, SplitPlan(3, 1, 2, strangers=None), {"same": constant}, QUICK)
     # Who says the same of everybody refuses all to refuse one.
     assert [one.rate.value for one in found.rules["same"].points] == [1.0] * 3

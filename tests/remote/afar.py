@@ -15,12 +15,12 @@ import yaml
 from lockd.adapters.store import Store, Vault
 from lockd.adapters.strike import Strike
 from lockd.clock import RecordedClock
-from lockd.commander import make_commander
 from lockd.config import parse
-from lockd.doorkeeper import Doorkeeper
-from lockd.enrolling import Enrolments
 from lockd.messages import EventType
-from lockd.remote.judging import COMMANDS
+from lockd.remote.commands import COMMANDS
+from lockd.service.door_controller import DoorController
+from lockd.service.remote_commands import make_remote_commands
+from lockd.service.remote_enrolment import RemoteEnrolments
 from tests.fakes import RecordingOutput
 from tests.remote.orders import KEY, NOW, OTHER_KEY, payload
 from tests.schemas import validator
@@ -51,7 +51,7 @@ class Afar:
         *,
         allow: Mapping[str, list[str]] = EVERYTHING,
         plain: str = "",
-        enrolments: Enrolments | None = None,
+        enrolments: RemoteEnrolments | None = None,
         ago_s: float = 1000.0,
         **sections: Any,
     ) -> None:
@@ -73,15 +73,15 @@ class Afar:
         self.done: list[str] = []
         self.no_snapshot: str | None = None
         self._numbers = count()
-        self.door = Doorkeeper(
+        self.door = DoorController(
             settings,
             clock=self.clock,
             strike=self.strike,
-            tell=self._tell,
+            emit=self._emit,
             wall=self,
             keep=lambda memory: None,
         )
-        self.commander = make_commander(
+        self.commander = make_remote_commands(
             settings,
             clock=self.clock,
             wall=self,
@@ -89,11 +89,11 @@ class Afar:
             store=lambda: self.store,
             door=self.door,
             publish=self._publish,
-            tell=self._tell,
+            emit=self._emit,
             silence=lambda seconds: self.done.append(f"silence {seconds:g}"),
             reload=lambda: self.done.append("reload"),
             snapshot=self._snapshot,
-            enrolments=enrolments or Enrolments(["false"]),
+            enrolments=enrolments or RemoteEnrolments(["false"]),
         )
         self.pass_time(ago_s)
 
@@ -147,7 +147,7 @@ class Afar:
         entries = self.store.audit(10_000)[::-1]
         return [(one.by, one.note) for one in entries if one.action == "command"]
 
-    def _tell(self, kind: EventType, **details: Any) -> None:
+    def _emit(self, kind: EventType, **details: Any) -> None:
         self.told.append((kind.value, {name: one for name, one in details.items() if one}))
 
     def _publish(self, topic: str, payload: bytes, *, expiry_s: float | None) -> None:

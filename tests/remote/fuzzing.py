@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from lockd.remote.judging import COMMANDS, PLAIN_WORDS
+from lockd.remote.commands import COMMANDS, PLAIN
 from lockd.remote.signing import Malformed, read
 from tests.remote.afar import COMMAND, PLAIN_TOPIC, Message
 from tests.remote.orders import KEY, OTHER_KEY, payload
@@ -107,7 +107,7 @@ class Fuzzer:
         )()
 
     def _word(self) -> bytes:
-        word = self._random.choice([b"UNLOCK", b"LIFT", b"SNAPSHOT", b"OPEN", *PLAIN_WORDS])
+        word = self._random.choice([b"UNLOCK", b"LIFT", b"SNAPSHOT", b"OPEN", *PLAIN])
         return word if self._random.random() < 0.5 else self._random.choice(self._ways)(word)
 
     def _is_good(self, made: bytes) -> bool:

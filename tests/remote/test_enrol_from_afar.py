@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lockd.watcher import Vision
+from lockd.recognition.recogniser import Vision
 from tests.conftest import Mosquitto, eventually
+from tests.enroll.test_capture_service import BIN, Actor, _answers, camera
 from tests.pictures import OBAMA
 from tests.porch import StreamCamera
 from tests.remote.orders import KEY
-from tests.test_capture_service import BIN, Actor, _answers, camera
 
 __all__ = ["camera"]  # a fixture that is shared
 

@@ -5,22 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from itertools import product
-from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lockd.config.mqtt import CommandName, PlainCommand
-from lockd.remote.judging import (
-    COMMANDS,
-    PLAIN,
-    PLAIN_WORDS,
-    Judge,
-    Judgement,
-    Refusal,
-    Result,
-)
+from lockd.config.mqtt import CommandSettings
+from lockd.remote.commands import COMMANDS, PLAIN
+from lockd.remote.judging import ANYBODY, Judge, Judgement, Rejection, Result
 from lockd.remote.signing import Order, read
 from tests.remote.orders import KEY, NOW, ORDER, OTHER_KEY, payload
 
@@ -28,7 +20,7 @@ ALLOW = {command: ["anna"] for command in COMMANDS}
 KEYS = {"anna": KEY, "bert": OTHER_KEY}
 
 
-def take_all(order: Order, key: bytes) -> Refusal | None:
+def take_all(order: Order, key: bytes) -> Rejection | None:
     return None
 
 
@@ -49,7 +41,7 @@ class Door:
     ) -> Judgement:
         return self.judge.signed(payload, retained=retained, keys=keys, now=now, take=self._take)
 
-    def _take(self, order: Order, key: bytes) -> Refusal | None:
+    def _take(self, order: Order, key: bytes) -> Rejection | None:
         assert key == KEYS[order.by]
         if order in self.taken:
             return Result.REPLAYED, "known"
@@ -218,7 +210,7 @@ def test_no_field_can_be_altered_under_its_signature(changes: dict[str, object])
 def test_rubbish_is_judged_and_never_obeyed(rubbish: bytes) -> None:
     door = Door(plain="lock unlock")
     assert door.says(rubbish).result is Result.MALFORMED
-    if rubbish not in PLAIN_WORDS:
+    if rubbish not in PLAIN:
         said = door.judge.plain(rubbish, retained=False, duplicate=False)
         assert said.result is Result.MALFORMED
 
@@ -253,7 +245,7 @@ def test_a_plain_command_is_obeyed_if_it_is_listed_and_new(
     said = door.judge.plain(word, retained=retained, duplicate=duplicate)
     assert told(said) == expected
     known = expected[0] in ("ok", "replayed")
-    assert (said.by, said.command) == ((PLAIN, "lock") if known else (None, None))
+    assert (said.by, said.command) == ((ANYBODY, "lock") if known else (None, None))
 
 
 def test_the_id_of_what_is_malformed_is_told_where_it_can_be_read(door: Door) -> None:
@@ -270,8 +262,11 @@ def test_a_signed_command_is_never_plain_and_the_other_way_round() -> None:
 
 
 def test_the_judge_knows_the_commands_of_the_configuration() -> None:
-    assert set(COMMANDS) == set(get_args(CommandName))
-    assert set(PLAIN_WORDS.values()) == set(get_args(PlainCommand))
+    every = {"allow": {name: ["anna"] for name in COMMANDS}, "plain": list(PLAIN.values())}
+    assert CommandSettings.model_validate(every)
+    for wrong in ({"allow": {"dance": ["anna"]}}, {"plain": ["dance"]}, {"plain": ["remove"]}):
+        with pytest.raises(ValueError, match=r"no such command|without a signature"):
+            CommandSettings.model_validate(wrong)
 
 
 def test_an_order_that_was_read_is_the_one_that_was_judged(door: Door) -> None:

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enroll.guide import Hint
+from enroll.poses import Hint
 from lockd.door.events import Refusal
-from lockd.remote.judging import COMMANDS, Judge, Result
+from lockd.remote.commands import COMMANDS
+from lockd.remote.judging import Judge, Result
 from tests.conftest import ROOT
 from tests.remote.orders import CANONICAL, KEY, NAMED, NAMED_SIGNATURE, NOW, ORDER, SIGNATURE
 from tests.schemas import validator
@@ -74,15 +75,15 @@ def words() -> set[str]:
             r'else "(\w+)"',
         ],
         "remote/signing.py": [r'Malformed\("(\w+)"', r'return "(\w+)"', r'else "(value)"'],
-        "commander.py": [r'Result\.\w+, "(\w+)"', r'reason="(\w+)"'],
-        "errands.py": [r'Outcome\("(\w+)"'],
-        "enrolling.py": [
+        "service/remote_commands.py": [r'Result\.\w+, "(\w+)"', r'reason="(\w+)"'],
+        "service/remote_handlers.py": [r'Outcome\("(\w+)"'],
+        "service/remote_enrolment.py": [
             r'exit_code: "(\w+)"',
             r'return "(\w+)"',
             r'Outcome\("(\w+)"',
             r'"(failed)"',
         ],
-        "daemon.py": [r'return "(off|no_picture)"', r'else "(no_face)"'],
+        "service/service.py": [r'return "(off|no_picture)"', r'else "(no_face)"'],
     }.items():
         text = (ROOT / "lockd" / name).read_text("utf-8")
         for pattern in patterns:

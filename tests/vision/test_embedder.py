@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from lockd.errors import ModelError
 from lockd.identity.gallery import Gallery, Template
+from lockd.recognition.recogniser import Vision
 from lockd.types import Box, Embedding, Face, Floats, Image, Person
 from lockd.vision.embedder import (
     ARCFACE_112,
@@ -26,7 +27,6 @@ from lockd.vision.embedder import (
 )
 from lockd.vision.geometry import Octaves
 from lockd.vision.models import Models
-from lockd.watcher import Vision
 from tests.conftest import PHOTOS
 from tests.fakes import blank, face_at
 from tests.pictures import (

@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 import pytest
 
+from lockd.recognition.recogniser import Vision
 from lockd.types import Box, Face, Floats, Image
 from lockd.vision import mtcnn
 from lockd.vision.geometry import Octaves, iou
 from lockd.vision.models import Models
 from lockd.vision.mtcnn import Detector, Thresholds
-from lockd.watcher import Vision
 from tests.conftest import PEOPLE, PHOTOS, ROOT, SCENES
 from tests.pictures import COLLINS, OBAMA, read, side_by_side
 

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
+from lockd.recognition.recogniser import Vision
 from lockd.types import Box, Face, Image, Unfit
 from lockd.vision.geometry import Octaves
 from lockd.vision.quality import Limits, Quality, measure, unfit
-from lockd.watcher import Vision
 from tests.conftest import PEOPLE, PHOTOS, ROOT
 from tests.fakes import face_at
 from tests.pictures import COLLINS, OBAMA, PROFILE, read

@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 import pytest
 
+from lockd.recognition.recogniser import Vision
 from lockd.types import Box, Embedding, Face, Image
 from lockd.vision.embedder import Embedder, standardise
 from lockd.vision.geometry import Octaves, iou
 from lockd.vision.models import as_input
-from lockd.watcher import Vision
 from tests.conftest import ROOT
 from tests.pictures import read
 

@@ -137,7 +137,7 @@ class Door:
         """Install, with the environment that was made outside, and return how long it took."""
         if str(SOURCE) not in sys.path:
             sys.path.insert(0, str(SOURCE))
-        from lockd.install import environment
+        from lockd.commands.install import environment
 
         RELEASES.mkdir(parents=True, exist_ok=True)
         release = RELEASES / environment._fingerprint(SOURCE)

@@ -14,11 +14,11 @@ from types import MappingProxyType
 from typing import Any
 
 import paho.mqtt.client as mqtt
+from home_assistant.components.mqtt.const import CONFIG_ENTRY_MINOR_VERSION, CONFIG_ENTRY_VERSION
+from home_assistant.config_entries import ConfigEntry
+from home_assistant.core import HomeAssistant, ServiceCall, callback
+from home_assistant.helpers import device_registry, entity_registry
 from homeassistant import bootstrap, runner
-from homeassistant.components.mqtt.const import CONFIG_ENTRY_MINOR_VERSION, CONFIG_ENTRY_VERSION
-from homeassistant.config_entries import ConfigEntry
-from homeassistant.core import HomeAssistant, ServiceCall, callback
-from homeassistant.helpers import device_registry, entity_registry
 from paho.mqtt.enums import CallbackAPIVersion
 
 # What every installation loads needs a browser, hardware or the network; this does not.

@@ -20,7 +20,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from homeassistant.const import __version__
+from home_assistant.const import __version__
 from house import COMPLAINTS, House, furnish, until
 
 QUIET_S = 1.0

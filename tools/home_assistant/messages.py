@@ -16,10 +16,10 @@ from typing import Any, TypeAlias, get_args
 import cv2
 import numpy as np
 
-from lockd import homeassistant
 from lockd.config import Settings
 from lockd.config.mqtt import PlainCommand
 from lockd.messages import OFFLINE, ONLINE, Event, EventType, Topics, encode
+from lockd.publishing import home_assistant
 
 Message: TypeAlias = tuple[str, bytes, bool]
 """Topic, payload, and whether it is retained."""
@@ -66,7 +66,7 @@ def every() -> Iterator[Settings]:
 
 
 def config(settings: Settings) -> Message:
-    announcement = homeassistant.Announcement.of(settings)
+    announcement = home_assistant.Announcement.of(settings)
     assert announcement is not None
     return announcement.topic, announcement.payload, True
 
@@ -117,7 +117,7 @@ def story() -> dict[str, list[Message]]:
         "offline": [(TOPICS.availability, OFFLINE, True)],
         "renamed": [config(settings_of(name="Back door"))],
         "bare": [config(bare)],
-        "removed": [(homeassistant.config_topic(bare), b"", True)],
+        "removed": [(home_assistant.config_topic(bare), b"", True)],
     }
 
 

@@ -16,15 +16,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from homeassistant.components.mqtt import abbreviations, discovery, schemas
-from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
-from homeassistant.components.sensor.const import DEVICE_CLASS_UNITS
-from homeassistant.const import __version__
-from homeassistant.core import HomeAssistant
+from home_assistant.components.mqtt import abbreviations, discovery, schemas
+from home_assistant.components.sensor import SensorDeviceClass, SensorStateClass
+from home_assistant.components.sensor.const import DEVICE_CLASS_UNITS
+from home_assistant.const import __version__
+from home_assistant.core import HomeAssistant
 
 PLATFORMS = ("binary_sensor", "button", "event", "image", "lock", "sensor")
 MODULES = {
-    name: importlib.import_module(f"homeassistant.components.mqtt.{name}") for name in PLATFORMS
+    name: importlib.import_module(f"home_assistant.components.mqtt.{name}") for name in PLATFORMS
 }
 
 

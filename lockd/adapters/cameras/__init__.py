@@ -10,11 +10,10 @@ folder, none lost, as fast as it is asked.
 from lockd.adapters.cameras.live import LiveCamera
 from lockd.adapters.cameras.opening import open_source
 from lockd.adapters.cameras.recorded import RecordedCamera
-from lockd.adapters.cameras.sources import PICTURES, Camera, Source, list_pictures
+from lockd.adapters.cameras.sources import PICTURES, Source, list_pictures
 
 __all__ = [
     "PICTURES",
-    "Camera",
     "LiveCamera",
     "RecordedCamera",
     "Source",

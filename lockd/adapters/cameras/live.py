@@ -6,11 +6,11 @@ import logging
 import threading
 from collections.abc import Callable
 
+from lockd.adapters.cameras.monitor import CameraMonitor
 from lockd.adapters.cameras.opening import open_source
 from lockd.adapters.cameras.reader import Reader, Waits
 from lockd.adapters.cameras.slot import Slot
 from lockd.adapters.cameras.sources import Source
-from lockd.adapters.cameras.watch import Watch
 from lockd.clock import Clock
 from lockd.config import CameraSettings
 from lockd.errors import CameraError, CameraTrouble
@@ -46,7 +46,7 @@ class LiveCamera:
         self._open = opener or (lambda: open_source(settings))
         self._slot = Slot()
         self._waits = Waits(settings.retry_first_s, settings.retry_longest_s)
-        self._watch = Watch(settings, clock, self._slot, self._waits)
+        self._watch = CameraMonitor(settings, clock, self._slot, self._waits)
         self._replacing = threading.Lock()
         self._hanging: list[Reader] = []
         self._reader = self._new_reader()

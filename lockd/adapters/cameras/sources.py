@@ -14,7 +14,7 @@ from typing import Protocol
 import cv2
 
 from lockd.errors import CameraError, CameraTrouble
-from lockd.types import Frame, Image
+from lockd.types import Image
 from lockd.vision.pictures import decode
 
 PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
@@ -41,44 +41,6 @@ class Source(Protocol):
 
         A read that hangs is never waited for; the device is given back when it returns.
         """
-
-
-class Camera(Protocol):
-    """What the service asks for frames. Everything may be called from any thread."""
-
-    @property
-    def problem(self) -> str | None:
-        """What is wrong just now, for people, beginning with `trouble`; or None."""
-
-    @property
-    def trouble(self) -> CameraTrouble | None:
-        """What is wrong just now, for programs; or None."""
-
-    @property
-    def alive(self) -> bool:
-        """Whether it works or knowingly waits; if not, only a new process will help."""
-
-    @property
-    def started(self) -> bool:
-        """Whether there ever was a frame."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether a recording is over: no frame will come."""
-
-    def next(self, timeout_s: float) -> Frame | None:
-        """Return a frame not returned before, or None if none came in time.
-
-        Raises:
-            CameraError: if a recording is broken.
-            ImageError: if a picture of a folder is.
-        """
-
-    def wake(self) -> None:
-        """Make a `next` that is waiting, or else the next one, return without a wait."""
-
-    def close(self) -> None:
-        """Stop reading, within about a second."""
 
 
 class GuardedSource(ABC):

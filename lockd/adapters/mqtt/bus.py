@@ -3,7 +3,7 @@
 The network never delays the door. A thread of its own, `mqtt`, resolves the name, connects,
 waits and tries again; paho's thread moves the bytes. What they bring is put into bounded
 queues, which others empty: commands and notices the service's thread, acknowledgements
-whoever sends (see `lockd.outbox`).
+whoever sends (see `lockd.publishing.outbox`).
 
 Every connection has a client of its own. So nothing of the last one is left over: what it
 had not delivered is sent again by the outbox, marked as delayed, and commands that came

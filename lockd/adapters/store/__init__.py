@@ -31,7 +31,7 @@ from lockd.adapters.store.copies import unseal
 from lockd.adapters.store.files import identity
 from lockd.adapters.store.memory import Memory
 from lockd.adapters.store.nonces import SeenNonces
-from lockd.adapters.store.outbox import Message, Posting, WaitingMessages
+from lockd.adapters.store.outbox import Posting, WaitingMessage, WaitingMessages
 from lockd.adapters.store.records import (
     MAX_NAME,
     Access,
@@ -49,24 +49,30 @@ from lockd.adapters.store.vault import Vault, make_key
 
 __all__ = [
     "MAX_NAME",
+    "STORE_PAUSE_S",
     "Access",
     "AuditEntry",
     "Details",
     "Enrolled",
     "Fault",
-    "Message",
     "Posting",
     "Reading",
     "Removal",
     "Store",
     "StoredTemplate",
     "Vault",
+    "WaitingMessage",
     "clean_name",
     "identity",
     "make_key",
     "restore",
     "unseal",
 ]
+
+
+STORE_PAUSE_S = 2.0
+"""How long a store that failed is left alone: waiting for its lock at every frame would
+slow the looking down."""
 
 
 class Store(Care, WaitingMessages, Memory, SeenNonces):

@@ -35,9 +35,15 @@ class Audit(Database):
 
     def _note(self, by: str, action: str, person_id: str | None, note: str | None = None) -> None:
         """Write that something is done, within a transaction; `note` must name nobody."""
-        shown = "".join(char if char.isprintable() else " " for char in note) if note else None
+        printable = "".join(char if char.isprintable() else " " for char in note) if note else None
         who = "".join(char for char in by if char.isprintable())[:_LONGEST_USER]
         self._connection.execute(
             "INSERT INTO audit (utc, by, action, person_id, note) VALUES (?, ?, ?, ?, ?)",
-            (utc_now(), who or "unknown", action, person_id, shown and shown[:_LONGEST_NOTE]),
+            (
+                utc_now(),
+                who or "unknown",
+                action,
+                person_id,
+                printable and printable[:_LONGEST_NOTE],
+            ),
         )

@@ -96,11 +96,11 @@ def _written_for(payload: bytes, person_id: str, name: str, new_id: str) -> byte
         return None
     if not isinstance(values, dict) or values.get("person_id") != person_id:
         return None
-    shown = {
+    kept = {
         key: value.replace(name, new_id) if isinstance(value, str) and name else value
         for key, value in values.items()
     }
-    shown |= {"person_id": new_id}
+    kept |= {"person_id": new_id}
     if name and "person" in values:
-        shown["person"] = new_id
-    return json.dumps(shown, ensure_ascii=False, separators=(",", ":")).encode()
+        kept["person"] = new_id
+    return json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode()

@@ -30,7 +30,7 @@ class Posting:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class WaitingMessage:
     """A message that the broker has not acknowledged.
 
     Attributes:
@@ -78,14 +78,14 @@ class WaitingMessages(Database):
         with self._errors():
             return str(self._connection.execute("SELECT last_id FROM numbering").fetchone()[0])
 
-    def waiting(self, after: int, limit: int) -> list[Message]:
+    def waiting(self, after: int, limit: int) -> list[WaitingMessage]:
         """Return the oldest messages behind a place that still wait."""
         with self._errors():
             rows = self._connection.execute(
                 "SELECT seq, topic, payload, run, t FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?",
                 (after, limit),
             ).fetchall()
-        return [Message(*row) for row in rows]
+        return [WaitingMessage(*row) for row in rows]
 
     def count_waiting(self) -> int:
         """Return how many messages wait."""

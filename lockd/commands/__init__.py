@@ -1,0 +1,1 @@
+"""The commands of `lockd`: one module or folder each, imported when it is called."""

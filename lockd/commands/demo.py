@@ -1,0 +1,282 @@
+"""The demo: the real service on a recorded porch, with a simulated relay.
+
+Everything but the relay's pin is what runs at a door: the networks, the store, the
+service and a broker with a subscriber. It succeeds only if the door opened for the
+right visit and for no other.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from enroll.people import Enroller
+from lockd.adapters.broker import HOST, LocalBroker
+from lockd.adapters.mqtt.visitor import Heard, Visitor
+from lockd.adapters.store import Store, Vault
+from lockd.config import Settings, load
+from lockd.console import reported
+from lockd.identity.observation import Observation
+from lockd.messages import Event, EventType
+from lockd.paths import shipped
+from lockd.ports import Observer
+from lockd.recognition.photographs import display_name, people_folders
+from lockd.service.assembly import open_service
+from lockd.service.parts import Tally
+from lockd.service.service import Service
+from lockd.types import Frame
+
+_DULL = {
+    "schema", "id", "person_id", "utc", "door", "t", "version", "visit", "series", "delayed",
+    "locked_down", "locked_out", "tamper", "alarm", "service", "suppressed",
+}  # fmt: skip
+_COLOURS = {"sees": "cyan", "knows": "green", "relay": "bold yellow", "mqtt": "magenta"}
+_TOLERANCE_S = 1.0
+_LISTEN_S = 0.2
+STRANGER = "stranger"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of the clip and who is in it: a name, ``stranger``, or None for nobody."""
+
+    start: float
+    end: float
+    person: str | None
+
+    def holds(self, t: float) -> bool:
+        """Return whether a time lies in it, give or take the time a frame takes."""
+        return self.start <= t <= self.end + _TOLERANCE_S
+
+
+def segments_of(clip: Path) -> list[Segment]:
+    """Read who is in a clip when, from the JSON file beside it."""
+    described = json.loads(clip.with_suffix(".json").read_text("utf-8"))
+    return [Segment(**segment) for segment in described["segments"]]
+
+
+def mistakes(segments: list[Segment], events: list[Event], tally: Tally) -> list[str]:
+    """Compare what happened with what should have.
+
+    Args:
+        segments: of the clip.
+        events: everything that the service reported.
+        tally: with the relay's log.
+
+    Returns:
+        What was wrong, nothing if all was right.
+    """
+    wrong = []
+    for segment in segments:
+        inside = [event for event in events if segment.holds(event.t)]
+        granted = [event.person for event in inside if event.type is EventType.ACCESS_GRANTED]
+        strangers = [event for event in inside if event.type is EventType.STRANGER]
+        expected = [segment.person] if segment.person not in (None, STRANGER) else []
+        when = f"{segment.start:g} to {segment.end:g} s"
+        if granted != expected:
+            wrong.append(f"{when}: the door opened for {granted}, expected {expected}")
+        if len(strangers) != (segment.person == STRANGER):
+            wrong.append(f"{when}: {len(strangers)} strangers were reported")
+    opened = [t for t, on in tally.relay if on]
+    welcome = [one for one in segments if one.person not in (None, STRANGER)]
+    if len(opened) != len(welcome):
+        wrong.append(f"the relay was switched on {len(opened)} times, expected {len(welcome)}")
+    wrong += [
+        f"the relay was on at {t:.1f} s for nobody who may come in"
+        for t in opened
+        if not any(one.holds(t) for one in welcome)
+    ]
+    if tally.relay and tally.relay[-1][1]:
+        wrong.append("the relay was left on")
+    return wrong
+
+
+class Demo(Observer):
+    """One showing of the demo."""
+
+    def __init__(self, camera: int | None, port: int, console: Console | None = None) -> None:
+        """Prepare it.
+
+        Args:
+            camera: number of a V4L2 device to use instead of the clip, or None.
+            port: of the broker, or 0 for a free one.
+            console: where to write.
+        """
+        self._camera = camera
+        self._port = port
+        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._events: list[Event] = []
+        self._heard = 0
+        self._seen = ""
+        self._now: Callable[[], float] = lambda: 0.0
+
+    def run(self) -> bool:
+        """Show it; return whether the door did what it should."""
+        clip = shipped("demo/porch.mp4")
+        with ExitStack() as stack:
+            broker = LocalBroker(self._port)
+            stack.callback(broker.close)
+            folder = Path(tempfile.mkdtemp(prefix="lockd-demo-"))
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            settings = self._settings(clip, folder, broker.port)
+            self._introduce(settings)
+            self._enrol(settings)
+            stack.enter_context(self._subscribed(settings))
+            began = time.perf_counter()
+            service = open_service(
+                settings,
+                stack,
+                observers=[self],
+            )
+            self._console.print(f"\nService ready after {time.perf_counter() - began:.2f} s.\n")
+            tally = self._watch(service)
+        return self._conclude(clip, tally)
+
+    def _settings(self, clip: Path, folder: Path, port: int) -> Settings:
+        settings = load(shipped("config/demo.yaml"))
+        changes: dict[str, dict[str, Any]] = {
+            "camera": {"source": str(clip) if self._camera is None else self._camera},
+            "store": {"folder": folder},
+            "mqtt": {"host": HOST, "port": port},
+        }
+        return settings.model_copy(
+            update={
+                name: getattr(settings, name).model_copy(update=values)
+                for name, values in changes.items()
+            }
+        )
+
+    def _introduce(self, settings: Settings) -> None:
+        say = self._console.print
+        what = "a recorded porch" if self._camera is None else f"camera {self._camera}"
+        say(f"[bold]lockd demo[/]: real networks, {what}, a simulated relay, a broker of its own.")
+        url, topics = f"{HOST}:{settings.mqtt.port}", "lockd/#"
+        say("\nTo hear what subscribers hear, type in a second terminal:")
+        if shutil.which("mosquitto_sub"):
+            say(f"  mosquitto_sub -h {HOST} -p {settings.mqtt.port} -t '{topics}' -v")
+        else:
+            say(f"  .venv/bin/amqtt_sub --url mqtt://{url} -t '{topics}'")
+
+    def _enrol(self, settings: Settings) -> None:
+        store = Store.open(settings.store.path(), Vault.open(settings.store))
+        try:
+            enroller = Enroller(settings, store)
+            self._console.print("\nEnrolling:")
+            for name, photos in people_folders(shipped("demo/people")):
+                outcome = enroller.add(display_name(name), photos, lambda: None)
+                self._console.print(f"  {outcome.name}, photographs: {outcome.accepted}")
+        finally:
+            store.close()
+
+    def _watch(self, service: Service) -> Tally:
+        handler = signal.signal(signal.SIGINT, lambda *_: service.stop())
+        self._now = service.now
+        try:
+            return service.run()
+        finally:
+            signal.signal(signal.SIGINT, handler)
+
+    def _conclude(self, clip: Path, tally: Tally) -> bool:
+        say = self._console.print
+        say(
+            f"\n{tally.frames} frames, {tally.faces} faces, {tally.judged} judged; "
+            f"{self._heard} messages heard by the subscriber."
+        )
+        if self._camera is not None:
+            return True
+        wrong = mistakes(segments_of(clip), self._events, tally)
+        if not self._heard:
+            wrong.append("the subscriber heard nothing")
+        for line in wrong:
+            say(f"[bold red]wrong:[/] {escape(line)}")
+        if not wrong:
+            say("[bold green]The door opened for the right visit and for no other.[/]")
+        return not wrong
+
+    # What happens, line by line
+
+    def _say(self, t: float, what: str, text: str) -> None:
+        line = f"{t:6.1f} s  [{_COLOURS[what]}]{what:6}[/] {escape(text)}"
+        self._console.print(line)
+
+    def observed(self, frame: Frame, observation: Observation) -> None:
+        """Say who is seen, when that changes."""
+        seen = "; ".join(
+            f"a face, not judged: {one.unfit.value.replace('_', ' ')}" if one.unfit else "a face"
+            for one in observation.sightings
+        )
+        if seen != self._seen:
+            self._seen = seen
+            self._say(frame.t, "sees", seen or "nobody")
+
+    def event(self, event: Event) -> None:
+        """Say who was recognised."""
+        self._events.append(event)
+        if event.type is EventType.ACCESS_GRANTED:
+            self._say(event.t, "knows", f"{event.person}, similarity {event.similarity:.2f}")
+        elif event.type is EventType.STRANGER:
+            self._say(event.t, "knows", "nobody: a stranger")
+        elif event.type is EventType.CAMERA_PROBLEM:
+            self._say(event.t, "sees", f"nothing: {event.reason}; trying again, Ctrl-C ends it")
+
+    def relay_switched(self, t: float, on: bool) -> None:
+        """Say that the relay was switched."""
+        self._say(t, "relay", "ON, the door is unlocked" if on else "off, the door is locked")
+
+    @contextmanager
+    def _subscribed(self, settings: Settings) -> Iterator[None]:
+        """Listen as any subscriber would, in a thread of its own."""
+        ended = threading.Event()
+        with Visitor(settings.mqtt, "demo") as visitor:
+            visitor.subscribe("lockd/#")
+
+            def listen() -> None:
+                while not ended.is_set():
+                    for heard in visitor.messages(_LISTEN_S):
+                        self._on_heard(heard)
+
+            thread = threading.Thread(target=listen, name="subscriber", daemon=True)
+            thread.start()
+            try:
+                yield
+            finally:
+                ended.set()
+                thread.join()
+
+    def _on_heard(self, heard: Heard) -> None:
+        if not heard.payload:
+            return  # nothing is retained any more
+        self._heard += 1
+        text = heard.payload.decode()
+        if text.startswith("{"):
+            values = json.loads(text)
+            interesting = {name: one for name, one in values.items() if name not in _DULL}
+            text = json.dumps(interesting, ensure_ascii=False)
+        self._say(self._now(), "mqtt", f"{heard.topic} {text}")
+
+
+@click.command("demo")
+@click.option("--camera", type=click.IntRange(0), help="Use this camera instead of the clip.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Of the broker [a free one]."
+)
+@reported
+def demo(camera: int | None, port: int) -> None:
+    """Watch the whole system work, with a simulated relay and a broker of its own."""
+    logging.basicConfig(level=logging.ERROR)
+    if not Demo(camera, port).run():
+        raise SystemExit(1)

@@ -1,0 +1,57 @@
+"""`lockd door`: ask and command the service that runs on this machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from lockd.adapters.control import SYSTEM_SOCKET, ask
+from lockd.config import find, load
+from lockd.console import config_option, err, reported
+from lockd.errors import ControlError
+from lockd.remote.commands import COMMANDS, DOOR
+
+REFUSED = 1
+
+
+_HELP = "\n".join(f"  {name:9}  {COMMANDS[name].does}" for name in DOOR)
+
+
+@click.command(
+    "door", epilog=f"\b\nCommands:\n  {'status':9}  what it is doing (the default)\n{_HELP}"
+)
+@click.argument(
+    "command",
+    type=click.Choice(["status", *DOOR]),
+    default="status",
+)
+@click.option(
+    "--seconds", type=click.FloatRange(min=0, min_open=True), help="How long to hold it open."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@config_option
+@reported
+def door(command: str, seconds: float | None, as_json: bool, config_file: Path | None) -> None:
+    """Ask or command the door of the service that runs here."""
+    if (command == "hold-open") != (seconds is not None):
+        raise click.UsageError("hold-open needs --seconds, and no other command takes it")
+    answer = ask(_socket(config_file), {"command": command, "seconds": seconds or 0})
+    if as_json:
+        click.echo(json.dumps(answer))
+    else:
+        for name, value in answer.items():
+            click.echo(f"{name}: {value}")
+    if answer.get("result") != "ok":
+        err.print(f"[bold red]refused:[/] {answer.get('result')}")
+        raise SystemExit(REFUSED)
+
+
+def _socket(config_file: Path | None) -> Path:
+    path = load(find(config_file)).control.path()
+    if path is None and not SYSTEM_SOCKET.exists():
+        raise ControlError(
+            f"no lockd listens: {SYSTEM_SOCKET} is not there, and control.socket is not set"
+        )
+    return path or SYSTEM_SOCKET

@@ -1,0 +1,175 @@
+"""What an installation consists of, in order, and how each piece of it is taken away again."""
+
+from __future__ import annotations
+
+import grp
+import pwd
+import sys
+from pathlib import Path
+
+from lockd.commands.install import environment
+from lockd.commands.install.system import System
+from lockd.errors import InstallError
+
+UNIT = "lockd.service"
+USER = "lockd"
+UNIT_FILE = f"/etc/systemd/system/{UNIT}"
+SYSUSERS = "/usr/lib/sysusers.d/lockd.conf"
+TMPFILES = "/usr/lib/tmpfiles.d/lockd.conf"
+UDEV = "/etc/udev/rules.d/99-lockd.rules"
+CONFIG_FOLDER = "/etc/lockd"
+CONFIG = f"{CONFIG_FOLDER}/lockd.yaml"
+STATE = "/var/lib/lockd"
+_GROUPS = ("gpio", "video")
+
+
+def install(system: System, wheels: Path | None = None) -> None:
+    """Put user, configuration, environment and unit in place, or bring them up to date.
+
+    Args:
+        system: where.
+        wheels: see `environment.put_environment`.
+
+    Raises:
+        InstallError: naming the step that failed; what was done before stays.
+    """
+    _put_user(system)
+    _put_configuration(system)
+    _put_folders(system)
+    _put_udev_rule(system)
+    rebuilt = environment.put_environment(system, wheels)
+    environment.put_commands(system)
+    rewritten = _put_unit(system)
+    if (rebuilt or rewritten) and system.asks("systemctl", "is-active", UNIT) == "active":
+        system.run("systemctl", "restart", UNIT)
+    environment.drop_old_releases(system)
+    if not system.changes:
+        system.note("Everything is in place; nothing was changed.")
+
+
+def uninstall(system: System, *, purge: bool = False) -> None:
+    """Stop the service, which locks the door, and remove what `install` brought.
+
+    Args:
+        system: where.
+        purge: remove the configuration, the store and the user, too.
+
+    Raises:
+        InstallError: if the service cannot be stopped; then nothing was removed.
+    """
+    if system.has(UNIT_FILE):
+        system.run("systemctl", "disable", "--now", UNIT)
+        system.remove(UNIT_FILE)
+        system.run("systemctl", "daemon-reload")
+    if system.remove(UDEV) and _udev_runs(system):
+        system.run("udevadm", "control", "--reload")
+    system.remove(SYSUSERS)
+    system.remove(TMPFILES)
+    if purge:
+        _purge(system)
+    environment.remove_environment(system)
+    if not system.changes:
+        system.note("Nothing of lockd is installed here; nothing was changed.")
+    elif not purge:
+        system.note(f"{CONFIG_FOLDER} and {STATE} were kept; --purge removes them, too.")
+
+
+def _shipped(relative: str) -> bytes:
+    """Return a file that comes with lockd."""
+    tree = environment.source_tree() or Path(sys.prefix) / "share" / "lockd"
+    try:
+        return (tree / relative).read_bytes()
+    except OSError as error:
+        raise InstallError(
+            f"{tree / relative}: {error.strerror}; this lockd is incomplete: get it again"
+        ) from error
+
+
+def _put_user(system: System) -> None:
+    written = system.write(SYSUSERS, _shipped("systemd/lockd.sysusers"))
+    if system.live and (written or not _user_is_there()):
+        system.run("systemd-sysusers", SYSUSERS)
+
+
+def _user_is_there() -> bool:
+    try:
+        pwd.getpwnam(USER)
+        return all(USER in grp.getgrnam(name).gr_mem for name in _GROUPS)
+    except KeyError:
+        return False
+
+
+def _put_configuration(system: System) -> None:
+    """Bring the annotated defaults, beside a configuration that is there already.
+
+    An edited one is its owner's. The new defaults come beside it once for each version
+    of them: the installed environment knows which the owner has seen.
+    """
+    new = _shipped("config/lockd.yaml")
+    existing = system.read(CONFIG)
+    if existing is None:
+        system.write(CONFIG, new, mode=0o640, group=USER)
+        return
+    seen = system.read(f"{environment.LINK}/share/lockd/config/lockd.yaml")
+    if new in (existing, seen):
+        return
+    if system.write(f"{CONFIG}.new", new, mode=0o640, group=USER):
+        system.note(f"{CONFIG} was left as it is; compare it with {CONFIG}.new")
+
+
+def _put_folders(system: System) -> None:
+    written = system.write(TMPFILES, _shipped("systemd/lockd.tmpfiles"))
+    there = all(system.has(folder) for folder in (CONFIG_FOLDER, STATE))
+    if system.live and (written or not there):
+        system.run("systemd-tmpfiles", "--create", TMPFILES)
+
+
+def _put_udev_rule(system: System) -> None:
+    if system.write(UDEV, _shipped("systemd/99-lockd.rules")) and _udev_runs(system):
+        system.run("udevadm", "control", "--reload")
+        system.run("udevadm", "trigger", "--subsystem-match=gpio")
+
+
+def _udev_runs(system: System) -> bool:
+    """Return whether somebody is there to be told; in a container or a chroot there is not."""
+    return system.has("/run/udev/control")
+
+
+def _put_unit(system: System) -> bool:
+    """Put the unit in place; one that its owner has disabled stays so."""
+    before = system.read(UNIT_FILE)
+    if not system.write(UNIT_FILE, _shipped(f"systemd/{UNIT}")):
+        return False
+    try:
+        system.run("systemctl", "daemon-reload")
+        if before is None:
+            system.run("systemctl", "enable", UNIT)
+    except InstallError:
+        # As it was, so that the next run does not take half of the step for all of it.
+        if before is None:
+            system.remove(UNIT_FILE)
+        else:
+            system.write(UNIT_FILE, before)
+        raise
+    return True
+
+
+def _purge(system: System) -> None:
+    if system.has(STATE):
+        verb = "would be" if system.dry_run else "is being"
+        system.note(
+            f"{STATE} {verb} deleted: the templates of everybody enrolled, which are biometric "
+            "data, and the events that were not published"
+        )
+    system.remove(STATE)
+    system.remove(CONFIG_FOLDER)
+    if system.live and _has_user():
+        system.run("userdel", USER)
+
+
+def _has_user() -> bool:
+    try:
+        pwd.getpwnam(USER)
+    except KeyError:
+        return False
+    return True

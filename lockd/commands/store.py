@@ -1,0 +1,190 @@
+"""`lockd store`: is it whole, copies of it, and what it knows of the past."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from lockd.adapters.store import Store, Vault, restore, unseal
+from lockd.adapters.store import make_key as write_key
+from lockd.config import Settings, find, load
+from lockd.console import administrator, config_option, err, reported
+from lockd.errors import StoreError
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+limit_option = click.option(
+    "--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many."
+)
+
+
+@click.group("store")
+def store() -> None:
+    """Look after the people and their templates on disk; see docs/store.md."""
+
+
+@store.command()
+@click.option("--mend", is_flag=True, help="Delete templates and photographs that do not open.")
+@json_option
+@config_option
+@reported
+def check(mend: bool, as_json: bool, config_file: Path | None) -> None:
+    """Look at everything: the file, the key, each template, who may read them.
+
+    Ends with exit code 5 if something is wrong.
+    """
+    with _opened(config_file, writable=mend) as (settings, opened):
+        if mend:
+            count = opened.mend(by=administrator())
+            err.print(f"{count} templates or photographs deleted")
+        faults = opened.examine()
+        people = opened.people()
+        templates = sum(one.templates for one in people)
+    path = settings.store.path()
+    if as_json:
+        values = {
+            "store": str(path),
+            "people": len(people),
+            "templates": templates,
+            "faults": [one.text for one in faults],
+        }
+        click.echo(json.dumps(values, ensure_ascii=False))
+    else:
+        for one in faults:
+            click.echo(one.text)
+        if not faults:
+            click.echo(f"{path}: whole; people: {len(people)}, templates: {templates}")
+    if faults:
+        raise SystemExit(StoreError.exit_code)
+
+
+@store.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@config_option
+@reported
+def backup(file: Path, config_file: Path | None) -> None:
+    """Copy the store into FILE while the service goes on."""
+    with _opened(config_file, writable=True) as (settings, opened):
+        opened.backup(file, by=administrator())
+    key = Vault.open(settings.store).key_file
+    click.echo(f"{file}: written. It is of no use without the key {key}: keep a copy elsewhere.")
+
+
+@store.command("restore")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--replace", is_flag=True, help="Put a store aside that cannot be used.")
+@config_option
+@reported
+def restore_(file: Path, replace: bool, config_file: Path | None) -> None:
+    """Make the people those of the backup FILE, if nothing is wrong with it.
+
+    A running service sees them at its next frame. Events and the audit trail stay.
+    """
+    settings = load(find(config_file)).store
+    people = restore(
+        settings.path(), file, Vault.open(settings), by=administrator(), replace=replace
+    )
+    click.echo(f"{settings.path()}: people: {people}, as in {file}")
+
+
+@store.command()
+@config_option
+@reported
+def vacuum(config_file: Path | None) -> None:
+    """Write the file anew, without the room of what was deleted."""
+    with _opened(config_file, writable=True) as (settings, opened):
+        before, now = opened.vacuum()
+    click.echo(f"{settings.store.path()}: {before} bytes before, {now} now")
+
+
+@store.command()
+@limit_option
+@json_option
+@config_option
+@reported
+def audit(limit: int, as_json: bool, config_file: Path | None) -> None:
+    """Show who changed what, the last change first."""
+    with _opened(config_file) as (_, opened):
+        entries = opened.audit(limit)
+        names = {one.person.id: one.person.name for one in opened.people()}
+    rows: list[dict[str, Any]] = [
+        {
+            "utc": one.utc,
+            "by": one.by,
+            "action": one.action,
+            "person_id": one.person_id,
+            "person": names.get(one.person_id or ""),
+            "note": one.note,
+        }
+        for one in entries
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, ensure_ascii=False))
+        return
+    table = Table("Time (UTC)", "By", "Action", "Person", "Note")
+    for row in rows:
+        whom = row["person"] or row["person_id"]
+        cells = (row["utc"], row["by"], row["action"], whom, row["note"])
+        table.add_row(*(escape(str(cell or "")) for cell in cells))
+    Console().print(table)
+
+
+@store.command()
+@limit_option
+@config_option
+@reported
+def events(limit: int, config_file: Path | None) -> None:
+    """Print the events that were kept (store.keep_events_days), the last first, as JSON lines."""
+    with _opened(config_file) as (_, opened):
+        for event in opened.events(limit):
+            click.echo(json.dumps(event, ensure_ascii=False))
+
+
+@store.command("make-key")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@reported
+def make_key(file: Path) -> None:
+    """Make a key in FILE, for store.key_file or a systemd credential."""
+    try:
+        made = write_key(file)
+    except OSError as error:
+        raise StoreError(f"{file}: cannot be written: {error.strerror}") from error
+    if not made:
+        raise StoreError(f"{file}: is there already; a key is never overwritten")
+    click.echo(f"{file}: written. Keep a copy elsewhere: without it nobody's templates open.")
+
+
+@store.command("unseal")
+@click.argument("copy", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@config_option
+@reported
+def unseal_(copy: Path, file: Path, config_file: Path | None) -> None:
+    """Decrypt COPY, left by an update, into FILE, for the lockd of before.
+
+    The file has everybody's templates as they are: delete it when it is not needed.
+    """
+    unseal(copy, file, Vault.open(load(find(config_file)).store))
+    click.echo(f"{file}: written, not encrypted")
+
+
+@contextmanager
+def _opened(
+    config_file: Path | None, *, writable: bool = False
+) -> Iterator[tuple[Settings, Store]]:
+    settings = load(find(config_file))
+    path, vault = settings.store.path(), Vault.open(settings.store)
+    if not path.exists():  # looking must not make a store
+        raise StoreError(f"{path}: there is no store yet; `lockd-enroll add` makes it")
+    opened = Store.open(path, vault) if writable else Store.open_read_only(path, vault)
+    try:
+        yield settings, opened
+    finally:
+        opened.close()

@@ -1,0 +1,34 @@
+"""What one frame showed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lockd.identity.evidence import Verdict
+from lockd.types import Face, Match, Unfit
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One face in one frame.
+
+    Attributes:
+        visit: number of the visit it belongs to.
+        face: where, in pixels of the frame.
+        unfit: why it was not judged, or None.
+        match: who it is; None where it was not judged, be it unfit, be it that its
+            visit has its verdict or that others came first.
+    """
+
+    visit: int
+    face: Face
+    unfit: Unfit | None
+    match: Match | None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one frame showed, and the verdicts that it completed."""
+
+    sightings: list[Sighting]
+    verdicts: list[Verdict]

@@ -1,0 +1,1 @@
+"""What is published: events, alerts, state and pictures, to the broker and Home Assistant."""

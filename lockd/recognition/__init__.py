@@ -1,0 +1,1 @@
+"""Pictures -> who is in them: vision and identity together."""

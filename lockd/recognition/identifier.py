@@ -1,0 +1,168 @@
+"""Who is in a photograph: what `lockd identify` prints and draws."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain, count
+from pathlib import Path
+from typing import Any
+
+from lockd.adapters.store import Store, Vault
+from lockd.config import Settings
+from lockd.errors import ImageError
+from lockd.identity.gallery import Gallery
+from lockd.recognition import photographs
+from lockd.recognition.recogniser import Vision
+from lockd.types import Face, Match, Unfit
+from lockd.vision import quality
+from lockd.vision.pictures import annotate, encode_jpeg
+
+STRANGER = "stranger"
+
+
+@dataclass(frozen=True, eq=False)
+class Identified:
+    """One face: where it is in the photograph, who it is, and whether a door would judge it."""
+
+    face: Face
+    match: Match
+    unfit: Unfit | None
+
+    @property
+    def name(self) -> str:
+        """The person's name, or ``stranger``."""
+        return self.match.person.name if self.match.person else STRANGER
+
+    @property
+    def similarity(self) -> float | None:
+        """To the nearest person, or None if nobody is enrolled."""
+        return self.match.similarity if math.isfinite(self.match.similarity) else None
+
+    def caption(self) -> str:
+        """The name and the similarity."""
+        similarity = "" if self.similarity is None else f" {self.similarity:.2f}"
+        return self.name + similarity
+
+
+@dataclass(frozen=True, eq=False)
+class PhotographResult:
+    """What one photograph shows."""
+
+    path: Path
+    photograph: photographs.Photograph
+    faces: list[Identified]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for machines; coordinates in pixels of the upright photograph."""
+        height, width = self.photograph.image.shape[:2]
+        return {
+            "image": str(self.path),
+            "width": width,
+            "height": height,
+            "faces": [_face_as_dict(one) for one in self.faces],
+        }
+
+    def as_text(self) -> str:
+        """Return it for people."""
+        if not self.faces:
+            return f"{self.path}: no face"
+        lines = [f"{self.path}:"]
+        for one in self.faces:
+            box = one.face.box
+            where = f"{round(box.width)}x{round(box.height)} at {round(box.x0)},{round(box.y0)}"
+            remark = f", {one.unfit.value.replace('_', ' ')} for a door" if one.unfit else ""
+            lines.append(f"  {one.caption()}  ({where}{remark})")
+        return "\n".join(lines)
+
+    def annotate(self, folder: Path, written: set[Path]) -> Path:
+        """Write the photograph with boxes, landmarks and names; return the new file.
+
+        Args:
+            folder: for the new file; made if need be.
+            written: the files that must stay, such as those of photographs of the same
+                name in other folders; the new one is added.
+
+        Raises:
+            ImageError: if it cannot be written.
+        """
+        labels = [(one.face, one.caption(), one.match.person is not None) for one in self.faces]
+        names = chain([""], (f"-{number}" for number in count(2)))
+        targets = (folder / f"{self.path.stem}{name}.annotated.jpg" for name in names)
+        target = next(target for target in targets if target not in written)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(encode_jpeg(annotate(self.photograph.image, labels)))
+        except OSError as error:
+            raise ImageError(f"{target}: cannot be written: {error.strerror}") from error
+        written.add(target)
+        return target
+
+
+class Identifier:
+    """The networks and the people to compare with.
+
+    Raises:
+        LockdError: if either cannot be had.
+    """
+
+    def __init__(self, settings: Settings, gallery: Callable[[Vision], Gallery] | None) -> None:
+        """Build it.
+
+        Args:
+            settings: thresholds, models and store.
+            gallery: makes the people, instead of the store.
+        """
+        self._settings = settings
+        self._vision = Vision(settings)
+        self._accept = settings.recognition.threshold(self._vision.embedder.accept)
+        self._gallery = gallery(self._vision) if gallery else self._from_store()
+
+    def identify(self, path: Path) -> PhotographResult:
+        """Say who is in a photograph.
+
+        Raises:
+            ImageError: if it cannot be read.
+        """
+        photograph = photographs.read(path, self._vision)
+        limits = self._settings.quality.limits()
+        faces = [
+            Identified(
+                photograph.at_full_size(face),
+                self._gallery.identify(
+                    self._vision.embedder.embed(photograph.octaves, face),
+                    accept=self._accept,
+                    margin=self._settings.recognition.margin,
+                ),
+                quality.unfit(quality.measure(photograph.octaves, face), limits),
+            )
+            for face in photograph.faces
+        ]
+        return PhotographResult(path, photograph, faces)
+
+    def _from_store(self) -> Gallery:
+        embedder = self._vision.embedder
+        path = self._settings.store.path()
+        if not path.exists():  # nobody was ever enrolled; looking must not make a store
+            return Gallery((), embedder.size)
+        store = Store.open(path, Vault.open(self._settings.store))
+        try:
+            templates, _ = store.templates(embedder.fingerprint, embedder.size)
+        finally:
+            store.close()
+        return Gallery(templates, embedder.size)
+
+
+def _face_as_dict(one: Identified) -> dict[str, Any]:
+    box = one.face.box
+    values: dict[str, Any] = {
+        "person": one.name,
+        "known": one.match.person is not None,
+        "similarity": None if one.similarity is None else round(one.similarity, 4),
+        "box": [round(side, 1) for side in (box.x0, box.y0, box.x1, box.y1)],
+        "landmarks": [[round(float(x), 1), round(float(y), 1)] for x, y in one.face.landmarks],
+        "confidence": round(one.face.confidence, 4),
+        "unfit": one.unfit.value if one.unfit else None,
+    }
+    return values

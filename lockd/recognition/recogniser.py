@@ -1,0 +1,101 @@
+"""From one frame to what is seen in it and what it amounts to. Pure, given the networks.
+
+detect -> follow -> fit to be judged? -> embed -> identify -> count as evidence
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lockd.config import Settings
+from lockd.identity.evidence import Evidence, Verdict
+from lockd.identity.gallery import Gallery
+from lockd.identity.observation import Observation, Sighting
+from lockd.identity.tracks import Tracker
+from lockd.types import Frame, Person
+from lockd.vision import quality
+from lockd.vision.embedder import Embedder
+from lockd.vision.geometry import Octaves
+from lockd.vision.models import Models
+from lockd.vision.mtcnn import Detector
+
+
+class Vision:
+    """The networks, built once, as `Settings` ask for them.
+
+    Raises:
+        ModelError: if one is missing, altered or unusable.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        wanted = settings.recognition
+        self.models = Models.load(wanted.folder(), wanted.runtime)
+        self.detector = Detector(
+            self.models, min_face_px=wanted.search_face_px, threads=wanted.threads
+        )
+        self.embedder = Embedder(self.models, wanted.profile, threads=wanted.threads)
+
+
+class Recogniser:
+    """Follows the visits of one camera.
+
+    Attributes:
+        gallery: who is enrolled; replace it when that changes.
+    """
+
+    def __init__(self, settings: Settings, vision: Vision, gallery: Gallery) -> None:
+        self._recognition = settings.recognition
+        self._limits = settings.quality.limits()
+        self._accept = settings.recognition.threshold(vision.embedder.accept)
+        self._vision = vision
+        self._tracker = Tracker(gap_s=settings.recognition.visit_gap_s)
+        self._evidence = Evidence(settings.recognition.agreement())
+        self.gallery = gallery
+
+    def look(self, frame: Frame) -> Observation:
+        """Judge a frame.
+
+        Args:
+            frame: later than every one before.
+        """
+        octaves = Octaves(frame.image)
+        followed = self._tracker.update(self._vision.detector.detect_in(octaves), frame.t)
+        hindered = [
+            quality.unfit(quality.measure(octaves, face), self._limits) for _, face in followed
+        ]
+        fit = [track.id for (track, _), unfit in zip(followed, hindered, strict=True) if not unfit]
+        chosen = self._chosen(fit, frame.t)
+        verdicts = self._closed(track.id for track in self._tracker.ended(frame.t))
+        sightings: list[Sighting] = []
+        for (track, face), unfit in zip(followed, hindered, strict=True):
+            match = None
+            if unfit is not None:
+                self._evidence.rejected(track.id, unfit, frame.t)
+            elif track.id in chosen:
+                match = self.gallery.identify(
+                    self._vision.embedder.embed(octaves, face),
+                    accept=self._accept,
+                    margin=self._recognition.margin,
+                )
+                verdict = self._evidence.judged(track.id, match, frame.t)
+                verdicts += [verdict] if verdict else []
+            sightings.append(Sighting(track.id, face, unfit, match))
+        return Observation(sightings, verdicts)
+
+    def refused(self, visit: int, person: Person, again_at: float) -> None:
+        """Recognise somebody once more, if still there then: they were not let in."""
+        self._evidence.refused(visit, person, again_at)
+
+    def finish(self) -> list[Verdict]:
+        """End every visit, at the end of a recording."""
+        return self._closed(track.id for track in self._tracker.end_all())
+
+    def _closed(self, visits: Iterable[int]) -> list[Verdict]:
+        last_words = [self._evidence.ended(visit) for visit in visits]
+        return [verdict for verdict in last_words if verdict]
+
+    def _chosen(self, visits: list[int], now: float) -> set[int]:
+        """The visits to judge now: those waiting longest, as many as a frame may take."""
+        waiting = [visit for visit in visits if self._evidence.wants(visit, now)]
+        waiting.sort(key=self._evidence.last_judged)
+        return set(waiting[: self._recognition.faces_per_frame])

@@ -1,0 +1,1 @@
+"""The service: what is seen and commanded becomes what the door does."""

@@ -1,0 +1,287 @@
+"""Builds a service from its settings, and builds it anew when these change."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import queue
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+from lockd.adapters.cameras import LiveCamera, RecordedCamera, open_source
+from lockd.adapters.control import ControlSocket
+from lockd.adapters.keys import CommandKeys
+from lockd.adapters.mqtt.bus import Bus
+from lockd.adapters.pins import Board
+from lockd.adapters.signals import Signals
+from lockd.adapters.spool import Spool
+from lockd.adapters.store import Store, Vault
+from lockd.adapters.strike import Strike
+from lockd.adapters.wallclock import WallClock
+from lockd.clock import Clock, RealClock, RecordedClock
+from lockd.config import LedSettings, Settings
+from lockd.errors import LockdError, StoreError
+from lockd.identity.gallery import Gallery
+from lockd.messages import EventType, Topics
+from lockd.ports import Camera, Observer, Output, Requests
+from lockd.publishing.home_assistant import births
+from lockd.recognition.recogniser import Vision
+from lockd.service.parts import Parts
+from lockd.service.people import People
+from lockd.service.relay_safe import leave_word, relay_of
+from lockd.service.remote_commands import subscriptions
+from lockd.service.service import Service
+from lockd.types import InputChange
+
+log = logging.getLogger(__name__)
+
+SWITCH_S = 0.0005
+"""How long a thread may keep the others from Python. The default, ten times as much, is what the
+loop and the relay's guard would wait for the thread that writes and sends events."""
+_STORE_PATIENCE_S = 0.2
+_MESSAGES_PATIENCE_S = 2.0
+
+StartEvents = list[tuple[EventType, str | None]]
+
+
+class Runner:
+    """Runs the service, and a new one whenever the configuration is to be read again.
+
+    A configuration with which no service can be opened is given up for the one before.
+    """
+
+    def __init__(self, read: Callable[[], Settings]) -> None:
+        """Prepare it.
+
+        Args:
+            read: reads the configuration, or raises `ConfigError`.
+        """
+        self._read = read
+        self._service: Service | None = None
+        self._walls: dict[tuple[str, str | None], WallClock] = {}
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Ask `run` to end; may be called from a signal handler."""
+        self._stopped.set()
+        if self._service is not None:
+            self._service.stop()
+
+    def reload(self) -> None:
+        """Ask for the configuration to be read again; may be called from a signal handler."""
+        if self._service is not None:
+            self._service.reload()
+
+    def run(self) -> None:
+        """Run until `stop` is called or a recording ends.
+
+        Raises:
+            LockdError: if no service can be opened with the first configuration, or one
+                ends with an error.
+        """
+        sys.setswitchinterval(SWITCH_S)
+        before: Settings | None = None
+        settings: Settings | None = self._read()
+        news: StartEvents = []
+        while settings is not None and not self._stopped.is_set():
+            with ExitStack() as stack:
+                try:
+                    service = open_service(
+                        settings, stack, reread=self._read, wall=self._wall(settings), news=news
+                    )
+                except LockdError as error:
+                    if before is None:
+                        raise
+                    log.critical("%s\nthe configuration stays as it was", error)
+                    settings, before = before, None
+                    news = [(EventType.CONFIG_PROBLEM, str(error))]
+                    continue
+                self._service = service
+                if self._stopped.is_set():  # by a signal that found no service yet
+                    service.stop()
+                service.run()
+            before, settings = settings, service.successor
+            news = [(EventType.CONFIG_RELOADED, None)]
+            # Its parts refer to each other in rings, with networks and sockets among them, which
+            # stay until Python looks for such: seldom, where little is made.
+            self._service = None
+            del service
+            gc.collect()
+
+    def _wall(self, settings: Settings) -> WallClock:
+        """The clock of before, which knows whether it jumped, unless it is another one now."""
+        kind = settings.access.clock, settings.access.timezone
+        return self._walls.setdefault(kind, WallClock(settings.access))
+
+
+def open_service(
+    settings: Settings,
+    stack: ExitStack,
+    *,
+    as_fast_as_possible: bool = False,
+    gallery: Callable[[Vision], Gallery] | None = None,
+    remember: bool = True,
+    reread: Callable[[], Settings] | None = None,
+    wall: WallClock | None = None,
+    news: StartEvents | None = None,
+    observers: Sequence[Observer] = (),
+) -> Service:
+    """Open every part that the settings name; the relay is claimed first, and locked.
+
+    The strike is made last so that it closes first.
+
+    A store that cannot be opened is no reason not to start: the exit button must work.
+
+    Args:
+        settings: of everything.
+        stack: takes what must be closed.
+        as_fast_as_possible: judge every frame of a recording, in its own time.
+        gallery: makes the people, instead of a store.
+        remember: whether lock-out and lock-down outlive this run, and came from the last.
+        reread: reads the configuration anew.
+        wall: the local time, by default a clock of its own.
+        news: told at the start.
+        observers: who wants to know what the service does.
+
+    Raises:
+        LockdError: whichever part fails first.
+    """
+    # First of all: a line that was left unlocked is locked by this.
+    board = Board(settings.relay.factory)
+    stack.callback(board.close)
+    relay = board.relay(settings.relay)
+    leave_word(relay_of(settings.relay, board.chip))
+    vision = Vision(settings)
+    _log_recognition(settings, vision)
+    people = _open_roster(settings, vision, gallery, remember)
+    stack.callback(people.close)
+    bus = _open_bus(settings, stack)
+    clock: Clock = RecordedClock() if as_fast_as_possible else RealClock()
+    camera: Camera = (
+        RecordedCamera(open_source(settings.camera), settings.camera.view())
+        if as_fast_as_possible
+        else LiveCamera(settings.camera, clock)
+    )
+    stack.callback(camera.close)
+    if bus is not None:
+        bus.wake = camera.wake
+    requests: list[Requests] = []
+    if not as_fast_as_possible and (socket := settings.control.path()) is not None:
+        control = ControlSocket(socket, camera.wake)
+        stack.callback(control.close)
+        requests.append(control)
+    changes: queue.SimpleQueue[InputChange] = queue.SimpleQueue()
+
+    def heard(change: InputChange) -> None:
+        changes.put(change)
+        camera.wake()
+
+    inputs = board.inputs(settings.inputs, heard)
+    stack.callback(inputs.close)
+    signals = _open_signals(board, settings)
+    stack.callback(signals.close)
+    signals.start()
+    strike = Strike(relay, clock.now)
+    stack.callback(strike.close)
+    stored = gallery is None and remember
+    spool = Spool.of_service() if stored else None
+    if spool is not None:
+        stack.callback(spool.close)
+    parts = Parts(
+        clock=clock,
+        camera=camera,
+        vision=vision,
+        strike=strike,
+        people=people,
+        messages=_messages_of(settings) if stored else None,
+        spool=spool,
+        bus=bus,
+        keys=CommandKeys.open(settings) if subscriptions(settings) else None,
+        requests=requests,
+        inputs=inputs,
+        changes=changes,
+        indicators=[signals],
+        wall=wall or WallClock(settings.access),
+        reread=reread,
+    )
+    return Service(settings, parts, observers=observers, news=news)
+
+
+def _open_signals(board: Board, settings: Settings) -> Signals:
+    led, buzzer = settings.signals.led, settings.signals.buzzer
+
+    def output(name: str, part: LedSettings | None) -> Output | None:
+        if part is None:
+            return None
+        setting = f"signals.{name}.pin"
+        return board.output(part.pin, active_high=part.active_high, setting=setting)
+
+    quiet = () if buzzer is None else buzzer.quiet
+    return Signals(output("led", led), output("buzzer", buzzer), quiet)
+
+
+def _log_recognition(settings: Settings, vision: Vision) -> None:
+    log.info(
+        "recognition: %s, %s, %d threads, accept %.3f, margin %.3f, %d of %d frames agree",
+        settings.recognition.profile,
+        vision.models.runtime_name,
+        settings.recognition.threads,
+        settings.recognition.threshold(vision.embedder.accept),
+        settings.recognition.margin,
+        settings.recognition.agree_frames,
+        settings.recognition.window_frames,
+    )
+
+
+def _open_roster(
+    settings: Settings,
+    vision: Vision,
+    gallery: Callable[[Vision], Gallery] | None,
+    remember: bool,
+) -> People:
+    """The people: those of the store, unless they are given."""
+    access = settings.access.rules()
+    if gallery is not None:
+        return People(None, vision.embedder, access, gallery=gallery(vision))
+    return People(
+        lambda create: _open_store(settings, create),
+        vision.embedder,
+        access,
+        remember=remember,
+        retention=settings.store if remember else None,
+    )
+
+
+def _messages_of(settings: Settings) -> Callable[[], Store]:
+    """The store once more, for the thread that carries events; it can wait for others."""
+    return lambda: _open_store(settings, create=False, patience_s=_MESSAGES_PATIENCE_S)
+
+
+def _open_store(settings: Settings, create: bool, patience_s: float = _STORE_PATIENCE_S) -> Store:
+    """Open the store, for reading only if no more can be had: doors must open."""
+    path = settings.store.path()
+    if not create and not path.exists():
+        raise StoreError(f"store {path}: it is gone; put it back, or restart lockd for a new one")
+    vault = Vault.open(settings.store)
+    try:
+        return Store.open(path, vault, timeout_s=patience_s)
+    except StoreError as error:
+        try:
+            store = Store.open_read_only(path, vault)
+        except StoreError:
+            raise error from None  # it says more
+        log.error("%s; people are recognised, events are not kept over a restart", error)
+        return store
+
+
+def _open_bus(settings: Settings, stack: ExitStack) -> Bus | None:
+    if settings.mqtt.host is None:
+        return None
+    topics = Topics(settings.mqtt.base_topic, settings.door.id)
+    wanted = [*subscriptions(settings), *births(settings)]
+    bus = Bus(settings.mqtt, topics, settings.door.id, wanted)
+    stack.callback(bus.close)
+    bus.start()
+    return bus

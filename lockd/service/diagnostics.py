@@ -1,0 +1,59 @@
+"""How the service does, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from lockd import __version__
+from lockd.adapters.machine import memory_mb, temperature_c
+from lockd.messages import utc_text
+
+
+class Diagnostics:
+    """Counts what there is to count between two reports."""
+
+    def __init__(
+        self, now: float, wall: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        """Begin to count.
+
+        Args:
+            now: monotonic seconds.
+            wall: the time of the day.
+        """
+        self._started = now
+        self._since = now
+        self._wall = wall
+        self._frames = 0
+        self._busy_s = 0.0
+        self._last_seen: datetime | None = None
+
+    def judged(self, seconds: float, *, faces: bool) -> None:
+        """Note that a frame was judged.
+
+        Args:
+            seconds: that it took.
+            faces: whether there was anybody.
+        """
+        self._frames += 1
+        self._busy_s += seconds
+        if faces:
+            self._last_seen = self._wall()
+
+    def report(self, now: float, people: int) -> dict[str, Any]:
+        """Return what is published, without what is not known, and begin anew."""
+        elapsed = now - self._since
+        values = {
+            "fps": round(self._frames / elapsed, 2) if elapsed > 0 else 0.0,
+            "inference_ms": round(self._busy_s / self._frames * 1e3, 1) if self._frames else None,
+            "temperature_c": temperature_c(),
+            "memory_mb": memory_mb(),
+            "people": people,
+            "version": __version__,
+            "uptime_s": round(now - self._started),
+            "last_seen": None if self._last_seen is None else utc_text(self._last_seen),
+        }
+        self._since, self._frames, self._busy_s = now, 0, 0.0
+        return {name: value for name, value in values.items() if value is not None}

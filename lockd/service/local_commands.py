@@ -1,0 +1,52 @@
+"""What is asked on this machine: the door's state, its commands, and the newest frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lockd.ports import Request
+from lockd.remote.commands import DOOR
+from lockd.service.door_controller import DoorController
+from lockd.service.frame_server import FrameServer
+
+
+class LocalCommands:
+    """Answers requests, from the control socket or another port."""
+
+    def __init__(
+        self, door: DoorController, frames: FrameServer, state: Callable[[], dict[str, Any]]
+    ) -> None:
+        """Take requests for a door.
+
+        Args:
+            door: obeys.
+            frames: has the newest frame.
+            state: returns what is published of the service.
+        """
+        self._door = door
+        self._frames = frames
+        self._state = state
+
+    def take(self, request: Request, now: float, camera_problem: str | None) -> None:
+        """Obey and answer.
+
+        Args:
+            request: by whom and what.
+            now: monotonic seconds.
+            camera_problem: why there is no newest frame, if there is none.
+        """
+        if request.values.get("command") == "frame":
+            self._frames.answer(request, now, camera_problem)
+        else:
+            request.answer(self._answer(request))
+
+    def _answer(self, request: Request) -> dict[str, Any]:
+        command, seconds = request.values.get("command"), request.values.get("seconds", 0)
+        if command == "status":
+            return {"result": "ok", **self._state()}
+        good = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        if not isinstance(command, str) or command not in DOOR or not good:
+            return {"result": "malformed", "reason": f"commands: status, frame, {', '.join(DOOR)}"}
+        result = self._door.command(command, float(seconds), request.by)
+        return {"result": result, **self._state()}

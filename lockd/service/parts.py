@@ -1,0 +1,74 @@
+"""What a service is built from, and what it amounts to."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from lockd.adapters.mqtt.bus import Bus
+from lockd.adapters.spool import Spool
+from lockd.adapters.store import Store
+from lockd.adapters.strike import Strike
+from lockd.clock import Clock
+from lockd.config import Settings
+from lockd.ports import Camera, Indicator, Inputs, Keys, LocalTime, Requests
+from lockd.recognition.recogniser import Vision
+from lockd.service.people import People
+from lockd.types import InputChange
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run amounted to.
+
+    Attributes:
+        frames: judged or not.
+        faces: found in them.
+        judged: faces compared with the gallery.
+        relay: (seconds, on) of the last thousand switchings.
+    """
+
+    frames: int = 0
+    faces: int = 0
+    judged: int = 0
+    relay: list[tuple[float, bool]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Parts:
+    """What a service is built from; somebody else opened it and will close it.
+
+    Attributes:
+        clock: the camera's.
+        camera: gives frames.
+        vision: the networks.
+        strike: the relay.
+        people: the people, and the store if there is one.
+        messages: opens the store that events wait in, if there is one.
+        spool: keeps events that are not in it yet.
+        wall: the local time, while it is known to be right.
+        bus: where events are published, if anywhere.
+        keys: of those who may command from afar, if anybody may.
+        requests: where commands of this machine come from.
+        inputs: exit button, contact, tamper switch, if any is wired.
+        changes: of the inputs, filled by their threads.
+        indicators: LED and buzzer, and whatever else shows how things are.
+        reread: reads the configuration anew, where it can be.
+    """
+
+    clock: Clock
+    camera: Camera
+    vision: Vision
+    strike: Strike
+    people: People
+    wall: LocalTime
+    messages: Callable[[], Store] | None = None
+    spool: Spool | None = None
+    bus: Bus | None = None
+    keys: Keys | None = None
+    requests: Sequence[Requests] = ()
+    inputs: Inputs | None = None
+    changes: queue.SimpleQueue[InputChange] = field(default_factory=queue.SimpleQueue)
+    indicators: Sequence[Indicator] = ()
+    reread: Callable[[], Settings] | None = None

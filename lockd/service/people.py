@@ -1,0 +1,248 @@
+"""The people enrolled, as the store has them, and a store that may fail, come and change."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from lockd.adapters.store import STORE_PAUSE_S, Reading, Store, identity
+from lockd.config import StoreSettings
+from lockd.door.events import DoorMemory
+from lockd.door.rules import AccessRules
+from lockd.errors import StoreError
+from lockd.identity.gallery import Gallery
+from lockd.vision.embedder import Embedder
+
+log = logging.getLogger(__name__)
+
+
+_FAILURES_TO_REOPEN = 5
+_WRITE_PAUSE_S = 60.0
+_FORGET_EVERY_S = 3600.0
+
+
+class People:
+    """Who may come in.
+
+    A store that cannot be opened or read leaves the people as they were, nobody at the
+    start, and is tried again. One whose file was taken away or replaced is opened anew.
+
+    Attributes:
+        store: the store in use, or None while there is none.
+        gallery: the people.
+        problem: why the store cannot be used, or None.
+        damaged: how many templates and people in it are spoilt, and so not used.
+    """
+
+    def __init__(
+        self,
+        opener: Callable[[bool], Store] | None,
+        embedder: Embedder,
+        access: AccessRules,
+        *,
+        gallery: Gallery | None = None,
+        remember: bool = True,
+        retention: StoreSettings | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """Open the store.
+
+        Args:
+            opener: opens the store, and makes one if told to and there is none, or raises
+                `StoreError`; None with people that never change.
+            embedder: whose templates can be compared.
+            access: for a word on groups that do not exist.
+            gallery: the people, where there is no store.
+            remember: whether `keep` writes and `recall` reads.
+            retention: how long events and the audit trail are kept; None leaves them.
+            wall: the time of the day, seconds; for the age of what is remembered.
+        """
+        self._opener = opener
+        self._embedder = embedder
+        self._access = access
+        self._pause_until = -math.inf
+        self._write_at = -math.inf
+        self._failures = 0
+        self._remember = remember
+        self._retention = retention
+        self._forget_at = -math.inf
+        self._recalled = not remember
+        self._unwritten: dict[str, Any] | None = None
+        self._remember_at = -math.inf
+        self._wall = wall
+        self._file: tuple[int, int] | None = None
+        self._reading: Reading | None = None
+        self._outdated: Counter[str] = Counter()
+        self._damaged: Counter[str] = Counter()
+        self.damaged = 0
+        self.store: Store | None = None
+        self.problem: str | None = None
+        self.gallery = Gallery((), embedder.size) if gallery is None else gallery
+        if opener is not None:
+            self._open(-math.inf)
+
+    def refresh(self, now: float) -> bool:
+        """Read the people again if an administrator changed them; return whether."""
+        if self._opener is None or now < self._pause_until:
+            return False
+        if self.store is None and not self._open(now):
+            return False
+        self._try_to_write(now)
+        if self._unwritten is not None and now >= self._remember_at:
+            self._remember_at = now + STORE_PAUSE_S
+            self._write_memory()
+        try:
+            return self._read()
+        except StoreError as error:
+            self._fail(error, now)
+            return False
+
+    def keep(self, memory: DoorMemory) -> None:
+        """Write down what a restart must know, now or as soon as that can be done."""
+        values = {name: getattr(memory, name) for name in DoorMemory.__dataclass_fields__}
+        self._unwritten = {**values, "utc": self._wall()}
+        self._write_memory()
+
+    def recall(self) -> DoorMemory | None:
+        """Return what the last run left, as old as it is by now; once, when it can be read."""
+        if self._recalled or self.store is None:
+            return None
+        self._recalled = True
+        try:
+            values = self.store.recall() or {"utc": self._wall()}
+            age_s = self._wall() - values.pop("utc")
+            return DoorMemory(**values).aged(age_s)
+        except (StoreError, KeyError, TypeError, ValueError) as error:
+            log.error("%s; what the door should remember cannot be read", error)
+            return None
+
+    def forget_old(self, now: float, wall: Callable[[], datetime | None]) -> None:
+        """Once an hour delete what is too old to be kept.
+
+        Args:
+            now: monotonic seconds.
+            wall: says what time it is, or None while that is not known: a clock that ran
+                ahead would have everything deleted.
+        """
+        keep = self._retention
+        if keep is None or self.store is None or not self.store.writable or now < self._forget_at:
+            return
+        local = wall()
+        if local is None:
+            return
+        self._forget_at = now + _FORGET_EVERY_S
+        try:
+            self.store.forget_old(
+                local, events_days=keep.keep_events_days, audit_days=keep.keep_audit_days
+            )
+        except StoreError as error:
+            log.error("%s; what is too old is still kept", error)
+
+    def _write_memory(self) -> None:
+        # Not over what the last run left and nobody has read yet.
+        if not (self._remember and self._recalled and self.store and self.store.writable):
+            return
+        try:
+            if self._unwritten is not None:
+                self.store.remember(self._unwritten)
+                self._unwritten = None
+        except StoreError as error:
+            log.error("%s; for now lock-out and lock-down would not outlive a restart", error)
+
+    def close(self) -> None:
+        """Close the store."""
+        if self.store is not None:
+            self.store.close()
+            self.store = None
+
+    def _try_to_write(self, now: float) -> None:
+        """Now and then open a store anew that could only be read."""
+        if self._opener is None or self.store is None or self.store.writable:
+            return
+        if now < self._write_at:
+            return
+        first, self._write_at = self._write_at == -math.inf, now + _WRITE_PAUSE_S
+        if first:
+            return
+        try:
+            store = self._opener(False)
+        except StoreError:
+            return
+        if store.writable:
+            self.close()
+            self.store = store
+            self._file = identity(store.path)
+        else:
+            store.close()
+
+    def _open(self, now: float) -> bool:
+        if self._opener is None:
+            return False
+        try:
+            # A store that was there and is gone is no reason to begin with an empty one.
+            self.store = self._opener(self._file is None)
+        except StoreError as error:
+            self._fail(error, now)
+            return False
+        self._file = identity(self.store.path)
+        self._reading = None  # it may be another store
+        return True
+
+    def _read(self) -> bool:
+        store = self.store
+        if store is None:
+            return False
+        if identity(store.path) != self._file:
+            self.close()
+            raise StoreError(f"store {store.path}: the file was taken away or replaced")
+        if not store.gallery_changed() and self.problem is None:
+            return False
+        reading = store.read(self._embedder.fingerprint, self._embedder.size, self._reading)
+        before = Gallery((), self._embedder.size) if reading.whole else self.gallery
+        self.gallery = before.updated(reading.faces, reading.gone)
+        self._reading, self.problem, self._failures = reading, None, 0
+        self._count_unusable(reading)
+        people = self.gallery.people
+        log.info("gallery: %d people, %d templates", len(people), len(self.gallery))
+        if not people:
+            log.warning("nobody is enrolled, so everyone is a stranger; see `lockd-enroll add`")
+        for group, names in self._access.unknown_groups(reading.faces.people).items():
+            log.error(
+                "access.groups has no %s; this group lets nobody in: %s", group, ", ".join(names)
+            )
+        return True
+
+    def _count_unusable(self, reading: Reading) -> None:
+        """Say how many templates cannot be used, of all who are enrolled."""
+        for count, news in (
+            (self._outdated, reading.outdated),
+            (self._damaged, reading.damaged),
+        ):
+            for gone in list(count) if reading.whole else reading.gone:
+                count.pop(gone, None)
+            count.update(news)
+        self.damaged = self._damaged.total()
+        if outdated := self._outdated.total():
+            log.error(
+                "%d templates were made by other networks and are not used; see "
+                "`lockd-enroll re-embed`",
+                outdated,
+            )
+        if self.damaged:
+            log.error(
+                "%d templates or people are damaged and are not used; see `lockd store check`",
+                self.damaged,
+            )
+
+    def _fail(self, error: StoreError, now: float) -> None:
+        """Leave the store alone for a while, and in the end open it anew."""
+        self.problem = str(error)
+        self._pause_until = now + STORE_PAUSE_S
+        self._failures += 1
+        if self._failures % _FAILURES_TO_REOPEN == 0:
+            self.close()

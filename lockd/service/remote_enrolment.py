@@ -1,0 +1,196 @@
+"""Enrols somebody at the door though nobody is at a terminal: `lockd-enroll` as a child process.
+
+It takes its frames from this service over the control socket, like the same command in a
+terminal, says on its standard output how it goes, a JSON object a line, and at the end what
+came of it. A thread reads that and puts it into a queue; everything else is done in the
+service's thread. What it complains of goes to the service's log.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from lockd.errors import (
+    CameraError,
+    ConfigError,
+    ControlError,
+    ImageError,
+    ModelError,
+    PersonError,
+    StoreError,
+)
+from lockd.paths import ON_BEHALF_OF
+from lockd.remote.outcome import CommandOutcome, CommandProgress
+
+log = logging.getLogger(__name__)
+
+LASTS_S = 120.0
+"""How long somebody has to show their face."""
+_LONGEST_S = LASTS_S + 60.0  # with the networks' loading; then it is ended
+_PATIENCE_S = 1.0
+_LONGEST_LINE = 16_384
+_LINES = 64
+_COMMAND = (
+    sys.executable, "-P", "-m", "enroll", "add", "--camera", "configured", "--yes", "--json",
+    "--json-progress", "--accept-partial", "--timeout", f"{LASTS_S:g}", "--",
+)  # fmt: skip
+_REASONS = {
+    ConfigError.exit_code: "configuration",
+    ModelError.exit_code: "networks",
+    StoreError.exit_code: "store",
+    CameraError.exit_code: "camera",
+    ImageError.exit_code: "pictures",
+    PersonError.exit_code: "name_refused",
+    ControlError.exit_code: "camera",
+}
+
+
+@dataclass(slots=True)
+class _Child:
+    """One enrolment that goes on.
+
+    Attributes:
+        id: of the command.
+        by: who gave it.
+        process: the child.
+        ends_at: when it is ended, monotonic seconds.
+        lines: that it said, the newest.
+        reader: fills them; ends with its output.
+        result: the last it said of what it did.
+        timed_out: whether it was ended for taking too long.
+    """
+
+    id: str
+    by: str
+    process: subprocess.Popen[bytes]
+    ends_at: float
+    lines: deque[bytes]
+    reader: threading.Thread
+    result: dict[str, Any] = field(default_factory=dict)
+    timed_out: bool = False
+
+
+class RemoteEnrolments:
+    """Enrols people at the camera, one at a time."""
+
+    def __init__(self, command: Sequence[str] = _COMMAND, longest_s: float = _LONGEST_S) -> None:
+        """Prepare it.
+
+        Args:
+            command: enrols whom its last argument, added here, names.
+            longest_s: how long it may take before it is ended.
+        """
+        self._command = tuple(command)
+        self._longest_s = longest_s
+        self._child: _Child | None = None
+
+    def start(self, id_: str, name: str, by: str, now: float) -> str | None:
+        """Begin to enrol somebody; return why not, in a word, if that cannot be.
+
+        Args:
+            id_: of the command.
+            name: theirs.
+            by: who gave it; the audit trail says so.
+            now: monotonic seconds.
+        """
+        if self._child is not None:
+            return "busy"
+        lines: deque[bytes] = deque(maxlen=_LINES)
+        try:
+            process = subprocess.Popen(
+                [*self._command, name],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                env=_environment(by),
+            )
+        except OSError as error:
+            log.error("nobody can be enrolled: %s", error)
+            return "failed"
+        reader = threading.Thread(
+            target=_read, args=(process.stdout, lines), name="enrolling", daemon=True
+        )
+        reader.start()
+        self._child = _Child(id_, by, process, now + self._longest_s, lines, reader)
+        return None
+
+    def news(self, now: float) -> list[CommandProgress]:
+        """Return what happened since the last call.
+
+        Args:
+            now: monotonic seconds.
+        """
+        child = self._child
+        if child is None:
+            return []
+        late = now >= child.ends_at
+        if late and child.process.poll() is None:
+            child.timed_out = True
+            child.process.kill()
+        over = child.process.poll() is not None and (late or not child.reader.is_alive())
+        found = [*_progress(child)]
+        if over:
+            self._child = None
+            found.append(CommandProgress(child.id, "enrol", child.by, _end(child), over=True))
+        return found
+
+    def close(self) -> None:
+        """End one that goes on; whoever it was is not enrolled."""
+        child, self._child = self._child, None
+        if child is None:
+            return
+        child.process.terminate()
+        try:
+            child.process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            child.process.kill()
+            child.process.wait()
+        child.reader.join(_PATIENCE_S)
+
+
+def _environment(by: str) -> dict[str, str]:
+    """The child's: what it does is done on somebody's behalf, and it is no service."""
+    notices = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+    kept = {name: value for name, value in os.environ.items() if name not in notices}
+    return {**kept, ON_BEHALF_OF: by}
+
+
+def _read(output: IO[bytes], lines: deque[bytes]) -> None:
+    """The thread: take lines in until there are no more."""
+    with output:
+        while line := output.readline(_LONGEST_LINE):
+            lines.append(line)
+
+
+def _progress(child: _Child) -> Iterator[CommandProgress]:
+    """What a child said of how it goes; what it did in the end is kept for the end."""
+    while child.lines:
+        try:
+            said = json.loads(child.lines.popleft())
+        except ValueError:
+            continue
+        if isinstance(said, list) and said:
+            child.result = dict(said[0])
+        elif isinstance(said, dict):
+            details = {"stage": "progress", **said}
+            yield CommandProgress(
+                child.id, "enrol", child.by, CommandOutcome(details=details), over=False
+            )
+
+
+def _end(child: _Child) -> CommandOutcome:
+    """What came of it."""
+    code = child.process.returncode
+    accepted, refused = child.result.get("accepted", 0), child.result.get("refused", [])
+    details = {"stage": "finished", "accepted": accepted, "refused": len(refused)}
+    if child.timed_out:
+        return CommandOutcome("timed_out", details)
+    return CommandOutcome(None if accepted else _REASONS.get(code, "failed"), details)

@@ -1,0 +1,150 @@
+"""Carries out what was commanded from afar, once it was found to be good."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from lockd.adapters.store import Store, clean_name
+from lockd.errors import PersonError, StoreError
+from lockd.messages import EventType
+from lockd.ports import Emit
+from lockd.remote.commands import DOOR
+from lockd.remote.outcome import CommandOutcome, CommandProgress
+from lockd.remote.signing import Order
+from lockd.service.door_controller import OK, DoorController
+from lockd.service.remote_enrolment import RemoteEnrolments
+
+log = logging.getLogger(__name__)
+
+MOST_LISTED = 200
+"""People in one result; `total` says how many there are."""
+SILENCE_S = 600
+"""How long silence lasts if nobody says."""
+
+
+class RemoteHandlers:
+    """What one door does when it is told to from afar."""
+
+    def __init__(
+        self,
+        door: DoorController,
+        *,
+        store: Callable[[], Store | None],
+        emit: Emit,
+        silence: Callable[[float], None],
+        reload: Callable[[], None],
+        snapshot: Callable[[], str | None],
+        enrolments: RemoteEnrolments,
+    ) -> None:
+        """Prepare it.
+
+        Args:
+            door: what most commands are for.
+            store: returns the store in use, or None while there is none.
+            emit: takes events.
+            silence: lets buzzer and alerts be silent for so many seconds.
+            reload: asks for the configuration to be read again.
+            snapshot: publishes a picture, or returns why not, in a word.
+            enrolments: take people in.
+        """
+        self._door = door
+        self._store = store
+        self._emit = emit
+        self._silence = silence
+        self._reload = reload
+        self._snapshot = snapshot
+        self._enrolments = enrolments
+
+    def run(self, command: str, order: Order | None, by: str, now: float) -> CommandOutcome:
+        """Do what a command says, and tell of it.
+
+        Args:
+            command: one of `lockd.remote.commands.COMMANDS`.
+            order: its arguments; None if it has none.
+            by: who gave it, as the audit trail is to know them.
+            now: monotonic seconds.
+        """
+        seconds = None if order is None else order.seconds
+        if command in DOOR:
+            result = self._door.command(command, float(seconds or 0), by)
+            return CommandOutcome(None if result == OK else result)
+        outcome = self._do(command, order, by, now)
+        self._emit(EventType.COMMAND, command=command, by=by, result=outcome.reason or OK)
+        return outcome
+
+    def news(self, now: float) -> list[CommandProgress]:
+        """Return what came of handlers that take their time.
+
+        Args:
+            now: monotonic seconds.
+        """
+        return self._enrolments.news(now)
+
+    def close(self) -> None:
+        """End what goes on."""
+        self._enrolments.close()
+
+    def _do(self, command: str, order: Order | None, by: str, now: float) -> CommandOutcome:
+        match command:
+            case "silence":
+                seconds = (order.seconds if order else None) or SILENCE_S
+                self._silence(seconds)
+                return CommandOutcome(details={"seconds": seconds})
+            case "snapshot":
+                return CommandOutcome(self._snapshot())
+            case "reload":
+                self._reload()
+                return CommandOutcome()
+        store = self._store()
+        if store is None or order is None:
+            return CommandOutcome("store")
+        try:
+            if command == "people":
+                return _listed(store)
+            return self._enrol(order, by, now) if command == "enrol" else _change(store, order, by)
+        except PersonError:
+            # What it says of others' names is not for everybody who may hear results.
+            return CommandOutcome("name_refused")
+        except StoreError as error:
+            log.error("%s", error)
+            return CommandOutcome("store")
+
+    def _enrol(self, order: Order, by: str, now: float) -> CommandOutcome:
+        reason = self._enrolments.start(order.id, clean_name(str(order.name)), by, now)
+        return CommandOutcome(reason, {} if reason else {"stage": "started"})
+
+
+def _listed(store: Store) -> CommandOutcome:
+    people = store.people()
+    listed = [
+        {"name": one.person.name, "id": one.person.id, "enabled": one.enabled}
+        for one in people[:MOST_LISTED]
+    ]
+    return CommandOutcome(details={"people": listed, "total": len(people)})
+
+
+def _change(store: Store, order: Order, by: str) -> CommandOutcome:
+    """Change somebody as they were ordered to be.
+
+    Raises:
+        PersonError: if they cannot be called that.
+        StoreError: if it cannot be written; then nothing was.
+    """
+    try:
+        person = store.person(str(order.name)).person
+    except PersonError:
+        return CommandOutcome("not_enrolled")
+    details: dict[str, Any] = {"person_id": person.id}
+    match order.command:
+        case "enable" | "disable":
+            store.set_enabled(person.name, order.command == "enable", by=by)
+        case "rename":
+            store.rename(person.name, str(order.new_name), by=by)
+        case "remove":
+            removal = store.remove(person.name, by=by)
+            details |= {"templates": removal.templates, "verified": removal.verified}
+            for left in removal.left:
+                log.error("what was removed is still in %s", left)
+    return CommandOutcome(details=details)

@@ -1,0 +1,394 @@
+"""The service: look, decide, act.
+
+One thread, the caller's, holds all state and runs everything here. The camera's
+thread writes the newest frame; the pins', paho's and the control socket's fill queues;
+the strike's guard may only switch the relay off. None of them calls into this file, except
+that the strike reports its switching to a callback which takes a note.
+
+A verdict goes to the strike first, then to the store, then to the bus, so that the
+door waits for neither the disk nor the network.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from lockd import __version__
+from lockd.adapters.systemd import Notifier
+from lockd.config import Settings
+from lockd.errors import ConfigError, PinError
+from lockd.identity.evidence import Recognised, Stranger, Verdict
+from lockd.identity.observation import Observation
+from lockd.messages import EventType
+from lockd.ports import Observer
+from lockd.publishing.publisher import Publisher
+from lockd.recognition.recogniser import Recogniser
+from lockd.service.diagnostics import Diagnostics
+from lockd.service.door_controller import DoorController
+from lockd.service.frame_server import FrameServer
+from lockd.service.judging import Judging
+from lockd.service.local_commands import LocalCommands
+from lockd.service.parts import Parts, Tally
+from lockd.service.problems import Problems
+from lockd.service.remote_commands import RemoteCommands, make_remote_commands
+from lockd.types import Face, Frame
+
+log = logging.getLogger(__name__)
+
+_LONGEST_WAIT_S = 0.25
+_ONCE_MORE_S = 1.0
+_START_PATIENCE_S = 30.0
+_KEPT = 1000
+
+
+class Service:
+    """A door's service.
+
+    Attributes:
+        tally: what it did.
+        successor: the configuration to go on with, once it was told to reload.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        parts: Parts,
+        *,
+        observers: Sequence[Observer] = (),
+        news: list[tuple[EventType, str | None]] | None = None,
+    ) -> None:
+        """Put it together.
+
+        Args:
+            settings: of everything.
+            parts: what it is built from.
+            observers: who wants to know what it does.
+            news: told at the start.
+        """
+        self._settings = settings
+        self._parts = parts
+        self._clock = parts.clock
+        self._camera = parts.camera
+        self._strike = parts.strike
+        self._people = parts.people
+        self._observers = observers
+        self._news = news or []
+        self.tally = Tally()
+        self._recogniser = Recogniser(settings, parts.vision, parts.people.gallery)
+        self._publisher = Publisher(
+            settings,
+            clock=parts.clock,
+            wall=parts.wall,
+            bus=parts.bus,
+            messages=parts.messages,
+            spool=parts.spool,
+            observers=observers,
+        )
+        self._diagnostics = Diagnostics(parts.clock.now())
+        self._judging = Judging(
+            self._recogniser, parts.clock, settings.camera.max_age_s, self.tally, self._diagnostics
+        )
+        self._notifier = Notifier()
+        self._frames = FrameServer()
+        self._problems = Problems(self._publisher.event)
+        self._stop = threading.Event()
+        self._reload = threading.Event()
+        self._ready = False
+        self._faces = False
+        self._looked: tuple[Frame, Observation] | None = None
+        self.successor: Settings | None = None
+        self._door = DoorController(
+            settings,
+            clock=parts.clock,
+            strike=parts.strike,
+            emit=self._publisher.event,
+            wall=parts.wall,
+            keep=parts.people.keep,
+            inputs=parts.inputs,
+            indicators=parts.indicators,
+            memory=parts.people.recall(),
+        )
+        self._local_commands = LocalCommands(self._door, self._frames, self._current_state)
+        self._remote_commands = self._make_remote_commands()
+        self._strike.changed = self._relay_changed
+
+    def now(self) -> float:
+        """Return the time on the service's clock: that of its events."""
+        return self._clock.now()
+
+    def stop(self) -> None:
+        """Lock at once, though a frame is being judged, and ask `run` to end.
+
+        May be called from a signal handler; so the strike is served from another thread.
+        """
+        self._stop.set()
+        threading.Thread(target=self._strike.seal, name="seal", daemon=True).start()
+
+    def reload(self) -> None:
+        """Ask for the configuration to be read again; may be called from a signal handler."""
+        self._reload.set()
+
+    def run(self) -> Tally:
+        """Run until `stop` is called or a recording ends; the door is locked then.
+
+        Raises:
+            CameraError: if a recording is broken; what it showed was acted on.
+            PinError: if the relay's guard is gone; the door is locked.
+        """
+        with ExitStack() as stack:
+            stack.callback(self._notifier.close)
+            self._publisher.outbox.start()
+            stack.callback(self._publisher.outbox.close)
+            stack.callback(self._say_goodbye)
+            if self._remote_commands is not None:
+                stack.callback(self._remote_commands.close)
+            stack.callback(self._lock_for_good)
+            self._refresh_people()
+            self._publisher.event(EventType.SERVICE_STARTED)
+            for kind, reason in self._news:
+                self._publisher.event(kind, reason=reason)
+            while not (self._stop.is_set() or self._camera.ended):
+                self.step()
+            self._finish_recording()
+        return self.tally
+
+    def step(self) -> None:
+        """Wait for a frame, for as long as nothing else is due, and act on it."""
+        frame = self._camera.next(self._patience())
+        now = self._clock.now()
+        self._door.pass_time(now if frame is None else max(now, frame.t))
+        if frame is not None:
+            self._frames.frame = frame
+        self._hear()
+        self._hear_remote()
+        if frame is not None:
+            self._see(frame)
+        self._door.show(faces=self._faces)
+        self._watch_parts()
+        self._serve_bus()
+        self._show_life()
+        if self._reload.is_set():
+            self._reload.clear()
+            self._read_again()
+
+    def _patience(self) -> float:
+        """How long to wait for a frame."""
+        deadline = self._door.next_deadline
+        if deadline is None:
+            return _LONGEST_WAIT_S
+        return min(_LONGEST_WAIT_S, max(0.0, deadline - self._clock.now()))
+
+    # Look
+
+    def _see(self, frame: Frame) -> None:
+        """Judge a frame and act on what it amounts to, unless it is too old for that."""
+        if self._refresh_people():
+            self._publisher.event(EventType.GALLERY_CHANGED)
+        look = self._judging.judge(frame)
+        if look is None:
+            return
+        stale = self._judging.is_stale(frame)
+        for verdict in look.verdicts:
+            self._act(verdict, stale=stale, seen=(frame, look))
+        self._faces = bool(look.sightings)
+        self._looked = frame, look
+        for observer in self._observers:
+            observer.observed(frame, look)
+
+    # Decide and act
+
+    def _act(
+        self, verdict: Verdict, *, stale: bool, seen: tuple[Frame, Observation] | None = None
+    ) -> None:
+        """Carry a verdict out: the door first."""
+        match verdict:
+            case Recognised():
+                if stale or not self._door.recognised(verdict):
+                    again_at = self._clock.now() + (0.0 if stale else _ONCE_MORE_S)
+                    self._recogniser.refused(verdict.visit, verdict.person, again_at)
+            case Stranger(visit, similarity):
+                self._publisher.stranger(visit, similarity, *_face_of(visit, seen))
+                self._door.stranger()
+            case _:
+                self._publisher.event(
+                    EventType.UNIDENTIFIED, visit=verdict.visit, reason=verdict.reason
+                )
+
+    def _hear(self) -> None:
+        """Take what the inputs and the control socket brought."""
+        while not self._parts.changes.empty():
+            self._door.changed(self._parts.changes.get())
+        for source in self._parts.requests:
+            for request in source.requests():
+                self._local_commands.take(request, self._clock.now(), self._camera.problem)
+
+    def _hear_remote(self) -> None:
+        """Take what the broker brought."""
+        if self._parts.bus is None:
+            return
+        messages = self._parts.bus.inbox()
+        self._publisher.hear(messages)
+        if self._remote_commands is not None:
+            self._remote_commands.hear(messages)
+            self._remote_commands.pass_time()
+
+    def _make_remote_commands(self) -> RemoteCommands | None:
+        parts = self._parts
+        if parts.bus is None or parts.keys is None:
+            return None
+        return make_remote_commands(
+            self._settings,
+            clock=parts.clock,
+            wall=parts.wall,
+            keys=parts.keys,
+            store=lambda: self._people.store,
+            door=self._door,
+            publish=parts.bus.tell,
+            emit=self._publisher.event,
+            silence=self._silence,
+            reload=self.reload,
+            snapshot=self._take_snapshot,
+        )
+
+    def _silence(self, seconds: float) -> None:
+        """Disturb nobody for a while, by alert or buzzer."""
+        self._publisher.silence(seconds)
+        for indicator in self._parts.indicators:
+            indicator.silence(seconds)
+
+    def _take_snapshot(self) -> str | None:
+        """Publish what the camera saw last, for somebody asked; return why not, in a word."""
+        snapshots = self._publisher.snapshots
+        if snapshots is None or not snapshots.wanted:
+            return "off"
+        if self._looked is None or self._camera.problem is not None:
+            return "no_picture"
+        frame, look = self._looked
+        face = next((one.face for one in look.sightings), None)
+        return None if snapshots.take(frame.image, face) else "no_face"
+
+    def _refresh_people(self) -> bool:
+        changed = self._people.refresh(self._clock.now())
+        late = self._people.recall()
+        if late is not None:
+            self._door.recall(late)
+        if changed:
+            self._recogniser.gallery = self._people.gallery
+        return changed
+
+    def _read_again(self) -> None:
+        """Go on with the configuration as it is now, or as it was, if that has mistakes."""
+        if self._parts.reread is None:
+            return
+        try:
+            self.successor = self._parts.reread()
+        except ConfigError as error:
+            log.error("%s\nthe configuration stays as it was", error)
+            self._publisher.event(EventType.CONFIG_PROBLEM, reason=str(error))
+        else:
+            self._stop.set()
+
+    # Watch the parts
+
+    def _watch_parts(self) -> None:
+        """Report what ceased to work, and that it works again, once each."""
+        note = self._problems.note
+        camera, trouble = self._camera.problem, self._camera.trouble
+        word = None if trouble is None else trouble.value
+        note(EventType.CAMERA_PROBLEM, camera, trouble=word)
+        if camera is not None:
+            self._faces = False
+        note(EventType.STORE_PROBLEM, self._people.problem or self._publisher.outbox.problem)
+        self._people.forget_old(self._clock.now(), self._parts.wall.local)
+        damaged = self._people.damaged
+        note(
+            EventType.TEMPLATES_DAMAGED,
+            f"{damaged} templates or people are damaged and not used" if damaged else None,
+        )
+        note(EventType.CLOCK_PROBLEM, self._door.clock_problem)
+
+    def _show_life(self) -> None:
+        """Tell the service manager how it goes, as long as everything goes on.
+
+        Raises:
+            PinError: if the relay's guard is gone.
+        """
+        if not self._strike.guarded and not self._strike.answers():
+            raise PinError(
+                "the relay's guard has died or hangs; lockd ends, so that the service manager "
+                "locks the door and starts it again"
+            )
+        if not self._camera.alive:
+            return
+        self._notifier.alive()
+        self._notifier.status(self._problems.text or f"watching, {self._door.state.value}")
+        if self._ready:
+            return
+        if self._camera.started and not self._problems.needed:
+            self._ready = True
+            self._notifier.ready()
+        else:
+            self._notifier.patience(_START_PATIENCE_S)
+
+    # Tell
+
+    def _current_state(self) -> dict[str, Any]:
+        return {
+            **self._door.published,
+            **self._problems.words(),
+            "people": len(self._recogniser.gallery.people),
+            "version": __version__,
+        }
+
+    def _serve_bus(self) -> None:
+        self._publisher.serve(self._current_state(), self._diagnostics_now)
+
+    def _diagnostics_now(self) -> dict[str, Any]:
+        return self._diagnostics.report(self._clock.now(), len(self._recogniser.gallery.people))
+
+    def _relay_changed(self, on: bool) -> None:
+        """Note that the relay was switched; the strike's guard may call this too."""
+        t = self._clock.now()
+        self.tally.relay.append((t, on))
+        del self.tally.relay[:-_KEPT]
+        for observer in self._observers:
+            observer.relay_switched(t, on)
+
+    # End
+
+    def _finish_recording(self) -> None:
+        """End the visits of a recording, and let the door lock when it is due."""
+        if not self._camera.ended:
+            return
+        for verdict in self._recogniser.finish():
+            self._act(verdict, stale=False)
+        while self._door.closing and not self._stop.is_set():
+            due = self._door.next_deadline
+            self._clock.wait_until(self._clock.now() if due is None else due, self._stop)
+            self._door.pass_time(self._clock.now())
+
+    def _lock_for_good(self) -> None:
+        self._door.shut_down()
+        if self.successor is None:
+            self._notifier.stopping()
+
+    def _say_goodbye(self) -> None:
+        self._publisher.event(
+            EventType.SERVICE_STOPPED, reason="reload" if self.successor else None
+        )
+        self._serve_bus()
+
+
+def _face_of(
+    visit: int, seen: tuple[Frame, Observation] | None
+) -> tuple[Frame | None, Face | None]:
+    """The frame that decided on a visit, and its face there, if it is in it."""
+    if seen is None:
+        return None, None
+    frame, look = seen
+    faces = (one.face for one in look.sightings if one.visit == visit)
+    return frame, next(faces, None)

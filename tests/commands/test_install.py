@@ -1,0 +1,401 @@
+"""`lockd install` and `uninstall`, into folders that stand for a machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from lockd.commands.install import environment, steps
+from lockd.commands.install.system import System
+from lockd.commands.main import main
+from lockd.errors import InstallError
+from tests.conftest import ROOT
+from tests.invoking import invoke
+
+Tree = dict[str, tuple[int, bytes | str]]
+
+
+def tree(folder: Path) -> Tree:
+    """Everything below a folder: modes, contents, and where links point."""
+    found: Tree = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_symlink():
+            found[name] = (0, os.readlink(path))
+        elif path.is_file():
+            found[name] = (path.stat().st_mode & 0o777, path.read_bytes())
+    return found
+
+
+class Pretended(System):
+    """A folder that says it is the running machine, and what programs it would have run."""
+
+    def __init__(self, root: Path, *, dry_run: bool = False) -> None:
+        self.said: list[str] = []
+        super().__init__(root, dry_run=dry_run, say=self.said.append)
+        self.live = True
+        self.ran: list[str] = []
+        self.active = "inactive"
+        self.fails = ""
+
+    def run(self, *command: str, environment: Mapping[str, str] | None = None) -> None:
+        words = " ".join(command)
+        if self.fails and self.fails in words:
+            raise InstallError(f"failed (1): {words}")
+        self.ran.append(words)
+        if "-m venv" in words and not self.dry_run:
+            (self.path(command[-1]) / "bin").mkdir(parents=True)
+        self.tell(f"ran {words}", f"run {words}")
+
+    def asks(self, *command: str) -> str | None:
+        assert command == ("systemctl", "is-active", "lockd.service")
+        return self.active
+
+
+@pytest.fixture
+def no_such_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "_user_is_there", lambda: False)
+    monkeypatch.setattr(steps, "_has_user", lambda: False)
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user is there once the first run has made it."""
+    monkeypatch.setattr(steps, "_user_is_there", lambda: True)
+    monkeypatch.setattr(steps, "_has_user", lambda: True)
+
+
+def live(root: Path, **options: bool) -> Pretended:
+    (root / "var/lib/lockd").mkdir(parents=True, exist_ok=True)  # as systemd-tmpfiles does
+    (root / "run/udev/control").mkdir(parents=True, exist_ok=True)
+    return Pretended(root, **options)
+
+
+# Below another root
+
+
+def test_every_file_is_put_where_the_system_looks_for_it(tmp_path: Path) -> None:
+    result = invoke(main, "install", "--root", tmp_path)
+
+    assert result.exit_code == 0
+    found = tree(tmp_path)
+    expected = {
+        "etc/lockd/lockd.yaml": (0o640, "config/lockd.yaml"),
+        "etc/systemd/system/lockd.service": (0o644, "systemd/lockd.service"),
+        "etc/udev/rules.d/99-lockd.rules": (0o644, "systemd/99-lockd.rules"),
+        "usr/lib/sysusers.d/lockd.conf": (0o644, "systemd/lockd.sysusers"),
+        "usr/lib/tmpfiles.d/lockd.conf": (0o644, "systemd/lockd.tmpfiles"),
+    }
+    for name, (mode, source) in expected.items():
+        assert found.pop(name) == (mode, (ROOT / source).read_bytes())
+    assert found == {
+        "usr/local/bin/lockd": (0, "/opt/lockd/.venv/bin/lockd"),
+        "usr/local/bin/lockd-enroll": (0, "/opt/lockd/.venv/bin/lockd-enroll"),
+    }
+
+
+def test_a_second_run_changes_nothing_and_says_so(tmp_path: Path) -> None:
+    invoke(main, "install", "--root", tmp_path)
+    before = tree(tmp_path)
+    times = {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")}
+
+    result = invoke(main, "install", "--root", tmp_path)
+
+    assert "nothing was changed" in result.output
+    assert tree(tmp_path) == before
+    assert {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")} == times
+
+
+def test_a_dry_run_says_everything_and_does_nothing(tmp_path: Path) -> None:
+    result = invoke(main, "install", "--root", tmp_path, "--dry-run")
+
+    assert tree(tmp_path) == {}
+    assert "would write /etc/systemd/system/lockd.service" in result.output
+    assert "would link /usr/local/bin/lockd to /opt/lockd/.venv/bin/lockd" in result.output
+
+
+def test_an_edited_configuration_stays_and_the_new_one_lies_beside_it(tmp_path: Path) -> None:
+    edited = tmp_path / "etc/lockd/lockd.yaml"
+    edited.parent.mkdir(parents=True)
+    edited.write_text("door:\n  id: mine\n")
+
+    result = invoke(main, "install", "--root", tmp_path)
+
+    assert edited.read_text() == "door:\n  id: mine\n"
+    beside = edited.with_name("lockd.yaml.new")
+    assert beside.read_bytes() == (ROOT / "config/lockd.yaml").read_bytes()
+    assert "lockd.yaml.new" in result.output
+
+
+def test_defaults_that_the_owner_has_seen_are_not_brought_again(tmp_path: Path) -> None:
+    edited = tmp_path / "etc/lockd/lockd.yaml"
+    seen = tmp_path / "opt/lockd/.venv/share/lockd/config/lockd.yaml"
+    for path in (edited, seen):
+        path.parent.mkdir(parents=True)
+    edited.write_text("door:\n  id: mine\n")
+    seen.write_bytes((ROOT / "config/lockd.yaml").read_bytes())
+
+    invoke(main, "install", "--root", tmp_path)
+
+    assert [path.name for path in edited.parent.iterdir()] == ["lockd.yaml"]
+
+
+def test_uninstalling_leaves_configuration_and_store(tmp_path: Path) -> None:
+    invoke(main, "install", "--root", tmp_path)
+    store = tmp_path / "var/lib/lockd/lockd.db"
+    store.parent.mkdir(parents=True)
+    store.write_text("people")
+
+    result = invoke(main, "uninstall", "--root", tmp_path)
+
+    assert sorted(tree(tmp_path)) == ["etc/lockd/lockd.yaml", "var/lib/lockd/lockd.db"]
+    assert "--purge removes them" in result.output
+    again = invoke(main, "uninstall", "--root", tmp_path)
+    assert (again.exit_code, "nothing was changed" in again.output) == (0, True)
+
+
+def test_a_purge_says_what_it_deletes_and_leaves_nothing(tmp_path: Path) -> None:
+    invoke(main, "install", "--root", tmp_path)
+    (tmp_path / "var/lib/lockd").mkdir(parents=True)
+    (tmp_path / "var/lib/lockd/lockd.db").write_text("people")
+    (tmp_path / "etc/lockd/mqtt-password").write_text("secret")
+
+    dry = invoke(main, "uninstall", "--root", tmp_path, "--purge", "--dry-run")
+    assert "would be deleted: the templates of everybody enrolled" in dry.output
+    assert (tmp_path / "var/lib/lockd/lockd.db").exists()
+
+    result = invoke(main, "uninstall", "--root", tmp_path, "--purge")
+    assert "biometric data" in result.output
+    assert tree(tmp_path) == {}
+
+
+def test_a_link_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "usr/local/bin").mkdir(parents=True)
+    (tmp_path / "usr/local/bin/lockd").write_text("another program")
+    (tmp_path / "usr/local/bin/lockd-enroll").symlink_to("/opt/another")
+
+    invoke(main, "install", "--root", tmp_path)
+    assert (tmp_path / "usr/local/bin/lockd").read_text() == "another program"
+    os.unlink(tmp_path / "usr/local/bin/lockd-enroll")
+    (tmp_path / "usr/local/bin/lockd-enroll").symlink_to("/opt/another")
+
+    invoke(main, "uninstall", "--root", tmp_path)
+    assert os.readlink(tmp_path / "usr/local/bin/lockd-enroll") == "/opt/another"
+    assert (tmp_path / "usr/local/bin/lockd").read_text() == "another program"
+
+
+# On the machine itself
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may")
+def test_without_root_nothing_is_changed_and_it_says_why() -> None:
+    result = invoke(main, "install")
+
+    assert result.exit_code == 11
+    assert "only root may" in result.output
+
+
+def test_somebody_else_than_root_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    for command in ("install", "uninstall"):
+        result = invoke(main, command)
+        assert result.exit_code == 11
+        assert "sudo" in result.output
+
+
+@pytest.mark.usefixtures("no_such_user")
+def test_programs_run_in_the_order_in_which_each_needs_the_other(tmp_path: Path) -> None:
+    system = live(tmp_path)
+
+    steps.install(system)
+
+    names = [next(word for word in KNOWN if word in line) for line in system.ran]
+    assert names == [
+        "systemd-sysusers", "systemd-tmpfiles", "udevadm control", "udevadm trigger",
+        "-m venv", "-m pip", "daemon-reload", "enable",
+    ]  # fmt: skip
+
+
+KNOWN = (
+    "systemd-sysusers", "systemd-tmpfiles", "udevadm control", "udevadm trigger", "-m venv",
+    "-m pip", "daemon-reload", "enable", "restart",
+)  # fmt: skip
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_second_run_on_a_machine_runs_no_program_and_builds_nothing(tmp_path: Path) -> None:
+    steps.install(live(tmp_path))
+    before = tree(tmp_path)
+    again = live(tmp_path)
+
+    steps.install(again)
+
+    assert (again.ran, again.changes) == ([], 0)
+    assert "nothing was changed" in again.said[-1]
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_service_runs_from_a_complete_environment_behind_a_link(tmp_path: Path) -> None:
+    steps.install(live(tmp_path))
+
+    (release,) = (tmp_path / "opt/lockd/releases").iterdir()
+    assert os.readlink(tmp_path / "opt/lockd/.venv") == f"/opt/lockd/releases/{release.name}"
+    unit = (tmp_path / "etc/systemd/system/lockd.service").read_text()
+    assert "ExecStart=/opt/lockd/.venv/bin/lockd run" in unit
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_update_that_fails_leaves_the_old_environment_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps.install(live(tmp_path))
+    old = os.readlink(tmp_path / "opt/lockd/.venv")
+    monkeypatch.setattr(environment, "_fingerprint", lambda tree: "another")
+    update = live(tmp_path)
+    update.fails = "-m pip"
+
+    with pytest.raises(InstallError, match="-m pip"):
+        steps.install(update)
+    assert os.readlink(tmp_path / "opt/lockd/.venv") == old
+    assert (tmp_path / old.lstrip("/")).is_dir()
+
+    update.fails = ""
+    update.active = "active"
+    steps.install(update)
+    assert os.readlink(tmp_path / "opt/lockd/.venv") != old
+    assert update.ran[-1] == "systemctl restart lockd.service"
+
+
+@pytest.mark.usefixtures("installed")
+def test_only_a_service_that_runs_is_started_again_and_only_for_a_change(tmp_path: Path) -> None:
+    steps.install(live(tmp_path))
+    running = live(tmp_path)
+    running.active = "active"
+
+    steps.install(running)
+    assert running.ran == []
+
+    (tmp_path / "etc/systemd/system/lockd.service").write_text("of an older lockd")
+    steps.install(running)
+    # Not enabled again: whoever disabled it meant it.
+    assert running.ran == ["systemctl daemon-reload", "systemctl restart lockd.service"]
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("fails", ["daemon-reload", "enable"])
+def test_a_unit_that_systemd_did_not_take_is_put_again_by_the_next_run(
+    fails: str, tmp_path: Path
+) -> None:
+    system = live(tmp_path)
+    system.fails = fails
+    with pytest.raises(InstallError, match=fails):
+        steps.install(system)
+
+    again = live(tmp_path)
+    steps.install(again)
+
+    assert again.ran == ["systemctl daemon-reload", "systemctl enable lockd.service"]
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_container_without_udev_is_no_failure(tmp_path: Path) -> None:
+    system = live(tmp_path)
+    (tmp_path / "run/udev/control").rmdir()
+    system.fails = "udevadm"
+
+    steps.install(system)
+    steps.uninstall(system)
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_dry_run_on_a_machine_runs_nothing(tmp_path: Path) -> None:
+    system = live(tmp_path, dry_run=True)
+
+    steps.install(system)
+
+    assert tree(tmp_path) == {}
+    assert any("would build /opt/lockd/releases/" in line for line in system.said)
+
+
+@pytest.mark.usefixtures("installed")
+def test_uninstalling_stops_the_service_before_anything_is_removed(tmp_path: Path) -> None:
+    steps.install(live(tmp_path))
+    before = tree(tmp_path)
+    system = live(tmp_path)
+    system.fails = "disable --now"
+
+    with pytest.raises(InstallError, match="disable --now"):
+        steps.uninstall(system)
+    assert tree(tmp_path) == before
+
+    system.fails = ""
+    steps.uninstall(system, purge=True)
+    assert system.ran[0] == "systemctl disable --now lockd.service"
+    assert system.ran[-1] == "userdel lockd"
+    assert tree(tmp_path) == {}
+
+
+def test_an_environment_below_another_root_is_not_made(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    assert not environment.put_environment(System(tmp_path, say=said.append), None)
+
+    assert "chroot" in said[0]
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_installed_lockd_keeps_its_own_environment_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "source_tree", lambda: None)
+    system = live(tmp_path)
+
+    with pytest.raises(InstallError, match=r"tools/install\.sh"):
+        environment.put_environment(system, None)
+
+    (tmp_path / "opt/lockd").mkdir(parents=True)
+    (tmp_path / "opt/lockd/.venv").symlink_to(sys.prefix)
+    assert not environment.put_environment(system, None)
+
+
+def test_the_fingerprint_changes_with_any_file_that_is_installed(tmp_path: Path) -> None:
+    (tmp_path / "lockd/__pycache__").mkdir(parents=True)
+    (tmp_path / "lockd/a.py").write_text("1")
+    first = environment._fingerprint(tmp_path)
+
+    (tmp_path / "lockd/__pycache__/a.pyc").write_text("compiled")
+    (tmp_path / "notes.txt").write_text("not installed")
+    assert environment._fingerprint(tmp_path) == first
+
+    (tmp_path / "lockd/a.py").write_text("2")
+    assert environment._fingerprint(tmp_path) != first
+
+
+def test_a_program_that_fails_is_shown_with_what_it_said() -> None:
+    system = System.__new__(System)
+    system.live, system.dry_run = True, False
+
+    with pytest.raises(InstallError, match=r"failed \(3\): sh -c[^\n]*\n  because"):
+        system.run("sh", "-c", "echo because >&2; exit 3")
+    with pytest.raises(InstallError, match="is it installed"):
+        system.run("no-such-program")
+
+
+def test_the_first_installation_needs_nothing_but_python() -> None:
+    # -S: without the packages of this environment. -I: nor the user's.
+    program = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import lockd.commands.install.__main__"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")

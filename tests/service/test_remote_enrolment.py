@@ -1,0 +1,132 @@
+"""Enrolling for somebody who is elsewhere: a child process that may say and do anything."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from lockd.remote.outcome import CommandProgress
+from lockd.service.remote_enrolment import RemoteEnrolments
+from tests.conftest import eventually
+
+Make = Callable[..., RemoteEnrolments]
+
+
+@pytest.fixture
+def enrolments() -> Iterator[Make]:
+    """Makes them of a program; it is given the name."""
+    made: list[RemoteEnrolments] = []
+
+    def make(program: str, longest_s: float = 60.0) -> RemoteEnrolments:
+        command = [sys.executable, "-c", textwrap.dedent(program)]
+        made.append(RemoteEnrolments(command, longest_s))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def all_of(enrolments: RemoteEnrolments, now: float = 0.0) -> list[CommandProgress]:
+    """Everything until it is over."""
+    found: list[CommandProgress] = []
+
+    def over() -> bool:
+        found.extend(enrolments.news(now))
+        return bool(found and found[-1].over)
+
+    eventually(over)
+    return found
+
+
+def details(news: list[CommandProgress]) -> list[dict[str, Any]]:
+    return [dict(one.outcome.details) for one in news]
+
+
+def test_progress_and_then_what_came_of_it(enrolments: Make) -> None:
+    one = enrolments(
+        """
+        import json, os, sys
+        print(json.dumps({"hint": "nobody", "taken": 0, "of": 8}), flush=True)
+        assert os.environ["LOCKD_ON_BEHALF_OF"] == "mqtt:anna"
+        print("no JSON at all")
+        print(json.dumps([{"name": sys.argv[1], "accepted": 8, "refused": []}]))
+        """
+    )
+    assert one.start("x7", "Ada", "mqtt:anna", 0.0) is None
+    news = all_of(one)
+    assert {(each.id, each.command, each.by) for each in news} == {("x7", "enrol", "mqtt:anna")}
+    assert details(news) == [
+        {"stage": "progress", "hint": "nobody", "taken": 0, "of": 8},
+        {"stage": "finished", "accepted": 8, "refused": 0},
+    ]
+    assert news[-1].outcome.reason is None
+    assert one.news(0.0) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(8, "pictures"), (12, "camera"), (5, "store"), (1, "failed"), (0, "failed")],
+)
+def test_why_nobody_was_enrolled(enrolments: Make, code: int, reason: str) -> None:
+    one = enrolments(f"raise SystemExit({code})")
+    one.start("x7", "Ada", "mqtt:anna", 0.0)
+    (news,) = all_of(one)
+    assert news.outcome.reason == reason
+    assert news.outcome.details == {"stage": "finished", "accepted": 0, "refused": 0}
+
+
+def test_one_at_a_time_and_afterwards_another(enrolments: Make) -> None:
+    one = enrolments("pass")
+    assert one.start("x7", "Ada", "mqtt:anna", 0.0) is None
+    assert one.start("x8", "Grace", "mqtt:anna", 0.0) == "busy"
+    all_of(one)
+    assert one.start("x9", "Grace", "mqtt:anna", 0.0) is None
+
+
+def test_one_that_takes_too_long_is_ended(enrolments: Make) -> None:
+    one = enrolments("import time; time.sleep(600)", longest_s=50.0)
+    one.start("x7", "Ada", "mqtt:anna", 100.0)
+    assert one.news(149.9) == []
+    (news,) = all_of(one, 150.0)
+    assert news.outcome.reason == "timed_out"
+
+
+def test_one_that_says_too_much_costs_nothing(enrolments: Make) -> None:
+    one = enrolments(
+        """
+        for number in range(20_000):
+            print('{"taken": %d}' % number)
+        print("x" * 1_000_000)
+        print('[{"accepted": 1, "refused": []}]')
+        """
+    )
+    one.start("x7", "Ada", "mqtt:anna", 0.0)
+    assert one._child is not None
+    one._child.reader.join(20)
+    news = one.news(0.0)
+    while not news[-1].over:
+        news += one.news(0.0)
+    assert len(news) <= 65
+    assert news[-1].outcome.reason is None
+
+
+def test_the_end_of_the_service_ends_it(enrolments: Make) -> None:
+    one = enrolments("import signal, time; signal.signal(15, lambda *_: None); time.sleep(600)")
+    one.start("x7", "Ada", "mqtt:anna", 0.0)
+    assert one._child is not None
+    process, reader = one._child.process, one._child.reader
+    one.close()
+    assert process.poll() is not None
+    assert not reader.is_alive()
+    one.close()
+
+
+def test_a_program_that_is_not_there_is_told_of() -> None:
+    one = RemoteEnrolments(["/no/such/program"])
+    assert one.start("x7", "Ada", "mqtt:anna", 0.0) == "failed"
+    assert one.news(0.0) == []
