@@ -81,9 +81,6 @@ class Capture:
 
         Args:
             settings: which faces are fit to be judged, and how alike one person's are.
-            vision: the networks.
-            frames: of the camera.
-            clock: of the frames.
             check: called with the first frame taken of somebody; may raise what ends it.
         """
         self._limits = settings.quality.limits()
@@ -104,7 +101,6 @@ class Capture:
         """Take frames until nothing is missing, time is over, or the recording is.
 
         Args:
-            timeout_s: how long.
             tell: called with every step, and again and again while nothing happens.
 
         Returns:

@@ -33,9 +33,7 @@ def add_at_camera(
     told so at the first frame.
 
     Args:
-        name: theirs.
         settings: of the camera and of recognition.
-        enroller: judges and writes.
         wishes: how the frames are taken.
         terms: how they are enrolled.
 
@@ -68,10 +66,7 @@ def captured(
     """Take frames of somebody, and have them confirmed.
 
     Args:
-        name: theirs.
         settings: of the camera and of recognition.
-        vision: the networks.
-        wishes: how.
         check: called with the first frame of them; may raise what ends it.
 
     Raises:

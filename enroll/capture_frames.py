@@ -64,8 +64,6 @@ class ServiceFrames:
         """Prepare it.
 
         Args:
-            path: of the socket.
-            clock: stamps the frames.
             max_age_s: an older frame is not handed out.
         """
         self.problem: str | None = None
@@ -180,7 +178,6 @@ def open_frames(settings: Settings, source: str | None, clock: Clock) -> Frames:
     Args:
         settings: where the service listens, and which camera is configured.
         source: another camera, as in ``camera.source``; None for the configured one.
-        clock: stamps the frames.
 
     Raises:
         CameraError: if there can be no such camera.

@@ -210,7 +210,6 @@ def screen(
     """Open what shows the progress: a panel in a terminal that can, else lines.
 
     Args:
-        console: where.
         name: of whoever is enrolled.
         plain: lines in any case.
         preview: also a small picture of each frame taken.

@@ -54,7 +54,6 @@ class Importer:
         """Read who is enrolled.
 
         Args:
-            settings: of this door.
             store: where people are kept.
             replace: whether those who are enrolled may be replaced.
             anyway: why people may look like others, for the audit trail; or None.

@@ -153,7 +153,6 @@ class Enroller:
         """Build the networks.
 
         Args:
-            settings: of the door.
             store: where people are kept.
 
         Raises:
@@ -194,7 +193,6 @@ class Enroller:
         """Judge pictures of one person by each other and by who is enrolled; write nothing.
 
         Args:
-            name: theirs.
             candidates: any number of pictures.
             anyway: object to repeated pictures only.
         """
@@ -214,10 +212,7 @@ class Enroller:
         """Enrol one person from photographs.
 
         Args:
-            name: theirs.
-            photos: to be judged.
             done: called after each was looked at.
-            terms: how.
 
         Raises:
             StoreError: if the store cannot be written; then nothing was.
@@ -242,8 +237,6 @@ class Enroller:
 
         Args:
             outcome: of the person; gets the verdicts.
-            candidates: their pictures.
-            terms: how.
 
         Raises:
             StoreError: if the store cannot be written; then nothing was.

@@ -100,7 +100,6 @@ def unpack(content: bytes, name: str) -> list[PortablePerson]:
     """Read what `pack` wrote.
 
     Args:
-        content: decrypted.
         name: of the file, for the error message.
 
     Raises:

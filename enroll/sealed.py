@@ -37,7 +37,6 @@ def seal(content: bytes, passphrase: str) -> bytes:
     """Encrypt.
 
     Args:
-        content: anything.
         passphrase: at least `LEAST_PASSPHRASE` characters.
 
     Raises:
@@ -63,7 +62,6 @@ def unseal(sealed: bytes, passphrase: str, name: str) -> bytes:
     """Decrypt.
 
     Args:
-        sealed: the whole file.
         passphrase: it was sealed with.
         name: of the file, for the error message.
 

@@ -54,7 +54,6 @@ def printable(text: str, keep: str = "") -> str:
     File names may hold anything at all, and messages name files.
 
     Args:
-        text: any.
         keep: characters that may stay.
     """
     return "".join(char if char.isprintable() or char in keep else "\ufffd" for char in text)
@@ -139,11 +138,9 @@ class Commands(click.Group):
         """Name the commands.
 
         Args:
-            args: of `click.Group`.
             package: that the commands are in.
             table: by the name of each command where it is, as ``.module:attribute``, and what it
                 does, in a line of the list.
-            kwargs: of `click.Group`.
         """
         super().__init__(*args, **kwargs)
         self.package = package

@@ -52,10 +52,7 @@ def write_over(path: Path, content: bytes, *, mode: int, uid: int = -1, gid: int
 
     Args:
         path: its place, in a folder that is there.
-        content: all of it.
-        mode: its permissions.
         uid: its owner's number, -1 for whoever writes.
-        gid: its group's.
 
     Raises:
         OSError: if it cannot be written; then what was there stays.

@@ -189,7 +189,6 @@ def public(event: Event, similarity: str) -> dict[str, Any]:
     """Return what subscribers may see of an event.
 
     Args:
-        event: the event.
         similarity: ``never``, ``granted`` (only of people let in) or ``always``. How
             near a refused face came tells an attacker whether a forgery improves.
     """

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
-
-import platformdirs
 
 from lockd.errors import LockdError
 
 ON_BEHALF_OF = "LOCKD_ON_BEHALF_OF"
 """The environment's variable that says for whom a service runs a command."""
+
+# The installed service.
+USER, GROUPS = "lockd", ("gpio", "video")
+UNIT = "lockd.service"
+UNIT_FILE = f"/etc/systemd/system/{UNIT}"
 
 _SOURCE_TREE = Path(__file__).resolve().parent.parent
 _INSTALLED = Path(sys.prefix) / "share" / "lockd"
@@ -33,4 +37,23 @@ def shipped(relative: str) -> Path:
 
 def user_state_dir() -> Path:
     """Return the state directory of a user's own lockd, after the XDG rules."""
+    import platformdirs  # noqa: PLC0415  # not needed where speed counts
+
     return platformdirs.user_data_path("lockd")
+
+
+def by_systemd(kind: str) -> Path | None:
+    """Return the folder that systemd made for this service, if it did.
+
+    Args:
+        kind: ``RUNTIME`` or ``STATE``; see systemd.exec(5).
+    """
+    folder = os.environ.get(f"{kind}_DIRECTORY", "").split(":")[0]
+    return Path(folder) if folder else None
+
+
+def credential(name: str) -> Path | None:
+    """Return the file of a credential that systemd hands to this service, if it does."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    file = Path(folder) / name if folder else None
+    return file if file is not None and file.exists() else None

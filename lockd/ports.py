@@ -50,7 +50,6 @@ class Indicator(Protocol):
         """Show a signal; one that ends by itself gives way to the last that does not.
 
         Args:
-            signal: what to show.
             name: of whoever came, with those who are enrolled and nobody else.
         """
 

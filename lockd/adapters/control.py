@@ -172,10 +172,6 @@ def listens(path: Path) -> bool:
 def ask(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     """Ask a service that runs.
 
-    Args:
-        path: of its socket.
-        values: see `Request`.
-
     Raises:
         ControlError: if none runs there, this user may not ask it, or it does not answer.
     """
@@ -184,10 +180,6 @@ def ask(path: Path, values: dict[str, Any]) -> dict[str, Any]:
 
 def ask_for_picture(path: Path, values: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     """Ask a service that runs for something that is answered with a picture.
-
-    Args:
-        path: of its socket.
-        values: see `Request`.
 
     Returns:
         The answer, and the picture's bytes, empty if the answer is without one.

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from lockd.config import Settings
 from lockd.errors import BusError
+from lockd.paths import credential
 from lockd.remote.judging import ANYBODY
 from lockd.remote.signing import KEY_BYTES
 
@@ -37,27 +38,24 @@ class CommandKeys:
         problem: why they cannot be used, or None; then nobody has one.
     """
 
-    def __init__(self, file: Path, *, credential: bool = False) -> None:
+    def __init__(self, file: Path, *, private: bool = True) -> None:
         """Name the file; it is read when its keys are asked for.
 
         Args:
-            file: see above.
-            credential: whether it is systemd's, which keeps it from others by other means
-                than its mode.
+            private: whether its mode must keep it from others; systemd keeps what it
+                hands over from them by other means.
         """
         self.file = file
         self.problem: str | None = None
-        self._credential = credential
+        self._private = private
         self._keys: Mapping[str, bytes] = {}
         self._read_of: tuple[int, ...] | None = None
 
     @classmethod
     def open(cls, settings: Settings) -> CommandKeys:
         """Find out where a service's keys are."""
-        folder = os.environ.get("CREDENTIALS_DIRECTORY")
-        if folder and (Path(folder) / CREDENTIAL).exists():
-            return cls(Path(folder) / CREDENTIAL, credential=True)
-        return cls(keys_file(settings))
+        handed = credential(CREDENTIAL)
+        return cls(handed or keys_file(settings), private=handed is None)
 
     def current(self) -> Mapping[str, bytes]:
         """Return the key of each identity; none if the file is wrong in any way.
@@ -73,7 +71,7 @@ class CommandKeys:
     def _read(self) -> None:
         before, self._keys, self.problem = self.problem, {}, None
         try:
-            self._keys = read_keys(self.file, private=not self._credential)
+            self._keys = read_keys(self.file, private=self._private)
         except BusError as error:
             self.problem = str(error)
             if self.problem != before:
@@ -89,7 +87,6 @@ def read_keys(file: Path, *, private: bool = True) -> dict[str, bytes]:
     """Return the key of each identity in a file.
 
     Args:
-        file: see above.
         private: whether nobody but its owner may have any right to it.
 
     Raises:

@@ -17,6 +17,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from lockd.paths import by_systemd
+
 log = logging.getLogger(__name__)
 
 NAME = "spool"
@@ -50,8 +52,8 @@ class Spool:
     @classmethod
     def of_service(cls) -> Spool | None:
         """Return the spool of the runtime directory that the service manager made, if it did."""
-        folder = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
-        return cls(Path(folder)) if folder else None
+        folder = by_systemd("RUNTIME")
+        return None if folder is None else cls(folder)
 
     def add(self, values: Mapping[str, Any]) -> None:
         """Add a line; never raises."""

@@ -94,7 +94,6 @@ def measure(settings: Settings, seconds: float, templates: int) -> BenchResult:
     """Measure.
 
     Args:
-        settings: of recognition.
         seconds: for about how long.
         templates: in the gallery that is searched.
 

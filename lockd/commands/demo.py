@@ -73,7 +73,6 @@ def mistakes(segments: list[Segment], events: list[Event], tally: Tally) -> list
     """Compare what happened with what should have.
 
     Args:
-        segments: of the clip.
         events: everything that the service reported.
         tally: with the relay's log.
 
@@ -114,7 +113,6 @@ class Demo(Observer):
         Args:
             camera: number of a V4L2 device to use instead of the clip, or None.
             port: of the broker, or 0 for a free one.
-            console: where to write.
         """
         self._camera = camera
         self._port = port

@@ -18,6 +18,7 @@ from lockd.commands.broker_options import Broker, broker_options
 from lockd.console import err, printable, reported
 from lockd.errors import BusError, ControlError
 from lockd.messages import Topics
+from lockd.paths import credential
 from lockd.remote.commands import COMMANDS
 from lockd.remote.judging import Result
 from lockd.remote.signing import LONGEST_NAME, LONGEST_S, Order
@@ -131,13 +132,12 @@ def _key_of(identity: str | None, file: Path | None) -> tuple[str, bytes]:
     Raises:
         BusError: if there is no key, or whose it is cannot be told.
     """
-    by_systemd = Path(os.environ.get("CREDENTIALS_DIRECTORY", "")) / CREDENTIAL
     if file is not None:
         keys, where = read_keys(file), str(file)
     elif line := os.environ.get(KEY):
         keys, where = keys_in(line.encode(), f"${KEY}"), f"${KEY}"
-    elif by_systemd.is_file():
-        keys, where = read_keys(by_systemd, private=False), str(by_systemd)
+    elif (handed := credential(CREDENTIAL)) is not None:
+        keys, where = read_keys(handed, private=False), str(handed)
     else:
         raise BusError(f"no key to sign with: name its file with --key-file, or set ${KEY}")
     if identity is None and len(keys) == 1:

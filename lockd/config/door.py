@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ from pydantic import Field
 
 from lockd.config.base import File, Seconds, Section, Slug
 from lockd.door.events import LONGEST_S, DoorRules, LockOut, Relock
+from lockd.paths import by_systemd
 
 
 class LockOutSettings(Section):
@@ -54,5 +54,5 @@ class ControlSettings(Section):
 
     def path(self) -> Path | None:
         """Return the socket: the one set, or where systemd made room for it, or none."""
-        by_systemd = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
-        return self.socket or (Path(by_systemd) / "control" if by_systemd else None)
+        made = by_systemd("RUNTIME")
+        return self.socket or (made / "control" if made else None)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
 from lockd.config.base import File, Section
-from lockd.paths import user_state_dir
+from lockd.paths import by_systemd, user_state_dir
 
 
 class StoreSettings(Section):
@@ -30,6 +29,4 @@ class StoreSettings(Section):
         The folder set, or the service's state directory if systemd made one, or
         where the user's data belongs.
         """
-        by_systemd = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
-        folder = self.folder or (Path(by_systemd) if by_systemd else user_state_dir())
-        return folder / "lockd.db"
+        return (self.folder or by_systemd("STATE") or user_state_dir()) / "lockd.db"

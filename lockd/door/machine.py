@@ -65,11 +65,9 @@ class DoorMachine:
         """Begin locked.
 
         Args:
-            rules: of the door.
             memory: what the last run left, as old as it is by now.
             leaf_open: what the door contact says; None without one. A door that stands open
                 is nobody's fault yet: it is an alarm after `held_s`.
-            now: monotonic seconds.
         """
         memory = memory or DoorMemory()
         self._rules = rules
@@ -120,7 +118,6 @@ class DoorMachine:
         """Take an event, and whatever fell due before it; return what is to be done.
 
         Args:
-            event: what happened.
             now: when, monotonic seconds, never less than the last time.
         """
         self._transitions.commands = []

@@ -64,7 +64,6 @@ class Schedule:
 
         Args:
             hours: ranges such as ``09:00-17:00`` by days such as ``mon-fri``.
-            ignore_holidays: see the class.
 
         Raises:
             ValueError: if `read_days` or `read_range` raises it.

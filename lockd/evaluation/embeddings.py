@@ -106,9 +106,7 @@ def collect(
     """Embed photographs, or remember them.
 
     Args:
-        wanted: the photographs.
         folder: that their paths are told relative to.
-        vision: the networks.
         cache: of the same networks and limits.
         limits: what a face must reach to be judged, or None to judge every face.
         step: called after each photograph.

@@ -114,7 +114,6 @@ class Curve:
         """Weigh the scores.
 
         Args:
-            scores: of the comparisons.
             weights: float64 (units,); a comparison weighs the product of its two
                 units' weights. All weigh 1 if it is not given.
         """

@@ -37,7 +37,6 @@ def error_rates(
     """Draw a detection error trade-off curve and the similarities behind it.
 
     Args:
-        path: of the picture.
         curves: by name; float64 (n, 3), threshold and two error rates.
         names: of the two rates, the one that a lower threshold raises first.
         histograms: int64 (`BINS`,), of those to accept and those to refuse.
@@ -61,7 +60,6 @@ def by_people(path: Path, people: Sequence[int], top1: Mapping[str, Sequence[Rat
     """Draw how often the right person is named first, by the number of people enrolled.
 
     Args:
-        path: of the picture.
         people: how many were enrolled.
         top1: for each rule, one rate for each number of people.
 

@@ -24,10 +24,7 @@ def set_number(path: Path, section: str, key: str, value: float) -> Path:
     is kept beside it.
 
     Args:
-        path: the YAML file.
         section: the section that the number is in.
-        key: its name there.
-        value: the new number.
 
     Returns:
         The copy of the file as it was, with ``.bak`` at the end of its name.

@@ -29,8 +29,6 @@ class Alerts:
         Args:
             cooldown_s: least time between two alerts of a kind.
             quiet: hours in which some kinds are held back.
-            quiet_kinds: those kinds.
-            holidays: of the schedule.
         """
         self._cooldown_s = cooldown_s
         self._quiet = quiet
@@ -48,8 +46,6 @@ class Alerts:
         """Return how many alerts of a kind were held back before this one, None for this one, too.
 
         Args:
-            kind: of the alert.
-            now: monotonic seconds.
             local: the local time; None while it is not known, which is no quiet hour.
         """
         if now < self._silent_until or now < self._next_at[kind] or self._is_quiet(kind, local):

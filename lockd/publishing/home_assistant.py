@@ -124,8 +124,6 @@ def discovery(settings: Settings, topics: Topics, version: str) -> dict[str, Any
 
     Args:
         settings: what is configured decides what is shown.
-        topics: of the door.
-        version: lockd's.
     """
     name = identity(settings)
     present = dict(_components(settings, topics))

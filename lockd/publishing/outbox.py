@@ -108,7 +108,6 @@ class Outbox:
         """Prepare it.
 
         Args:
-            settings: of everything.
             now: the clock that events have their times from.
             bus: where they are published, if anywhere.
             opener: opens the store, if there is one that events wait in; never makes one.
@@ -151,7 +150,6 @@ class Outbox:
         """Take an event on; never raises, and waits for nothing.
 
         Args:
-            event: the event.
             suppressed: how many alerts of its kind were held back before; None if it is not
                 to be published as an alert.
         """

@@ -50,8 +50,6 @@ class Publisher:
         """Prepare it.
 
         Args:
-            settings: of everything.
-            clock: of the events.
             wall: the local time, for quiet hours.
             bus: where news are published, if anywhere.
             messages: opens the store that events wait in, if there is one.
@@ -113,7 +111,6 @@ class Publisher:
         """Keep true what the broker retains, greet a broker that is new, have events carried.
 
         Args:
-            state: what is.
             diagnostics: asks how the service does; called only when that is published.
         """
         if self._bus is not None:

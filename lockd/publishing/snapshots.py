@@ -40,9 +40,6 @@ class Snapshots:
 
         Args:
             settings: which, how large, for how long.
-            topic: where to.
-            bus: the broker.
-            now: monotonic seconds.
         """
         self._settings = settings
         self._topic = topic

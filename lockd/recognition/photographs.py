@@ -108,8 +108,6 @@ def template_in(
     background, do not count.
 
     Args:
-        photograph: searched.
-        vision: the networks.
         limits: what a face must reach.
         name: of the picture, for the error message.
 
@@ -177,7 +175,6 @@ def gallery_of_folder(
 
     Args:
         folder: one sub-folder per person; its name, with spaces for underscores, is theirs.
-        vision: the networks.
         limits: what a face must reach.
         refused: told of every photograph that cannot be used.
 

@@ -83,7 +83,6 @@ class Judge:
         """Take the rules.
 
         Args:
-            door: its id.
             allow: the identities that may give each command; one without any is off.
             plain: the commands that need no signature.
         """
@@ -103,7 +102,6 @@ class Judge:
         """Judge what came to the topic of signed commands.
 
         Args:
-            payload: as it came.
             retained: whether the broker had kept it.
             keys: of every identity there is.
             now: seconds since 1970, or None while that is not known.
@@ -129,7 +127,6 @@ class Judge:
         """Judge what came to the topic of plain commands.
 
         Args:
-            payload: as it came.
             retained: whether the broker had kept it.
             duplicate: whether it may have come before.
         """

@@ -43,7 +43,6 @@ class Nonces:
 
         Args:
             series: names a key.
-            nonce: the command's.
             time: the command's, seconds since 1970.
         """
         one = self._series.get(series)

@@ -135,7 +135,6 @@ def open_service(
     A store that cannot be opened is no reason not to start: the exit button must work.
 
     Args:
-        settings: of everything.
         stack: takes what must be closed.
         as_fast_as_possible: judge every frame of a recording, in its own time.
         gallery: makes the people, instead of a store.

@@ -20,7 +20,6 @@ class Diagnostics:
         """Begin to count.
 
         Args:
-            now: monotonic seconds.
             wall: the time of the day.
         """
         self._started = now
@@ -34,7 +33,6 @@ class Diagnostics:
         """Note that a frame was judged.
 
         Args:
-            seconds: that it took.
             faces: whether there was anybody.
         """
         self._frames += 1

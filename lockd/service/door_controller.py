@@ -15,28 +15,8 @@ from typing import Any
 from lockd.adapters.strike import Strike
 from lockd.clock import Clock
 from lockd.config import Settings
-from lockd.door.events import (
-    Announce,
-    Command,
-    Denied,
-    DoorEvent,
-    DoorMemory,
-    Exit,
-    Granted,
-    HoldOpenSchedule,
-    Leaf,
-    Lock,
-    LockDown,
-    Refuse,
-    RelayFault,
-    RelayFaultOver,
-    Release,
-    Remember,
-    ShutDown,
-    State,
-    Tamper,
-    Tick,
-)
+from lockd.door import events
+from lockd.door.events import DoorEvent, DoorMemory, State
 from lockd.door.machine import DoorMachine
 from lockd.door.rules import Refused
 from lockd.errors import PinError
@@ -73,9 +53,6 @@ class DoorController:
         """Take over a strike that is locked.
 
         Args:
-            settings: of everything.
-            clock: of the door.
-            strike: the relay.
             emit: takes what happened, after the strike was served.
             wall: the local time, while it is known to be right.
             keep: called with what a restart must know, whenever that changed.
@@ -151,13 +128,13 @@ class DoorController:
     def recall(self, memory: DoorMemory) -> None:
         """Take over what an earlier run left, where it could be read only now."""
         if memory.locked_down:
-            self._hear(LockDown())
+            self._hear(events.LockDown())
 
     def pass_time(self, now: float) -> None:
         """Act on what fell due up to now, at the time it did; then look around."""
         while (deadline := self._machine.next_deadline) is not None and deadline <= now:
             self._clock.advance(deadline)
-            self._hear(Tick(), deadline)
+            self._hear(events.Tick(), deadline)
         self._clock.advance(now)
         if now - self._looked_at >= _LOOK_AROUND_S:
             self._looked_at = now
@@ -169,7 +146,7 @@ class DoorController:
         if isinstance(admission, Refused):
             reason: str | None = admission.reason.value
         else:
-            reason = self._hear(Granted(admission.extended))
+            reason = self._hear(events.Granted(admission.extended))
         if reason is not None:
             self._deny(one, reason)
             return False
@@ -180,18 +157,18 @@ class DoorController:
     def stranger(self) -> None:
         """Somebody nobody enrolled was here."""
         self._show(Signal.DENIED)
-        self._hear(Denied())
+        self._hear(events.Denied())
 
     def changed(self, change: InputChange) -> None:
         """Hear an input."""
         match change.input:
             case Input.EXIT if change.active:
-                reason = self._hear(Exit())
+                reason = self._hear(events.Exit())
                 self._emit(EventType.EXIT_REQUESTED, reason=reason)
             case Input.CONTACT:
-                self._hear(Leaf(change.active))
+                self._hear(events.Leaf(change.active))
             case Input.TAMPER:
-                self._hear(Tamper(change.active))
+                self._hear(events.Tamper(change.active))
 
     def command(self, name: str, seconds: float, by: str) -> str:
         """Carry out a command of `lockd.remote.commands.DOOR`; return `OK` or why not."""
@@ -216,7 +193,7 @@ class DoorController:
 
     def shut_down(self) -> None:
         """Lock for good."""
-        self._hear(ShutDown())
+        self._hear(events.ShutDown())
 
     def _hear(self, event: DoorEvent, now: float | None = None) -> str | None:
         """Tell the machine, and carry out what it says; return why it refused, if it did."""
@@ -226,11 +203,11 @@ class DoorController:
         reason = None
         for command in commands:
             match command:
-                case Refuse(why):
+                case events.Refuse(why):
                     reason = why.value
-                case Announce(notice, why):
+                case events.Announce(notice, why):
                     self._emit(EventType(notice.value), reason=why)
-                case Remember():
+                case events.Remember():
                     self._keep(self._machine.memory(now))
         if problem is None:
             return reason
@@ -240,16 +217,16 @@ class DoorController:
 
     def _fail(self, problem: str, now: float) -> None:
         self._fault_since = now
-        self._hear(RelayFault(problem), now)
+        self._hear(events.RelayFault(problem), now)
 
-    def _serve_strike(self, commands: list[Command]) -> str | None:
+    def _serve_strike(self, commands: list[events.Command]) -> str | None:
         """Carry out what concerns the strike; return what went wrong, if something did."""
         problem = None
         for command in commands:
             try:
-                if isinstance(command, Release):
+                if isinstance(command, events.Release):
                     self._strike.release(command.seconds)
-                elif isinstance(command, Lock):
+                elif isinstance(command, events.Lock):
                     self._strike.lock()
                     problem = problem or self._disobedience()
             except PinError as error:
@@ -272,13 +249,13 @@ class DoorController:
         """Hear what may have been missed: an edge, the schedule, a relay that obeys again."""
         levels = self._levels()
         if Input.CONTACT in levels:
-            self._hear(Leaf(levels[Input.CONTACT]))
+            self._hear(events.Leaf(levels[Input.CONTACT]))
         if Input.TAMPER in levels:
-            self._hear(Tamper(levels[Input.TAMPER]))
+            self._hear(events.Tamper(levels[Input.TAMPER]))
         scheduled = self._access.holds_open(self._wall.local())
         if scheduled != self._scheduled:
             self._scheduled = scheduled
-            self._hear(HoldOpenSchedule(scheduled, self._first_grant))
+            self._hear(events.HoldOpenSchedule(scheduled, self._first_grant))
         self._look_at_relay(now)
 
     def _look_at_relay(self, now: float) -> None:
@@ -290,7 +267,7 @@ class DoorController:
         elif now - self._fault_since >= _FAULT_REST_S:
             self._strike.lock()
             if self._strike.obeys:
-                self._hear(RelayFaultOver())
+                self._hear(events.RelayFaultOver())
 
     def _levels(self) -> dict[Input, bool]:
         if self._inputs is None:

@@ -32,8 +32,6 @@ class Judging:
         """Count from zero.
 
         Args:
-            recogniser: judges.
-            clock: of the frames.
             max_age_s: a frame that is older decides nothing.
             tally: counts what was judged, for the whole run.
             diagnostics: counts it from one report to the next.

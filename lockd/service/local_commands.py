@@ -20,7 +20,6 @@ class LocalCommands:
         """Take requests for a door.
 
         Args:
-            door: obeys.
             frames: has the newest frame.
             state: returns what is published of the service.
         """
@@ -33,7 +32,6 @@ class LocalCommands:
 
         Args:
             request: by whom and what.
-            now: monotonic seconds.
             camera_problem: why there is no newest frame, if there is none.
         """
         if request.values.get("command") == "frame":

@@ -125,7 +125,6 @@ class People:
         """Once an hour delete what is too old to be kept.
 
         Args:
-            now: monotonic seconds.
             wall: says what time it is, or None while that is not known: a clock that ran
                 ahead would have everything deleted.
         """

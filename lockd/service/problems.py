@@ -23,11 +23,6 @@ class Problems:
     """The parts of a service that do not work."""
 
     def __init__(self, emit: Emit) -> None:
-        """Begin with none.
-
-        Args:
-            emit: takes events.
-        """
         self._emit = emit
         self._problems: dict[EventType, str] = {}
 
@@ -35,7 +30,6 @@ class Problems:
         """Note how a part is, and tell of it if that changed.
 
         Args:
-            kind: of the problem.
             problem: what it is, None while there is none.
             details: of the event.
         """

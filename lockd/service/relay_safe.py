@@ -13,12 +13,12 @@ mistake in it, must not leave the door open. Without it the configuration counts
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lockd.adapters import line
+from lockd.paths import by_systemd
 
 if TYPE_CHECKING:
     from lockd.config import RelaySettings
@@ -56,10 +56,10 @@ def leave_word(relay: Relay) -> None:
 
     A word that cannot be written is logged: it is the quicker of two ways.
     """
-    folder = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
-    if not folder:
+    folder = by_systemd("RUNTIME")
+    if folder is None:
         return
-    path = Path(folder) / NAME
+    path = folder / NAME
     new = path.with_suffix(".new")
     try:
         path.unlink(missing_ok=True)  # an old one may name another pin
@@ -73,8 +73,7 @@ def leave_word(relay: Relay) -> None:
 
 def word_left() -> Relay | None:
     """Return the relay that the service was driving, or None if it left no good word."""
-    folder = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
-    path = (Path(folder) if folder else RUNTIME_DIRECTORY) / NAME
+    path = (by_systemd("RUNTIME") or RUNTIME_DIRECTORY) / NAME
     try:
         relay = Relay(**json.loads(path.read_bytes()))
     except (OSError, ValueError, TypeError):

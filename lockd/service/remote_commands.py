@@ -18,14 +18,12 @@ from lockd.clock import Clock
 from lockd.config import Settings
 from lockd.errors import StoreError
 from lockd.messages import Topics
-from lockd.ports import Emit, IncomingMessage, Keys, LocalTime, PublishResult
+from lockd.ports import IncomingMessage, Keys, LocalTime
 from lockd.remote.commands import LOCKING
 from lockd.remote.judging import WINDOW_S, Judge, Judgement, Rejection, Result
 from lockd.remote.limits import Bucket
 from lockd.remote.nonces import Nonces, Seen
 from lockd.remote.signing import Order
-from lockd.service.door_controller import DoorController
-from lockd.service.remote_enrolment import RemoteEnrolments
 from lockd.service.remote_handlers import RemoteHandlers
 from lockd.service.remote_results import RemoteResults, identity_of
 
@@ -52,42 +50,6 @@ def subscriptions(settings: Settings) -> list[str]:
     return [*signed, *([topics.plain_command] if commands.plain else [])]
 
 
-def make_remote_commands(
-    settings: Settings,
-    *,
-    clock: Clock,
-    wall: LocalTime,
-    keys: Keys,
-    store: Callable[[], Store | None],
-    door: DoorController,
-    publish: PublishResult,
-    emit: Emit,
-    silence: Callable[[float], None],
-    reload: Callable[[], None],
-    snapshot: Callable[[], str | None],
-    enrolments: RemoteEnrolments | None = None,
-) -> RemoteCommands:
-    """Return what hears a service's commands; see `RemoteCommands` and `RemoteHandlers`."""
-    handlers = RemoteHandlers(
-        door,
-        store=store,
-        emit=emit,
-        silence=silence,
-        reload=reload,
-        snapshot=snapshot,
-        enrolments=enrolments or RemoteEnrolments(),
-    )
-    return RemoteCommands(
-        settings,
-        clock=clock,
-        wall=wall,
-        keys=keys,
-        store=store,
-        handlers=handlers,
-        results=RemoteResults(settings, clock=clock, store=store, publish=publish, emit=emit),
-    )
-
-
 class RemoteCommands:
     """One door's commands from afar."""
 
@@ -105,12 +67,9 @@ class RemoteCommands:
         """Prepare to hear.
 
         Args:
-            settings: of everything.
-            clock: monotonic.
             wall: the local time, while it is known to be right.
             keys: of those who may sign.
             store: returns the store in use, or None while there is none.
-            handlers: carries commands out.
             results: tells what became of them.
         """
         commands = settings.mqtt.commands

@@ -97,10 +97,7 @@ class RemoteEnrolments:
         """Begin to enrol somebody; return why not, in a word, if that cannot be.
 
         Args:
-            id_: of the command.
-            name: theirs.
             by: who gave it; the audit trail says so.
-            now: monotonic seconds.
         """
         if self._child is not None:
             return "busy"
@@ -123,11 +120,7 @@ class RemoteEnrolments:
         return None
 
     def news(self, now: float) -> list[CommandProgress]:
-        """Return what happened since the last call.
-
-        Args:
-            now: monotonic seconds.
-        """
+        """Return what happened since the last call."""
         child = self._child
         if child is None:
             return []

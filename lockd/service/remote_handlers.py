@@ -43,11 +43,9 @@ class RemoteHandlers:
         Args:
             door: what most commands are for.
             store: returns the store in use, or None while there is none.
-            emit: takes events.
             silence: lets buzzer and alerts be silent for so many seconds.
             reload: asks for the configuration to be read again.
             snapshot: publishes a picture, or returns why not, in a word.
-            enrolments: take people in.
         """
         self._door = door
         self._store = store
@@ -64,7 +62,6 @@ class RemoteHandlers:
             command: one of `lockd.remote.commands.COMMANDS`.
             order: its arguments; None if it has none.
             by: who gave it, as the audit trail is to know them.
-            now: monotonic seconds.
         """
         seconds = None if order is None else order.seconds
         if command in DOOR:
@@ -75,11 +72,7 @@ class RemoteHandlers:
         return outcome
 
     def news(self, now: float) -> list[CommandProgress]:
-        """Return what came of handlers that take their time.
-
-        Args:
-            now: monotonic seconds.
-        """
+        """Return what came of commands that take their time."""
         return self._enrolments.news(now)
 
     def close(self) -> None:

@@ -55,10 +55,7 @@ class RemoteResults:
 
         Args:
             settings: of the door and its topics.
-            clock: monotonic.
             store: returns the store in use, or None while there is none.
-            publish: takes results.
-            emit: takes events.
         """
         self._door = settings.door.id
         self._topic = Topics(settings.mqtt.base_topic, settings.door.id).result

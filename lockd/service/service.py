@@ -34,7 +34,10 @@ from lockd.service.judging import Judging
 from lockd.service.local_commands import LocalCommands
 from lockd.service.parts import Parts, Tally
 from lockd.service.problems import Problems
-from lockd.service.remote_commands import RemoteCommands, make_remote_commands
+from lockd.service.remote_commands import RemoteCommands
+from lockd.service.remote_enrolment import RemoteEnrolments
+from lockd.service.remote_handlers import RemoteHandlers
+from lockd.service.remote_results import RemoteResults
 from lockd.types import Face, Frame
 
 log = logging.getLogger(__name__)
@@ -64,7 +67,6 @@ class Service:
         """Put it together.
 
         Args:
-            settings: of everything.
             parts: what it is built from.
             observers: who wants to know what it does.
             news: told at the start.
@@ -240,18 +242,27 @@ class Service:
         parts = self._parts
         if parts.bus is None or parts.keys is None:
             return None
-        return make_remote_commands(
+        store, emit = (lambda: self._people.store), self._publisher.event
+        handlers = RemoteHandlers(
+            self._door,
+            store=store,
+            emit=emit,
+            silence=self._silence,
+            reload=self.reload,
+            snapshot=self._take_snapshot,
+            enrolments=RemoteEnrolments(),
+        )
+        results = RemoteResults(
+            self._settings, clock=parts.clock, store=store, publish=parts.bus.tell, emit=emit
+        )
+        return RemoteCommands(
             self._settings,
             clock=parts.clock,
             wall=parts.wall,
             keys=parts.keys,
-            store=lambda: self._people.store,
-            door=self._door,
-            publish=parts.bus.tell,
-            emit=self._publisher.event,
-            silence=self._silence,
-            reload=self.reload,
-            snapshot=self._take_snapshot,
+            store=store,
+            handlers=handlers,
+            results=results,
         )
 
     def _silence(self, seconds: float) -> None:

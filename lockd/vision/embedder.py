@@ -109,7 +109,6 @@ class Embedder:
         """Build the networks.
 
         Args:
-            models: the checked networks.
             profile: name of the composition in the manifest.
             threads: that the runtime may use for each network.
 

@@ -51,7 +51,6 @@ class Detector:
         """Build the networks.
 
         Args:
-            models: the checked networks.
             min_face_px: side of the smallest face looked for; the time grows with
                 its inverse square.
             threads: that the runtime may use for each network.

@@ -62,7 +62,6 @@ def decode(content: bytes, name: str) -> Image:
     """Decode a JPEG, PNG, WebP, TIFF or BMP photograph, upright by its EXIF orientation.
 
     Args:
-        content: the file's bytes.
         name: for the error message.
 
     Returns:

@@ -10,7 +10,8 @@ import pytest
 
 from lockd.commands.doctor import examine
 from lockd.commands.doctor.commands import commands
-from lockd.commands.doctor.findings import UNIT_FILE, Check, Finding, Machine, Status
+from lockd.commands.doctor.findings import Check, Finding, Machine, Status
+from lockd.paths import UNIT_FILE
 from tests.remote.orders import KEY
 
 ALLOW = "mqtt:\n  commands:\n    keys_file: keys\n    allow:\n      lock: [anna, bert]\n"

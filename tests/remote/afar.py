@@ -19,8 +19,10 @@ from lockd.config import parse
 from lockd.messages import EventType
 from lockd.remote.commands import COMMANDS
 from lockd.service.door_controller import DoorController
-from lockd.service.remote_commands import make_remote_commands
+from lockd.service.remote_commands import RemoteCommands
 from lockd.service.remote_enrolment import RemoteEnrolments
+from lockd.service.remote_handlers import RemoteHandlers
+from lockd.service.remote_results import RemoteResults
 from tests.fakes import RecordingOutput
 from tests.remote.orders import KEY, NOW, OTHER_KEY, payload
 from tests.schemas import validator
@@ -81,19 +83,28 @@ class Afar:
             wall=self,
             keep=lambda memory: None,
         )
-        self.commander = make_remote_commands(
+
+        def store() -> Store | None:
+            return self.store
+
+        self.commander = RemoteCommands(
             settings,
             clock=self.clock,
             wall=self,
             keys=self,
-            store=lambda: self.store,
-            door=self.door,
-            publish=self._publish,
-            emit=self._emit,
-            silence=lambda seconds: self.done.append(f"silence {seconds:g}"),
-            reload=lambda: self.done.append("reload"),
-            snapshot=self._snapshot,
-            enrolments=enrolments or RemoteEnrolments(["false"]),
+            store=store,
+            handlers=RemoteHandlers(
+                self.door,
+                store=store,
+                emit=self._emit,
+                silence=lambda seconds: self.done.append(f"silence {seconds:g}"),
+                reload=lambda: self.done.append("reload"),
+                snapshot=self._snapshot,
+                enrolments=enrolments or RemoteEnrolments(["false"]),
+            ),
+            results=RemoteResults(
+                settings, clock=self.clock, store=store, publish=self._publish, emit=self._emit
+            ),
         )
         self.pass_time(ago_s)
 

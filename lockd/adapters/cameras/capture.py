@@ -25,7 +25,6 @@ class CaptureSource(GuardedSource):
         """Take over a capture.
 
         Args:
-            capture: opened.
             name: for messages, without a password.
             device: its node, if it is a V4L2 device.
         """

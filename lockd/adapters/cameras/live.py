@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 from lockd.adapters.cameras.monitor import CameraMonitor
 from lockd.adapters.cameras.opening import open_source
-from lockd.adapters.cameras.reader import Reader, Waits
+from lockd.adapters.cameras.reader import Reader
 from lockd.adapters.cameras.slot import Slot
 from lockd.adapters.cameras.sources import Source
-from lockd.clock import Clock
+from lockd.clock import Backoff, Clock
 from lockd.config import CameraSettings
 from lockd.errors import CameraError, CameraTrouble
 from lockd.types import Frame
@@ -37,7 +37,6 @@ class LiveCamera:
         """Start reading.
 
         Args:
-            settings: of the camera.
             clock: stamps the frames with the time at which the read returned.
             opener: opens the source; by default what the settings name.
         """
@@ -45,7 +44,7 @@ class LiveCamera:
         self._clock = clock
         self._open = opener or (lambda: open_source(settings))
         self._slot = Slot()
-        self._waits = Waits(settings.retry_first_s, settings.retry_longest_s)
+        self._waits = Backoff(settings.retry_first_s, settings.retry_longest_s)
         self._watch = CameraMonitor(settings, clock, self._slot, self._waits)
         self._replacing = threading.Lock()
         self._hanging: list[Reader] = []

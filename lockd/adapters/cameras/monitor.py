@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 
-from lockd.adapters.cameras.reader import Waits
 from lockd.adapters.cameras.slot import Slot
-from lockd.clock import Clock
+from lockd.clock import Backoff, Clock
 from lockd.config import CameraSettings
 from lockd.errors import CameraError, CameraTrouble, LockdError
 from lockd.types import Image
@@ -34,7 +33,7 @@ class CameraMonitor:
     when it was opened again shows nobody.
     """
 
-    def __init__(self, settings: CameraSettings, clock: Clock, slot: Slot, waits: Waits) -> None:
+    def __init__(self, settings: CameraSettings, clock: Clock, slot: Slot, waits: Backoff) -> None:
         self._settings = settings
         self._clock = clock
         self._slot = slot
@@ -80,7 +79,7 @@ class CameraMonitor:
             if usable:
                 self._failure = None
         if usable:
-            self._waits.begin_anew()
+            self._waits.reset()
             self._slot.put(self._view.of(image), t)
 
     def failed(self, error: CameraError) -> None:

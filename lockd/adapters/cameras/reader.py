@@ -15,7 +15,7 @@ from contextlib import closing
 from typing import Protocol
 
 from lockd.adapters.cameras.sources import Source
-from lockd.clock import Clock
+from lockd.clock import Backoff, Clock
 from lockd.config import CameraSettings
 from lockd.errors import CameraError, LockdError
 from lockd.types import Image
@@ -41,24 +41,6 @@ class Receiver(Protocol):
         """Note that a recording is over, or broken."""
 
 
-class Waits:
-    """Growing waits between attempts: the first, then twice as long each time."""
-
-    def __init__(self, first_s: float, longest_s: float) -> None:
-        self._first_s, self._longest_s = first_s, longest_s
-        self._next_s = first_s
-
-    def next(self) -> float:
-        """Return how long to wait before the next attempt."""
-        wait_s = self._next_s
-        self._next_s = min(wait_s * 2, self._longest_s)
-        return wait_s
-
-    def begin_anew(self) -> None:
-        """Note a success."""
-        self._next_s = self._first_s
-
-
 class Reader:
     """One thread that opens a source and reads it, again and again, until let go."""
 
@@ -68,18 +50,15 @@ class Reader:
         receiver: Receiver,
         settings: CameraSettings,
         clock: Clock,
-        waits: Waits,
+        waits: Backoff,
         *,
         delay_s: float = 0.0,
     ) -> None:
         """Start reading.
 
         Args:
-            opener: opens the source.
             receiver: takes what comes of it.
             settings: how long opening and reading may take.
-            clock: stamps the pictures.
-            waits: between attempts.
             delay_s: before the first attempt.
         """
         self._open = opener

@@ -19,7 +19,6 @@ class RecordedCamera:
         """Take over a source.
 
         Args:
-            source: a recording.
             view: how its pictures are put upright and cut.
 
         Raises:

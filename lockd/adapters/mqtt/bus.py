@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import math
 import queue
+import random
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +24,6 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 
-from lockd.adapters.mqtt.backoff import Backoff
 from lockd.adapters.mqtt.client import (
     MAX_PACKET,
     Protocol,
@@ -32,6 +32,7 @@ from lockd.adapters.mqtt.client import (
     make_client,
     open_connection,
 )
+from lockd.clock import Backoff
 from lockd.config import MqttSettings
 from lockd.messages import OFFLINE, ONLINE, Topics
 
@@ -145,7 +146,6 @@ class Bus:
 
         Args:
             settings: `host` must be set.
-            topics: of the door.
             door: its id; part of the client's.
             subscriptions: topics that the inbox is filled from.
             retry_first_s: how soon the broker is tried again at first.
@@ -157,7 +157,7 @@ class Bus:
         self._topics = topics
         self._client_id = settings.client_id or f"lockd-{door}"
         self._subscriptions = tuple(subscriptions)
-        self._backoff = Backoff(retry_first_s, settings.reconnect_longest_s)
+        self._backoff = Backoff(retry_first_s, settings.reconnect_longest_s, random.SystemRandom())
         self._protocol: Protocol = "5" if settings.protocol == "auto" else settings.protocol
         self._notices: queue.SimpleQueue[Connection] = queue.SimpleQueue()
         self._inbox: queue.Queue[Incoming] = queue.Queue(MAX_INBOX)
@@ -213,8 +213,6 @@ class Bus:
         """Have something published at QoS 1 if there is a broker, else not at all; never waits.
 
         Args:
-            topic: where to.
-            payload: what.
             retain: whether the broker keeps it for whoever comes.
             expiry_s: after how long it forgets it; without effect under 3.1.1.
         """

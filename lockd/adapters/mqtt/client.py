@@ -13,6 +13,7 @@ from paho.mqtt.properties import Properties
 
 from lockd.config import MqttSettings
 from lockd.errors import BusError
+from lockd.paths import credential
 
 Protocol: TypeAlias = Literal["5", "3.1.1"]
 CREDENTIAL = "mqtt-password"
@@ -28,7 +29,6 @@ def make_client(settings: MqttSettings, client_id: str, protocol: Protocol) -> m
     A session ends with its connection: what was published meanwhile is not for it.
 
     Args:
-        settings: of the broker.
         client_id: unique on the broker.
         protocol: version to speak.
 
@@ -55,7 +55,6 @@ def open_connection(client: mqtt.Client, settings: MqttSettings, *, max_packet: 
     """Connect and ask for a session; waits for the connection, not for the answer.
 
     Args:
-        client: made by `make_client`.
         settings: `host` must be set.
         max_packet: bytes; see `MAX_PACKET`.
 
@@ -95,9 +94,7 @@ def password_file(settings: MqttSettings) -> Path | None:
     """Return where the password is: the file named, else the systemd credential, or nowhere."""
     if settings.password_file is not None or settings.username is None:
         return settings.password_file
-    folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    file = Path(folder) / CREDENTIAL if folder else None
-    return file if file is not None and file.exists() else None
+    return credential(CREDENTIAL)
 
 
 def _password(settings: MqttSettings) -> str | None:

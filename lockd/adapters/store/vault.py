@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from lockd.adapters.store.files import create_private, to_disk
 from lockd.config import StoreSettings
 from lockd.errors import StoreError
+from lockd.paths import credential
 
 CREDENTIAL = "template-key"
 KEY_FILE = "template-key"
@@ -63,9 +64,8 @@ class Vault:
         Raises:
             StoreError: if `store.key_file` names a file that is not there.
         """
-        folder = os.environ.get("CREDENTIALS_DIRECTORY")
-        if folder and (Path(folder) / CREDENTIAL).exists():
-            return cls(Path(folder) / CREDENTIAL, may_make=False)
+        if (handed := credential(CREDENTIAL)) is not None:
+            return cls(handed, may_make=False)
         if settings.key_file is not None:
             return cls(settings.key_file, may_make=False)
         return cls.beside(settings.path())

@@ -38,7 +38,6 @@ def make_authority(name: str, now: datetime) -> Issued:
     """Make an authority that may sign certificates, but no further authorities.
 
     Args:
-        name: of the authority.
         now: aware.
     """
     key = ec.generate_private_key(ec.SECP256R1())
@@ -53,7 +52,6 @@ def issue_broker(authority: Issued, hosts: Sequence[str], now: datetime) -> Issu
     """Sign a broker's certificate.
 
     Args:
-        authority: which signs.
         hosts: the names and addresses that clients call the broker by; the first is its name.
         now: aware.
     """

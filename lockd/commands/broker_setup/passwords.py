@@ -26,7 +26,6 @@ def hashed(password: str, salt: bytes | None = None, iterations: int = _ITERATIO
     """Return a password as mosquitto keeps it.
 
     Args:
-        password: any.
         salt: 12 bytes; random ones by default.
         iterations: of PBKDF2.
     """

@@ -38,7 +38,6 @@ def set_up(
     """Make or complete a folder with everything that a broker is set up with.
 
     Args:
-        out: the folder.
         plan: whom and what for; with at least one host.
         renew: make new certificates for the broker and its clients, by the same authority.
         say: told of every change.

@@ -11,10 +11,11 @@ from cryptography import x509
 
 from lockd.adapters.mqtt.client import CREDENTIAL, password_file
 from lockd.adapters.mqtt.visitor import Visitor
-from lockd.commands.doctor.findings import UNIT, Finding, Machine, ok, problem, skipped, warning
+from lockd.commands.doctor.findings import Finding, Machine, ok, problem, skipped, warning
 from lockd.config import MqttSettings, Settings
 from lockd.errors import BusError
 from lockd.messages import Topics
+from lockd.paths import UNIT
 from lockd.service.remote_commands import subscriptions
 
 _SOON_DAYS = 30

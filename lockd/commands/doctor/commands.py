@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from lockd.adapters.keys import CREDENTIAL, keys_file, read_keys
-from lockd.commands.doctor.findings import USER, Finding, Machine, ok, problem, skipped, warning
+from lockd.commands.doctor.findings import Finding, Machine, ok, problem, skipped, warning
+from lockd.paths import USER
 
 _UNSIGNED = ("unlock", "lift")
 

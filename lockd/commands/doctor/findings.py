@@ -13,11 +13,9 @@ from functools import cached_property
 from pathlib import Path
 
 from lockd.config import Settings, find, load
+from lockd.paths import UNIT, UNIT_FILE
 
-UNIT = "lockd.service"
-UNIT_FILE = "/etc/systemd/system/lockd.service"
 ENVIRONMENT = "/opt/lockd/.venv"
-USER = "lockd"
 INSTALL = "run `sudo lockd install`"
 _COMMAND_S = 8.0
 _LOADED = re.compile(r"^LoadCredential=([^:\s]+):(/.*?)\s*$", re.MULTILINE)

@@ -12,17 +12,9 @@ from pydantic import BaseModel
 
 from lockd.adapters.gpiochip import Chip, chips
 from lockd.adapters.pins import Board
-from lockd.commands.doctor.findings import (
-    INSTALL,
-    USER,
-    Finding,
-    Machine,
-    Status,
-    ok,
-    problem,
-    skipped,
-)
+from lockd.commands.doctor.findings import INSTALL, Finding, Machine, Status, ok, problem, skipped
 from lockd.errors import PinError
+from lockd.paths import USER
 
 _OWN = ("lg", "lockd")  # how lgpio signs the lines that it claims
 

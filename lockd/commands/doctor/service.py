@@ -11,9 +11,6 @@ from lockd.adapters.store import Store, Vault
 from lockd.commands.doctor.findings import (
     ENVIRONMENT,
     INSTALL,
-    UNIT,
-    UNIT_FILE,
-    USER,
     Finding,
     Machine,
     ok,
@@ -23,10 +20,9 @@ from lockd.commands.doctor.findings import (
     warning,
 )
 from lockd.config import find
-from lockd.paths import shipped
+from lockd.paths import GROUPS, UNIT, UNIT_FILE, USER, shipped
 
 _NOT_YET = f"not installed yet; to install it, {INSTALL}"
-_GROUPS = ("gpio", "video")
 _LITTLE_MB, _FULL_MB = 200, 20
 
 
@@ -37,7 +33,7 @@ def user(machine: Machine) -> list[Finding]:
         mend = f"{INSTALL}; it makes the user from systemd/lockd.sysusers"
         return [problem(f"no user {USER}", mend) if machine.installed else skipped(_NOT_YET)]
     groups = {machine.group_name(gid) for gid in os.getgrouplist(USER, entry.pw_gid)}
-    missing = [name for name in _GROUPS if name not in groups]
+    missing = [name for name in GROUPS if name not in groups]
     if missing:
         mend = f"`sudo usermod --append --groups {','.join(missing)} {USER}`"
         return [problem(f"{USER} is not in {' and '.join(missing)}", mend)]

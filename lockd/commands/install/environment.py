@@ -45,7 +45,6 @@ def put_environment(system: System, wheels: Path | None) -> bool:
     """Build this lockd's environment unless it is there, and return whether it was not.
 
     Args:
-        system: where.
         wheels: a folder with every wheel that is needed, instead of the network.
 
     Raises:

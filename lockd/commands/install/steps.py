@@ -10,24 +10,20 @@ from pathlib import Path
 from lockd.commands.install import environment
 from lockd.commands.install.system import System
 from lockd.errors import InstallError
+from lockd.paths import GROUPS, UNIT, UNIT_FILE, USER
 
-UNIT = "lockd.service"
-USER = "lockd"
-UNIT_FILE = f"/etc/systemd/system/{UNIT}"
 SYSUSERS = "/usr/lib/sysusers.d/lockd.conf"
 TMPFILES = "/usr/lib/tmpfiles.d/lockd.conf"
 UDEV = "/etc/udev/rules.d/99-lockd.rules"
 CONFIG_FOLDER = "/etc/lockd"
 CONFIG = f"{CONFIG_FOLDER}/lockd.yaml"
 STATE = "/var/lib/lockd"
-_GROUPS = ("gpio", "video")
 
 
 def install(system: System, wheels: Path | None = None) -> None:
     """Put user, configuration, environment and unit in place, or bring them up to date.
 
     Args:
-        system: where.
         wheels: see `environment.put_environment`.
 
     Raises:
@@ -51,7 +47,6 @@ def uninstall(system: System, *, purge: bool = False) -> None:
     """Stop the service, which locks the door, and remove what `install` brought.
 
     Args:
-        system: where.
         purge: remove the configuration, the store and the user, too.
 
     Raises:
@@ -94,7 +89,7 @@ def _put_user(system: System) -> None:
 def _user_is_there() -> bool:
     try:
         pwd.getpwnam(USER)
-        return all(USER in grp.getgrnam(name).gr_mem for name in _GROUPS)
+        return all(USER in grp.getgrnam(name).gr_mem for name in GROUPS)
     except KeyError:
         return False
 

@@ -88,7 +88,6 @@ class System:
 
         Args:
             absolute: the file; its folder is made if need be.
-            content: all of it.
             mode: of the file; that of an existing one with this content stays.
             group: who owns it beside root, where there is such a group.
         """

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 from datetime import datetime
 
 from rich.text import Text
 
-from lockd.adapters.mqtt.backoff import Backoff
 from lockd.adapters.mqtt.visitor import Heard, Visitor
+from lockd.clock import Backoff
 from lockd.commands.watch.lines import Line, happened
 from lockd.config import MqttSettings
 from lockd.console import printable
@@ -49,8 +50,6 @@ def follow(
     """Hear messages for ever, connecting again whenever the connection breaks.
 
     Args:
-        settings: of the broker.
-        topics: to subscribe to.
         hear: called with each message.
         say: told when the connection is made or lost.
         wait: waits before another attempt, for so many seconds.
@@ -58,7 +57,7 @@ def follow(
     Raises:
         BusError: if the first connection cannot be made.
     """
-    backoff = Backoff(*_RETRY_S)
+    backoff = Backoff(*_RETRY_S, random.SystemRandom())
     began = False
     while True:
         try:

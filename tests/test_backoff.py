@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from lockd.adapters.mqtt.backoff import Backoff
+from lockd.clock import Backoff
 
 
 class Extreme(random.Random):
@@ -44,9 +44,17 @@ def test_no_wait_is_longer_than_was_set_though_the_first_would_be() -> None:
 
 
 def test_two_doors_do_not_come_back_at_the_same_moment() -> None:
-    first, second = Backoff(1.0, 30.0), Backoff(1.0, 30.0)
+    first, second = (Backoff(1.0, 30.0, random.Random()) for _ in range(2))
     waits = [(first.next(), second.next()) for _ in range(50)]
     # Only at the limit do they meet.
     assert all(one != other for one, other in waits if 30.0 not in (one, other))
     assert all(1.0 <= wait <= 30.0 for pair in waits for wait in pair)
     assert waits[0][0] <= 3.0
+
+
+def test_without_chance_each_wait_is_twice_the_last() -> None:
+    backoff = Backoff(1.0, 10.0)
+    assert [backoff.next() for _ in range(6)] == [1, 2, 4, 8, 10, 10]
+    backoff.reset()
+    assert backoff.next() == 1.0
+    assert Backoff(10.0, 5.0).next() == 5.0
