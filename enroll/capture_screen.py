@@ -140,7 +140,7 @@ class PlainScreen(_Screen):
         self._said: str | None = None
         self._again_at = 0.0
 
-    def tell(self, progress: Progress) -> None:
+    def update(self, progress: Progress) -> None:
         """Say what is new."""
         if len(progress.taken) != self._count:
             self._console.print(escape(told(progress, self._marks)))
@@ -166,7 +166,7 @@ class LiveScreen(_Screen):
         self._live = live
         self._shown = "Looking for the camera's picture"
 
-    def tell(self, progress: Progress) -> None:
+    def update(self, progress: Progress) -> None:
         """Bring the panel up to date."""
         self._show_picture(progress)
         self._shown = self._words(progress) or self._shown
@@ -188,7 +188,7 @@ class JsonScreen:
         self._said: dict[str, object] = {}
         self._again_at = 0.0
 
-    def tell(self, progress: Progress) -> None:
+    def update(self, progress: Progress) -> None:
         """Say what is new."""
         said: dict[str, object] = {"taken": len(progress.taken), "of": len(progress.goals)}
         if progress.problem is not None:
@@ -216,10 +216,10 @@ def screen(
         for_programs: JSON lines on standard output instead.
     """
     if for_programs:
-        yield JsonScreen().tell
+        yield JsonScreen().update
         return
     if plain or not console.is_terminal or console.is_dumb_terminal:
-        yield PlainScreen(console, preview=preview).tell
+        yield PlainScreen(console, preview=preview).update
         return
     with Live(console=console, refresh_per_second=8, transient=True) as live:
-        yield LiveScreen(console, name, live, preview=preview).tell
+        yield LiveScreen(console, name, live, preview=preview).update

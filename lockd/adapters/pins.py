@@ -177,15 +177,15 @@ class Board:
             f"inputs.{which}.pin",
         )
 
-        def tell(high: bool) -> None:
+        def pass_on(high: bool) -> None:
             try:
                 heard(InputChange(which, high == settings.active_high))
             except Exception:
                 # It would end the thread that notices the edges of every pin.
                 log.exception("a change of the %s input was lost", which)
 
-        device.when_activated = lambda: tell(pull is not True)  # gpiozero: "active" is unlike
-        device.when_deactivated = lambda: tell(pull is True)  # the level of the resistor
+        device.when_activated = lambda: pass_on(pull is not True)  # gpiozero: "active" is unlike
+        device.when_deactivated = lambda: pass_on(pull is True)  # the level of the resistor
         return device
 
     def _claimed(self, make: Callable[[], Any], pin: int, setting: str) -> Any:

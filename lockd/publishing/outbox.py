@@ -319,7 +319,7 @@ class Outbox:
         self.lost, untold = store.lost()
         if untold and free and self.waiting + 2 <= self._mqtt.outbox_events:  # or it loses more
             store.told_of(untold)
-            self._tell_of(untold)
+            self._emit_lost(untold)
 
     def _past_store(self, bus: Bus) -> None:
         """Send events out of memory; each message is kept there until it arrived."""
@@ -337,7 +337,7 @@ class Outbox:
         if self._overflowed and bus.free() > 1:
             lost, self._overflowed = self._overflowed, 0
             self.lost += lost
-            self._tell_of(lost)
+            self._emit_lost(lost)
 
     def _arrived(self, bus: Bus) -> list[int]:
         """Take note of what the broker has; return the places in the store."""
@@ -356,7 +356,7 @@ class Outbox:
         late = self._now() - loose.t > LATE_S
         bus.send(self._ticket(loose), loose.topic, outgoing(loose.payload, delayed=late))
 
-    def _tell_of(self, lost: int) -> None:
+    def _emit_lost(self, lost: int) -> None:
         log.error("%d messages were given up, for too many were waiting", lost)
         self.post(Event(EventType.EVENTS_LOST, self._now(), self._door, count=lost), suppressed=0)
 

@@ -76,9 +76,9 @@ class Publisher:
 
     def event(self, kind: EventType, **details: Any) -> None:
         """Tell of something that happened."""
-        self._tell(kind, **details)
+        self._emit(kind, **details)
 
-    def _tell(self, kind: EventType, **details: Any) -> bool:
+    def _emit(self, kind: EventType, **details: Any) -> bool:
         """Tell of something; return whether it is published as an alert, too."""
         now = self._clock.now()
         event = Event(kind, now, self._door, **details)
@@ -94,7 +94,7 @@ class Publisher:
         self, visit: int, similarity: float | None, frame: Frame | None, face: Face | None
     ) -> None:
         """Tell of a stranger, with a picture if the owner wants one."""
-        alerted = self._tell(EventType.STRANGER, visit=visit, similarity=similarity)
+        alerted = self._emit(EventType.STRANGER, visit=visit, similarity=similarity)
         if alerted and self.snapshots is not None and frame is not None:
             self.snapshots.take(frame.image, face)
 
@@ -130,19 +130,19 @@ class Publisher:
         if connected or self._born:
             self.greet(bus, state)
         elif state != self._state:
-            bus.tell(self.topics.state, encode(state), retain=True)
+            bus.publish(self.topics.state, encode(state), retain=True)
         self._state = state
         if self._clock.now() >= self._diagnostics_at and bus.connected:
             self._diagnostics_at = self._clock.now() + self._mqtt.diagnostics_s
-            bus.tell(self.topics.diagnostics, encode(self._all_of(diagnostics())), retain=True)
+            bus.publish(self.topics.diagnostics, encode(self._all_of(diagnostics())), retain=True)
 
     def greet(self, bus: Bus, state: dict[str, Any]) -> None:
         """Publish all that a broker retains: it may have lost it."""
         if self._home is not None:
-            bus.tell(self._home.topic, self._home.payload, retain=True)
+            bus.publish(self._home.topic, self._home.payload, retain=True)
         self._born = False
         bus.announce()
-        bus.tell(self.topics.state, encode(state), retain=True)
+        bus.publish(self.topics.state, encode(state), retain=True)
         if self._mqtt.diagnostics_s:
             self._diagnostics_at = -math.inf
 

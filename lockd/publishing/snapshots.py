@@ -84,5 +84,5 @@ class Snapshots:
             self._payload = NOTHING if taken is None else jpeg_within(taken.image, limit)
         if session is not None and (changed or session is not self._session):
             left = None if taken is None else taken.until - self._now()
-            self._bus.tell(self._topic, self._payload, retain=True, expiry_s=left)
+            self._bus.publish(self._topic, self._payload, retain=True, expiry_s=left)
             self._session = session

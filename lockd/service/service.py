@@ -253,7 +253,7 @@ class Service:
             enrolments=RemoteEnrolments(),
         )
         results = RemoteResults(
-            self._settings, clock=parts.clock, store=store, publish=parts.bus.tell, emit=emit
+            self._settings, clock=parts.clock, store=store, publish=parts.bus.publish, emit=emit
         )
         return RemoteCommands(
             self._settings,

@@ -73,7 +73,7 @@ def test_events_are_not_retained_but_state_and_availability_are(
     bus = connect(broker.port)
     eventually(lambda: connected(bus))
     bus.announce()
-    bus.tell(TOPICS.state, b'{"lock":"LOCKED"}', retain=True)
+    bus.publish(TOPICS.state, b'{"lock":"LOCKED"}', retain=True)
     bus.send(1, TOPICS.events, b"gone")
     delivered(bus, 1)
     late = subscribe(broker.port)
@@ -139,7 +139,7 @@ def test_without_a_broker_nothing_blocks_and_nothing_may_be_sent(
     problems = eventually(bus.notices)
     assert problems[0].problem.startswith("cannot be reached: ")
     assert bus.free() == 0
-    bus.tell(TOPICS.state, b"{}")
+    bus.publish(TOPICS.state, b"{}")
     assert bus.delivered() == []
 
 
@@ -270,7 +270,7 @@ def test_only_what_was_subscribed_to_comes_in_with_all_that_is_known_of_it(
 ) -> None:
     sender = connect(broker.port, client_id="sender")
     eventually(lambda: connected(sender))
-    sender.tell(TOPICS.command, b"of old", retain=True)
+    sender.publish(TOPICS.command, b"of old", retain=True)
     sender.send(1, TOPICS.command, b"of old, not kept")
     delivered(sender, 1)
     bus = connect(broker.port, [TOPICS.command])
@@ -279,8 +279,8 @@ def test_only_what_was_subscribed_to_comes_in_with_all_that_is_known_of_it(
     came: list[Incoming] = []
     eventually(lambda: came.extend(bus.inbox()) or came)
     assert came == [Incoming(TOPICS.command, b"of old", retained=True, duplicate=False)]
-    sender.tell(TOPICS.state, b"not for it")
-    sender.tell(TOPICS.command, b"now")
+    sender.publish(TOPICS.state, b"not for it")
+    sender.publish(TOPICS.command, b"now")
     eventually(lambda: came.extend(bus.inbox()) or len(came) > 1)
     assert came[1:] == [Incoming(TOPICS.command, b"now", retained=False, duplicate=False)]
     assert woken
@@ -314,7 +314,7 @@ def test_a_flood_of_messages_takes_no_more_memory_than_the_inbox(
     sender = connect(broker.port, client_id="sender")
     eventually(lambda: connected(bus) and connected(sender))
     for _ in range(3 * MAX_INBOX):
-        sender.tell(TOPICS.command, b"flood")
+        sender.publish(TOPICS.command, b"flood")
     eventually(lambda: bus._overlooked == 2 * MAX_INBOX)
     assert len(bus.inbox()) == MAX_INBOX
     assert f"{2 * MAX_INBOX} messages came too fast" in caplog.text

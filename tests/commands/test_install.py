@@ -50,7 +50,7 @@ class Pretended(System):
         self.ran.append(words)
         if "-m venv" in words and not self.dry_run:
             (self.path(command[-1]) / "bin").mkdir(parents=True)
-        self.tell(f"ran {words}", f"run {words}")
+        self.report(f"ran {words}", f"run {words}")
 
     def asks(self, *command: str) -> str | None:
         assert command == ("systemctl", "is-active", "lockd.service")

@@ -21,7 +21,7 @@ class ScriptedBus:
         self.session: object | None = object()
         self.told: list[tuple[str, bytes, float | None]] = []
 
-    def tell(
+    def publish(
         self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: float | None = None
     ) -> None:
         assert retain

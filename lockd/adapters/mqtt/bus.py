@@ -89,7 +89,7 @@ _GOODBYE = _News("closing")
 
 
 @dataclass(frozen=True, slots=True)
-class _Telling:
+class _Publication:
     """Something to be published."""
 
     topic: str
@@ -119,7 +119,9 @@ class Session:
 
     client: mqtt.Client
     protocol: Protocol
-    news: queue.SimpleQueue[_News | _Telling | _Refusal] = field(default_factory=queue.SimpleQueue)
+    news: queue.SimpleQueue[_News | _Publication | _Refusal] = field(
+        default_factory=queue.SimpleQueue
+    )
     acknowledged: queue.SimpleQueue[int] = field(default_factory=queue.SimpleQueue)
     in_flight: dict[int, int] = field(default_factory=dict)
 
@@ -207,7 +209,7 @@ class Bus:
             log.warning("mqtt: %d messages came too fast and were not looked at", lost)
         return found
 
-    def tell(
+    def publish(
         self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: float | None = None
     ) -> None:
         """Have something published at QoS 1 if there is a broker, else not at all; never waits.
@@ -218,11 +220,11 @@ class Bus:
         """
         session = self._session
         if session is not None:
-            session.news.put(_Telling(topic, payload, retain, expiry_s))
+            session.news.put(_Publication(topic, payload, retain, expiry_s))
 
     def announce(self) -> None:
         """Publish that the door is online, retained; wanted after every connect."""
-        self.tell(self._topics.availability, ONLINE, retain=True)
+        self.publish(self._topics.availability, ONLINE, retain=True)
 
     # For whoever sends
 
@@ -311,7 +313,7 @@ class Bus:
                 if self._session is None and time.monotonic() > answer_by:
                     return _News("no answer; is this a broker?", other_protocol=True)
                 continue
-            if isinstance(news, _Telling):
+            if isinstance(news, _Publication):
                 _publish(session.client, news)
                 continue
             if isinstance(news, _Refusal):
@@ -332,7 +334,7 @@ class Bus:
 
     def _say_goodbye(self, session: Session) -> None:
         farewell = _publish(
-            session.client, _Telling(self._topics.availability, OFFLINE, True, None)
+            session.client, _Publication(self._topics.availability, OFFLINE, True, None)
         )
         try:
             farewell.wait_for_publish(_GOODBYE_S)
@@ -380,7 +382,7 @@ class Bus:
         self.wake()
 
 
-def _publish(client: mqtt.Client, what: _Telling) -> mqtt.MQTTMessageInfo:
+def _publish(client: mqtt.Client, what: _Publication) -> mqtt.MQTTMessageInfo:
     properties = expiring(client, what.expiry_s)
     return client.publish(
         what.topic, what.payload, qos=1, retain=what.retain, properties=properties

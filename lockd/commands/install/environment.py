@@ -123,7 +123,7 @@ def _build(system: System, tree: Path, release: str, wheels: Path | None) -> Non
     """Make the environment and install into it, from a copy: pip leaves files behind."""
     path = system.path(release)
     if system.dry_run:
-        system.tell("", f"build {release} with {_python()}, which takes minutes")
+        system.report("", f"build {release} with {_python()}, which takes minutes")
         return
     system.note(f"building {release}; this takes some minutes")
     os.umask(0o022)  # the service's user must be able to read it

@@ -53,7 +53,7 @@ class System:
         """Return where a path of the system is."""
         return self.root / absolute.lstrip("/")
 
-    def tell(self, done: str, would: str) -> None:
+    def report(self, done: str, would: str) -> None:
         """Count a change and say it."""
         self.changes += 1
         self._say(f"would {would}" if self.dry_run else done)
@@ -100,7 +100,7 @@ class System:
                 place = self.path(absolute)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 write_over(place, content, mode=mode, gid=self._gid(group))
-        self.tell(f"{done} {absolute}", f"{would} {absolute}")
+        self.report(f"{done} {absolute}", f"{would} {absolute}")
         return True
 
     def link(self, absolute: str, target: str) -> bool:
@@ -115,7 +115,7 @@ class System:
                 beside.unlink(missing_ok=True)
                 beside.symlink_to(target)
                 beside.replace(path)
-        self.tell(f"linked {absolute} to {target}", f"link {absolute} to {target}")
+        self.report(f"linked {absolute} to {target}", f"link {absolute} to {target}")
         return True
 
     def remove(self, absolute: str) -> bool:
@@ -129,7 +129,7 @@ class System:
                     shutil.rmtree(path)
                 else:
                     path.unlink()
-        self.tell(f"removed {absolute}", f"remove {absolute}")
+        self.report(f"removed {absolute}", f"remove {absolute}")
         return True
 
     def remove_if_empty(self, absolute: str) -> None:
@@ -156,7 +156,7 @@ class System:
                 said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-12:]
                 raise InstallError("\n  ".join([f"failed ({done.returncode}): {words}", *said]))
         if self.live:
-            self.tell(f"ran {words}", f"run {words}")
+            self.report(f"ran {words}", f"run {words}")
 
     def asks(self, *command: str) -> str | None:
         """Return what a program answers, or None if it fails or this is not the live machine."""
