@@ -130,7 +130,7 @@ def merge(
 
 
 def _check_alike(settings: Settings, store: Store, source: str, target: str) -> None:
-    """Observation whether two are one person.
+    """See whether two are one person.
 
     Raises:
         PersonError: if no template of one is like one of the other.

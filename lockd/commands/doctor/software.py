@@ -29,7 +29,7 @@ _MEND_PACKAGES = "install lockd again: `sudo lockd install`, or `pip install .` 
 
 
 def python(machine: Machine) -> list[Finding]:
-    """Observation at the interpreter that runs lockd."""
+    """Look at the interpreter that runs lockd."""
     version = ".".join(map(str, sys.version_info[:3]))
     bits = struct.calcsize("P") * 8
     text = f"{version}, {bits} bit, {sys.executable}"
