@@ -55,7 +55,7 @@ class GalleryFinding:
 @as_json_option
 @reported
 def check(config_file: Path | None, as_json: bool) -> None:
-    """Observation for templates that are weak or look mislabelled, and for people too alike.
+    """Look for templates that are weak or look mislabelled, and for people too alike.
 
     Ends with exit code 1 if there is anything to be looked at. `lockd calibrate` says what
     threshold suits the people enrolled.

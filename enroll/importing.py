@@ -98,7 +98,7 @@ class Importer:
     def _check(
         self, one: PortablePerson, usable: list[PortableTemplate], there: Enrolled | None
     ) -> None:
-        """Observation for a reason to refuse somebody.
+        """Look for a reason to refuse somebody.
 
         Raises:
             PersonError: with the reason.

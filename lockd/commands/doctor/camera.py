@@ -35,7 +35,7 @@ class Watched:
 
 
 def camera(machine: Machine) -> list[Finding]:
-    """Observation through the camera for two seconds."""
+    """Look through the camera for two seconds."""
     settings = machine.settings.camera
     if machine.service_runs:
         status = machine.unit.get("StatusText") or "no status"
@@ -108,7 +108,7 @@ def _judge(seen: Watched, source: Source) -> list[Finding]:
 
 
 def _faces(machine: Machine, image: Image) -> Finding:
-    """Observation for faces; nobody is named, for this is no door."""
+    """Look for faces; nobody is named, for this is no door."""
     from lockd.recognition.recogniser import Vision  # noqa: PLC0415  # needs the runtime
 
     try:
