@@ -115,6 +115,7 @@ class Event:
         by: the user who did.
         result: what became of it, ``ok`` or why not.
         count: how many messages were lost.
+        again: how many visits of the same stranger there were shortly before.
         id: unique; the same event always bears the same.
         utc: wall-clock time, for records only.
     """
@@ -132,6 +133,7 @@ class Event:
     by: str | None = None
     result: str | None = None
     count: int | None = None
+    again: int | None = None
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     utc: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -157,6 +159,7 @@ class Event:
             "by": self.by,
             "result": self.result,
             "count": self.count,
+            "again": self.again,
         }
         return {key: value for key, value in values.items() if value is not None}
 

@@ -8,8 +8,11 @@ one blurred frame of a colleague looks like a stranger. So a visit collects vote
     the visit ends without either                                     -> Unidentified
 
 Each person is announced once a visit, unless they were `refused`, and a stranger once.
-Somebody announced as a stranger who is recognised after all is let in; nobody who was
-recognised becomes a stranger in the same visit.
+Somebody announced as a stranger who is recognised after all is let in.
+
+Whoever steps into the place of somebody recognised may be followed as the same face. So votes
+for another person, or a run of votes for nobody by faces that are not like the one recognised,
+begin a new visit, with a number of its own; a colleague in bad light stays who they are.
 """
 
 from __future__ import annotations
@@ -17,9 +20,12 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TypeAlias
 
-from lockd.types import Match, Person, Unfit
+import numpy as np
+
+from lockd.types import Embedding, Match, Person, Unfit
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +53,36 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
-    """Enough frames agree on a person; `similarity` is the least of theirs."""
+    """Enough frames agree on a person.
+
+    Attributes:
+        visit: its number.
+        person: whom they agree on.
+        similarity: the least of theirs.
+        barred: whether a stranger with such a face came too often just now.
+    """
 
     visit: int
     person: Person
     similarity: float
+    barred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Stranger:
-    """Enough frames agree on nobody; `similarity` is the greatest, NaN if no one is enrolled."""
+    """Enough frames agree on nobody.
+
+    Attributes:
+        visit: its number.
+        similarity: the greatest to anybody enrolled, NaN if no one is.
+        face: what those frames have in common, norm 1; None where nothing is known of it.
+        again: how many visits of this stranger there were shortly before.
+    """
 
     visit: int
     similarity: float
+    face: Embedding | None = field(default=None, compare=False, repr=False)
+    again: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +97,7 @@ Verdict: TypeAlias = Recognised | Stranger | Unidentified
 
 AMBIGUOUS = "ambiguous"
 TOO_BRIEF = "too_brief"
+_FACES_KEPT = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +105,12 @@ class _Vote:
     t: float
     person: Person | None
     similarity: float
+    face: Embedding | None
 
 
 @dataclass(slots=True)
 class _Visit:
+    number: int
     since: float
     seen: float
     votes: deque[_Vote]
@@ -95,68 +121,92 @@ class _Visit:
     nobodies: int = 0  # how many of the last votes, in a row, were for nobody
     nobody_since: float = 0.0
     nobody_similarity: float = math.nan
+    nobody_faces: list[Embedding] = field(default_factory=list)
+    face: Embedding | None = None  # of whoever was recognised
     judged_at: float = -math.inf
 
 
 class Evidence:
-    """The votes of every visit under way, by the id of its track."""
+    """The votes of every visit under way, by the id of the track that it is followed by.
 
-    def __init__(self, agreement: Agreement) -> None:
+    Args:
+        agreement: how much it takes.
+        alike: from which similarity on two faces are one person's.
+    """
+
+    def __init__(self, agreement: Agreement, alike: float = math.inf) -> None:
         self._rules = agreement
+        self._alike = alike
         self._visits: dict[int, _Visit] = {}
+        self._numbers = count(1)
 
-    def wants(self, visit: int, now: float) -> bool:
-        """Return whether judging this visit's face now is worth the work."""
-        known = self._visits.get(visit)
+    def visit(self, track: int, now: float) -> int:
+        """Return the number of the visit that a track is part of now."""
+        return self._visit(track, now).number
+
+    def wants(self, track: int, now: float) -> bool:
+        """Return whether judging this face now is worth the work."""
+        known = self._visits.get(track)
         if known is None or not (known.announced or known.stranger):
             return True
         return now - known.judged_at >= self._rules.rejudge_s
 
-    def last_judged(self, visit: int) -> float:
-        """Return when a visit's face was last judged, minus infinity if never."""
-        known = self._visits.get(visit)
+    def last_judged(self, track: int) -> float:
+        """Return when a face was last judged, minus infinity if never."""
+        known = self._visits.get(track)
         return -math.inf if known is None else known.judged_at
 
-    def rejected(self, visit: int, reason: Unfit, now: float) -> None:
+    def rejected(self, track: int, reason: Unfit, now: float) -> None:
         """Note a frame in which the face was not fit to be judged."""
-        self._visit(visit, now).hindrances[reason.value] += 1
+        self._visit(track, now).hindrances[reason.value] += 1
 
-    def judged(self, visit: int, match: Match, now: float) -> Verdict | None:
-        """Count a frame's match and return the verdict that it completes, if any."""
-        known = self._visit(visit, now)
+    def judged(
+        self, track: int, match: Match, now: float, face: Embedding | None = None
+    ) -> Verdict | None:
+        """Count a frame's match and return the verdict that it completes, if any.
+
+        Args:
+            track: of the face.
+            match: what the gallery said of it.
+            now: monotonic seconds.
+            face: its embedding, norm 1.
+        """
+        known = self._visit(track, now)
         known.judged_at = now
         if match.ambiguous:
             # Somebody enrolled, but who? No vote for anyone, least of all for a stranger.
             known.hindrances[AMBIGUOUS] += 1
             return None
-        known.votes.append(_Vote(now, match.person, match.similarity))
-        _count_nobody(known, match, now)
-        return self._recognised(visit, known, now) or self._stranger(visit, known, now)
+        known.votes.append(_Vote(now, match.person, match.similarity, face))
+        _count_nobody(known, match, now, self._alike, face)
+        return self._recognised(known, now) or self._stranger(known, now)
 
     def refused(self, visit: int, person: Person, again_at: float) -> None:
         """Announce somebody once more, if still there then: they were not let in."""
-        known = self._visits.get(visit)
-        if known is not None:
-            known.again_at[person.id] = again_at
+        for known in self._visits.values():
+            if known.number == visit:
+                known.again_at[person.id] = again_at
 
-    def ended(self, visit: int) -> Unidentified | None:
-        """Forget a visit; return why it stayed without a verdict, if it lasted and did."""
-        known = self._visits.pop(visit, None)
+    def ended(self, track: int) -> Unidentified | None:
+        """Forget a face; return why its visit stayed without a verdict, if it lasted and did."""
+        known = self._visits.pop(track, None)
         if known is None or known.announced or known.stranger:
             return None
         if known.seen - known.since < self._rules.least_visit_s:
             return None
         if not known.hindrances:
-            return Unidentified(visit, TOO_BRIEF)
-        return Unidentified(visit, known.hindrances.most_common(1)[0][0])
+            return Unidentified(known.number, TOO_BRIEF)
+        return Unidentified(known.number, known.hindrances.most_common(1)[0][0])
 
-    def _visit(self, visit: int, now: float) -> _Visit:
-        votes: deque[_Vote] = deque(maxlen=self._rules.window_frames)
-        known = self._visits.setdefault(visit, _Visit(now, now, votes))
+    def _visit(self, track: int, now: float) -> _Visit:
+        if track not in self._visits:
+            votes: deque[_Vote] = deque(maxlen=self._rules.window_frames)
+            self._visits[track] = _Visit(next(self._numbers), now, now, votes)
+        known = self._visits[track]
         known.seen = now
         return known
 
-    def _recognised(self, visit: int, known: _Visit, now: float) -> Recognised | None:
+    def _recognised(self, known: _Visit, now: float) -> Recognised | None:
         window = [vote for vote in known.votes if now - vote.t <= self._rules.window_s]
         person = window[-1].person
         if person is None:
@@ -167,28 +217,57 @@ class Evidence:
             return None
         if person.id in known.announced and not now >= known.again_at.get(person.id, math.inf):
             return None
+        if known.announced - {person.id}:
+            self._begin_anew(known, now)
         known.again_at.pop(person.id, None)
         known.announced.add(person.id)
-        return Recognised(visit, person, min(vote.similarity for vote in agreeing))
+        known.stranger = False  # who takes their place now would be another
+        known.face = _mean([vote.face for vote in agreeing if vote.face is not None])
+        return Recognised(known.number, person, min(vote.similarity for vote in agreeing))
 
-    def _stranger(self, visit: int, known: _Visit, now: float) -> Stranger | None:
-        if known.announced or known.stranger:
+    def _stranger(self, known: _Visit, now: float) -> Stranger | None:
+        if known.stranger or (known.announced and known.face is None):
             return None
         if known.nobodies < self._rules.stranger_frames:
             return None
         if not (now - known.nobody_since >= self._rules.stranger_after_s):
             return None
+        if known.announced:
+            self._begin_anew(known, now)
         known.stranger = True
-        return Stranger(visit, known.nobody_similarity)
+        return Stranger(known.number, known.nobody_similarity, _mean(known.nobody_faces))
+
+    def _begin_anew(self, known: _Visit, now: float) -> None:
+        """Let a new visit begin in the place of somebody who was recognised."""
+        known.number, known.since = next(self._numbers), now
+        known.hindrances.clear()
+        known.announced.clear()
+        known.again_at.clear()
+        known.stranger, known.face = False, None
 
 
-def _count_nobody(known: _Visit, match: Match, now: float) -> None:
+def _count_nobody(
+    known: _Visit, match: Match, now: float, alike: float, face: Embedding | None
+) -> None:
     """Count the votes for nobody in a row, their first time and greatest similarity."""
-    if match.person is not None:
+    same = known.face is not None and face is not None and float(known.face @ face) >= alike
+    if match.person is not None or same:
         known.nobodies = 0
         return
     if known.nobodies == 0:
         known.nobody_since, known.nobody_similarity = now, match.similarity
+        known.nobody_faces.clear()
     known.nobodies += 1
+    if face is not None and len(known.nobody_faces) < _FACES_KEPT:
+        known.nobody_faces.append(face)
     if not (known.nobody_similarity >= match.similarity):
         known.nobody_similarity = match.similarity
+
+
+def _mean(faces: list[Embedding]) -> Embedding | None:
+    """What some faces have in common, norm 1; None without any."""
+    if not faces:
+        return None
+    total = np.stack(faces).sum(axis=0)
+    norm = float(np.linalg.norm(total))
+    return np.asarray(total / norm, np.float32) if norm > 0 else None

@@ -16,6 +16,7 @@ from lockd.adapters.spool import Spool
 from lockd.adapters.store import Store
 from lockd.clock import Clock
 from lockd.config import Settings
+from lockd.identity.evidence import Stranger
 from lockd.messages import ALERTS, Event, EventType, Topics, encode
 from lockd.ports import IncomingMessage, LocalTime, Observer
 from lockd.publishing.alerts import Alerts
@@ -78,23 +79,30 @@ class Publisher:
         """Tell of something that happened."""
         self._emit(kind, **details)
 
-    def _emit(self, kind: EventType, **details: Any) -> bool:
+    def _emit(self, kind: EventType, *, alert: bool = True, **details: Any) -> bool:
         """Tell of something; return whether it is published as an alert, too."""
         now = self._clock.now()
         event = Event(kind, now, self._door, **details)
-        alert, suppressed = ALERTS.get(kind), None
-        if alert is not None:
-            suppressed = self._alerts.admit(alert, now, self._wall.local())
+        rings, suppressed = ALERTS.get(kind) if alert else None, None
+        if rings is not None:
+            suppressed = self._alerts.admit(rings, now, self._wall.local())
         self.outbox.post(event, suppressed=suppressed)
         for observer in self._observers:
             observer.event(event)
         return suppressed is not None
 
-    def stranger(
-        self, visit: int, similarity: float | None, frame: Frame | None, face: Face | None
-    ) -> None:
-        """Tell of a stranger, with a picture if the owner wants one."""
-        alerted = self._emit(EventType.STRANGER, visit=visit, similarity=similarity)
+    def stranger(self, stranger: Stranger, frame: Frame | None, face: Face | None) -> None:
+        """Emit that a stranger came, with a picture if the owner wants one.
+
+        One who comes again is no second alert.
+        """
+        alerted = self._emit(
+            EventType.STRANGER,
+            alert=not stranger.again,
+            visit=stranger.visit,
+            similarity=stranger.similarity,
+            again=stranger.again or None,
+        )
         if alerted and self.snapshots is not None and frame is not None:
             self.snapshots.take(frame.image, face)
 

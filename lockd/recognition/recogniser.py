@@ -6,13 +6,15 @@ detect -> follow -> fit to be judged? -> embed -> identify -> count as evidence
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from lockd.config import Settings
-from lockd.identity.evidence import Evidence, Verdict
+from lockd.identity.evidence import Evidence, Recognised, Stranger, Verdict
 from lockd.identity.gallery import Gallery
 from lockd.identity.observation import Observation, Sighting
+from lockd.identity.strangers import Strangers
 from lockd.identity.tracks import Tracker
-from lockd.types import Frame, Person
+from lockd.types import Embedding, Frame, Person
 from lockd.vision import quality
 from lockd.vision.embedder import Embedder
 from lockd.vision.geometry import Octaves
@@ -49,7 +51,9 @@ class Recogniser:
         self._accept = settings.recognition.threshold(vision.embedder.accept)
         self._vision = vision
         self._tracker = Tracker(gap_s=settings.recognition.visit_gap_s)
-        self._evidence = Evidence(settings.recognition.agreement())
+        self._evidence = Evidence(settings.recognition.agreement(), self._accept)
+        lock_out = settings.door.lock_out
+        self._strangers = Strangers(self._accept, tries=lock_out.denials, barred_s=lock_out.lasts_s)
         self.gallery = gallery
 
     def look(self, frame: Frame) -> Observation:
@@ -72,14 +76,14 @@ class Recogniser:
             if unfit is not None:
                 self._evidence.rejected(track.id, unfit, frame.t)
             elif track.id in chosen:
+                embedding = self._vision.embedder.embed(octaves, face)
                 match = self.gallery.identify(
-                    self._vision.embedder.embed(octaves, face),
-                    accept=self._accept,
-                    margin=self._recognition.margin,
+                    embedding, accept=self._accept, margin=self._recognition.margin
                 )
-                verdict = self._evidence.judged(track.id, match, frame.t)
-                verdicts += [verdict] if verdict else []
-            sightings.append(Sighting(track.id, face, unfit, match))
+                verdict = self._evidence.judged(track.id, match, frame.t, embedding)
+                verdicts += [self._remembered(verdict, embedding, frame.t)] if verdict else []
+            visit = self._evidence.visit(track.id, frame.t)
+            sightings.append(Sighting(visit, face, unfit, match))
         return Observation(sightings, verdicts)
 
     def refused(self, visit: int, person: Person, again_at: float) -> None:
@@ -89,6 +93,15 @@ class Recogniser:
     def finish(self) -> list[Verdict]:
         """End every visit, at the end of a recording."""
         return self._closed(track.id for track in self._tracker.end_all())
+
+    def _remembered(self, verdict: Verdict, face: Embedding, now: float) -> Verdict:
+        """The verdict, and what strangers of the last minutes have to do with it."""
+        match verdict:
+            case Stranger():
+                return replace(verdict, again=self._strangers.came(verdict.face, now))
+            case Recognised():
+                return replace(verdict, barred=self._strangers.bars(face, now))
+        return verdict
 
     def _closed(self, visits: Iterable[int]) -> list[Verdict]:
         last_words = [self._evidence.ended(visit) for visit in visits]

@@ -143,8 +143,11 @@ class DoorController:
     def recognised(self, one: Recognised) -> bool:
         """Let somebody in, or say why not; return whether they were let in."""
         admission = self._access.admits(one.person, self._wall.local())
-        if isinstance(admission, Refused):
-            reason: str | None = admission.reason.value
+        reason: str | None
+        if one.barred:
+            reason = events.Refusal.LOCKED_OUT.value
+        elif isinstance(admission, Refused):
+            reason = admission.reason.value
         else:
             reason = self._hear(events.Granted(admission.extended))
         if reason is not None:
@@ -154,10 +157,11 @@ class DoorController:
         self._emit(EventType.ACCESS_GRANTED, **_details(one))
         return True
 
-    def stranger(self) -> None:
-        """Somebody nobody enrolled was here."""
+    def stranger(self, *, again: bool = False) -> None:
+        """Somebody nobody enrolled was here; the same one again counts towards no lock-out."""
         self._show(Signal.DENIED)
-        self._hear(events.Denied())
+        if not again:
+            self._hear(events.Denied())
 
     def changed(self, change: InputChange) -> None:
         """Hear an input."""

@@ -212,9 +212,9 @@ class Service:
                 if stale or not self._door.recognised(verdict):
                     again_at = self._clock.now() + (0.0 if stale else _ONCE_MORE_S)
                     self._recogniser.refused(verdict.visit, verdict.person, again_at)
-            case Stranger(visit, similarity):
-                self._publisher.stranger(visit, similarity, *_face_of(visit, seen))
-                self._door.stranger()
+            case Stranger():
+                self._publisher.stranger(verdict, *_face_of(verdict.visit, seen))
+                self._door.stranger(again=verdict.again > 0)
             case _:
                 self._publisher.event(
                     EventType.UNIDENTIFIED, visit=verdict.visit, reason=verdict.reason

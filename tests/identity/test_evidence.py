@@ -19,8 +19,8 @@ from lockd.identity.evidence import (
     Unidentified,
     Verdict,
 )
-from lockd.types import Person, Unfit
-from tests.fakes import ADA, GRACE, match
+from lockd.types import Embedding, Person, Unfit
+from tests.fakes import ADA, GRACE, match, unit
 
 RULES = Agreement(
     agree_frames=3,
@@ -282,7 +282,7 @@ def test_whatever_comes_a_recognition_has_its_agreement(votes) -> None:  # type:
     evidence = Evidence(RULES)
     now = 0.0
     history: list[tuple[float, Person | None]] = []
-    announced: list[Person] = []
+    announced: list[tuple[int, Person]] = []
     strangers = 0
     for person, step in votes:
         now += step
@@ -292,10 +292,78 @@ def test_whatever_comes_a_recognition_has_its_agreement(votes) -> None:  # type:
             recent = [who for t, who in history[-5:] if now - t <= RULES.window_s]
             assert recent.count(verdict.person) >= RULES.agree_frames
             assert verdict.person == person
-            announced.append(verdict.person)
+            announced.append((verdict.visit, verdict.person))
         elif isinstance(verdict, Stranger):
             strangers += 1
             assert not announced
             assert [who for _, who in history[-RULES.stranger_frames :]] == [None] * 4
-    assert len(announced) == len(set(announced))
+    assert len(announced) == len(set(announced)), "once a visit"
+    visits = [visit for visit, _ in announced]
+    assert visits == sorted(visits)
+    assert len(set(visits)) == len(visits), "one person a visit"
     assert strangers <= 1
+
+
+class TestSomebodyElseInTheirPlace:
+    """Two people who are followed as one face: who comes second must not hide in the first."""
+
+    ADA_FACE, OTHER_FACE = unit(1), unit(0, 1)
+
+    def evidence(self) -> Evidence:
+        return Evidence(RULES, alike=0.5)
+
+    def see(
+        self, evidence: Evidence, person: Person | None, face: Embedding, times: list[float]
+    ) -> list[Verdict]:
+        found = [evidence.judged(1, match(person), t, face) for t in times]
+        return [one for one in found if one]
+
+    def test_a_stranger_after_a_grant_is_a_visit_of_their_own(self) -> None:
+        evidence = self.evidence()
+        (ada,) = self.see(evidence, ADA, self.ADA_FACE, [0.0, 0.2, 0.4])
+        (stranger,) = self.see(evidence, None, self.OTHER_FACE, [1.0, 1.5, 2.0, 2.5, 3.0])
+        assert (ada.visit, stranger.visit) == (1, 2)
+        assert isinstance(stranger, Stranger)
+        assert evidence.visit(1, 3.0) == 2
+
+    def test_a_colleague_in_bad_light_is_no_stranger(self) -> None:
+        evidence = self.evidence()
+        self.see(evidence, ADA, self.ADA_FACE, [0.0, 0.2, 0.4])
+        assert self.see(evidence, None, self.ADA_FACE, [1.0 + step for step in range(30)]) == []
+        assert evidence.visit(1, 40.0) == 1
+
+    def test_somebody_else_enrolled_is_a_visit_of_their_own_too(self) -> None:
+        evidence = self.evidence()
+        self.see(evidence, ADA, self.ADA_FACE, [0.0, 0.2, 0.4])
+        (grace,) = self.see(evidence, GRACE, self.OTHER_FACE, [5.0, 5.2, 5.4])
+        assert grace == Recognised(2, GRACE, pytest.approx(0.9))
+        (ada,) = self.see(evidence, ADA, self.ADA_FACE, [9.0, 9.2, 9.4])
+        assert ada == Recognised(3, ADA, pytest.approx(0.9))
+
+    def test_after_stranger_and_grant_the_next_stranger_is_told_of(self) -> None:
+        evidence = self.evidence()
+        times = [0.0, 0.5, 1.0, 1.5]
+        (first,) = self.see(evidence, None, self.ADA_FACE, times)
+        (ada,) = self.see(evidence, ADA, self.ADA_FACE, [2.0, 2.2, 2.4])
+        assert (first.visit, ada.visit) == (1, 1)
+        (second,) = self.see(evidence, None, self.OTHER_FACE, [t + 5.0 for t in times])
+        assert (type(second), second.visit) == (Stranger, 2)
+
+    def test_a_stranger_is_told_of_once_however_long_they_stay(self) -> None:
+        evidence = self.evidence()
+        self.see(evidence, ADA, self.ADA_FACE, [0.0, 0.2, 0.4])
+        told = self.see(evidence, None, self.OTHER_FACE, [1.0 + step / 2 for step in range(100)])
+        assert len(told) == 1
+
+    def test_what_a_strangers_frames_have_in_common_goes_with_the_verdict(self) -> None:
+        evidence = self.evidence()
+        (stranger,) = self.see(evidence, None, self.OTHER_FACE, [0.0, 0.5, 1.0, 1.5])
+        assert isinstance(stranger, Stranger)
+        assert stranger.face == pytest.approx(self.OTHER_FACE)
+
+    def test_one_vote_for_somebody_else_begins_nothing(self) -> None:
+        evidence = self.evidence()
+        self.see(evidence, ADA, self.ADA_FACE, [0.0, 0.2, 0.4])
+        assert self.see(evidence, None, self.OTHER_FACE, [1.0, 1.5, 2.0]) == []
+        assert self.see(evidence, ADA, self.ADA_FACE, [2.5]) == []
+        assert evidence.visit(1, 3.0) == 1

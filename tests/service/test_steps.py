@@ -280,6 +280,46 @@ def test_a_broken_recording_was_acted_on_up_to_where_it_broke(
     assert stage.output.log == ["on", "off"]
 
 
+def test_one_courier_who_looks_away_again_and_again_locks_nobody_out(stage: Stage) -> None:
+    courier, ada = stage.vision.scene(NOBODY), stage.vision.scene(ADA_FACE)
+    porch = stage.vision.scene()
+    stage.run(film(*[(courier, 3), (porch, 3)] * 6, (ada, 2)))
+    strangers = [event.again for event in stage.events if event.type is EventType.STRANGER]
+    assert strangers == [None, 1, 2, 3, 4, 5]
+    assert stage.told(EventType.LOCKED_OUT) == []
+    assert stage.told(EventType.ACCESS_GRANTED) == [("access_granted", "Ada Lovelace")]
+
+
+def test_different_strangers_still_lock_the_faces_out(stage: Stage) -> None:
+    porch = stage.vision.scene()
+    crowd = [stage.vision.scene(unit(*[0] * (3 + number), 1)) for number in range(5)]
+    stage.run(film(*[shot for one in crowd for shot in ((one, 3), (porch, 3))]))
+    assert stage.told(EventType.LOCKED_OUT) == [("locked_out", None)]
+
+
+def test_whoever_keeps_trying_until_chance_names_them_is_not_let_in(stage: Stage) -> None:
+    """A forgery that nearly succeeds looks like itself each time, and in the end like Ada."""
+    nearly = unit(0.69, 0, 0, np.sqrt(1 - 0.69**2))
+    lucky = unit(0.72, 0, 0, np.sqrt(1 - 0.72**2))
+    tries, at_last = stage.vision.scene(nearly), stage.vision.scene(lucky)
+    ada, porch = stage.vision.scene(ADA_FACE), stage.vision.scene()
+    shots = [(tries, 3), (porch, 3)] * 5
+    stage.run(film(*shots, (at_last, 3), (porch, 3), (ada, 2)))
+    denied = [event for event in stage.events if event.type is EventType.ACCESS_DENIED]
+    assert [(event.person, event.reason) for event in denied] == [("Ada Lovelace", "locked_out")]
+    assert len(stage.told(EventType.ACCESS_GRANTED)) == 1, "Ada herself"
+
+
+def test_a_stranger_in_the_place_of_somebody_let_in_is_told_of(stage: Stage) -> None:
+    ada, stranger = stage.vision.scene(ADA_FACE), stage.vision.scene(NOBODY)
+    stage.run(film((ada, 2), (stranger, 60)))
+    assert stage.told() == [("access_granted", "Ada Lovelace"), ("stranger", None)]
+    granted, told = (
+        e for e in stage.events if e.type in {EventType.ACCESS_GRANTED, EventType.STRANGER}
+    )
+    assert granted.visit != told.visit
+
+
 # With a store
 
 
