@@ -123,6 +123,9 @@ class Request(Protocol):
     def by(self) -> str:
         """Who asks, by user name."""
 
+    def take(self) -> bool:
+        """Begin to obey; return False if whoever asked is told by now that it was not done."""
+
     def answer(self, values: dict[str, Any], picture: Callable[[], bytes] | None = None) -> None:
         """Answer; once is enough.
 

@@ -14,15 +14,18 @@ import logging
 import os
 import pwd
 import queue
+import select
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 from lockd.errors import ControlError, LockdError
+from lockd.remote.commands import LOCKING
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +34,11 @@ MAX_PICTURE = 32 * 2**20
 """Bytes; a JPEG of the largest frame a camera may be set to is far smaller."""
 SYSTEM_SOCKET = Path("/run/lockd/control")
 """Where an installed service listens."""
-_PATIENCE_S = 2.0
+MOST_CALLERS = 16
+"""At once; the next ones wait."""
+PATIENCE_S = 2.0
 _ANSWER_S = 5.0
+_GLANCE_S = 0.05
 _CREDENTIALS = struct.Struct("3i")
 
 
@@ -40,7 +46,7 @@ Picture: TypeAlias = Callable[[], bytes]
 Answer: TypeAlias = tuple[dict[str, Any], Picture | None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """What somebody asks.
 
@@ -53,6 +59,16 @@ class Request:
     values: dict[str, Any]
     by: str
     answers: queue.SimpleQueue[Answer] = field(default_factory=queue.SimpleQueue)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _fate: str = "waits"
+
+    def take(self) -> bool:
+        """Begin to obey; return False if whoever asked is told by now that it was not done."""
+        return self._settle("taken")
+
+    def abandon(self) -> bool:
+        """Give it up; return False if it is being obeyed already."""
+        return self._settle("abandoned")
 
     def answer(self, values: dict[str, Any], picture: Picture | None = None) -> None:
         """Answer; once is enough.
@@ -64,16 +80,22 @@ class Request:
         """
         self.answers.put((values, picture))
 
+    def _settle(self, fate: str) -> bool:
+        with self._lock:
+            if self._fate == "waits":
+                self._fate = fate
+            return self._fate == fate
+
 
 class ControlSocket:
-    """The service's end."""
+    """The service's end: several callers at once, each with a deadline."""
 
     def __init__(self, path: Path, wake: Callable[[], None]) -> None:
         """Listen.
 
         Args:
             path: of the socket's file; what is left of a service that died is replaced.
-            wake: called from the socket's thread when there is a request.
+            wake: called from a caller's thread when there is a request.
 
         Raises:
             ControlError: if another service listens there, or the file cannot be made.
@@ -81,13 +103,14 @@ class ControlSocket:
         self._path = path
         self._wake = wake
         self._requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
+        self._places = threading.BoundedSemaphore(MOST_CALLERS)
         self._closing = threading.Event()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
             _make_room(path)
             self._socket.bind(str(path))
             path.chmod(0o660)
-            self._socket.listen(16)
+            self._socket.listen(MOST_CALLERS)
         except OSError as error:
             self._socket.close()
             raise ControlError(
@@ -97,14 +120,14 @@ class ControlSocket:
         self._thread = self._start()
 
     def requests(self) -> list[Request]:
-        """Return what was asked since the last call; each must be answered."""
+        """Return what was asked since the last call, what locks first; answer each."""
         if not self._thread.is_alive() and not self._closing.is_set():
             log.error("control: the thread that takes commands has died; starting another")
             self._thread = self._start()
         found: list[Request] = []
         while not self._requests.empty():
             found.append(self._requests.get())
-        return found
+        return sorted(found, key=lambda one: one.values.get("command") not in LOCKING)
 
     def close(self) -> None:
         """Stop listening and take the file away."""
@@ -122,34 +145,61 @@ class ControlSocket:
 
     def _serve(self) -> None:
         while not self._closing.is_set():
+            self._places.acquire()
             try:
                 connection, _ = self._socket.accept()
             except OSError as error:
-                if not self._closing.wait(_PATIENCE_S):
+                self._places.release()
+                if not self._closing.wait(PATIENCE_S):
                     log.warning("control: %s; trying again", error)  # no file descriptor left?
                 continue
+            threading.Thread(
+                target=self._hear, args=(connection,), name="control-caller", daemon=True
+            ).start()
+
+    def _hear(self, connection: socket.socket) -> None:
+        """The thread of one caller, who has so long and no longer."""
+        try:
             with connection:
-                try:
-                    self._converse(connection)
-                except (OSError, ValueError, KeyError, LockdError) as error:
-                    log.warning("control: a request was dropped: %s", error)
+                self._converse(connection)
+        except (OSError, ValueError, KeyError, LockdError) as error:
+            log.warning("control: a request was dropped: %s", error)
+        finally:
+            self._places.release()
 
     def _converse(self, connection: socket.socket) -> None:
-        connection.settimeout(_PATIENCE_S)
-        values = json.loads(_read_line(connection))
+        values = json.loads(_read_line(connection, time.monotonic() + PATIENCE_S))
         if not isinstance(values, dict):
             raise ValueError("not a JSON object")
         request = Request(values, _peer(connection))
         self._requests.put(request)
         self._wake()
-        try:
-            answer, picture = request.answers.get(timeout=_ANSWER_S)
-        except queue.Empty:
-            answer, picture = {"result": "no_answer"}, None
+        answer, picture = _answer_to(request, connection)
         content = picture() if picture is not None else b""
         if picture is not None:
             answer = {**answer, "bytes": len(content)}
+        connection.settimeout(_ANSWER_S)
         connection.sendall(json.dumps(answer).encode() + b"\n" + content)
+
+
+def _answer_to(request: Request, connection: socket.socket) -> Answer:
+    """Wait for an answer for as long as whoever asked does; then it must not be obeyed."""
+    given_up_at = time.monotonic() + _ANSWER_S
+    while time.monotonic() < given_up_at and not _hung_up(connection):
+        with contextlib.suppress(queue.Empty):
+            return request.answers.get(timeout=_GLANCE_S)
+    if request.abandon():
+        return {"result": "no_answer"}, None
+    with contextlib.suppress(queue.Empty):  # it is being obeyed this very moment
+        return request.answers.get(timeout=_ANSWER_S)
+    return {"result": "no_answer"}, None
+
+
+def _hung_up(connection: socket.socket) -> bool:
+    """Return whether nobody is at the other end any more; who only stopped asking is."""
+    asked = select.poll()
+    asked.register(connection, 0)  # hang-ups and errors are told of in any case
+    return bool(asked.poll(0))
 
 
 def listens(path: Path) -> bool:
@@ -159,7 +209,7 @@ def listens(path: Path) -> bool:
         ControlError: if one may, but this user may not ask it.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
-        connection.settimeout(_PATIENCE_S)
+        connection.settimeout(PATIENCE_S)
         try:
             connection.connect(str(path))
         except PermissionError as error:
@@ -188,7 +238,7 @@ def ask_for_picture(path: Path, values: dict[str, Any]) -> tuple[dict[str, Any],
         ControlError: as from `ask`.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
-        connection.settimeout(_ANSWER_S + _PATIENCE_S)
+        connection.settimeout(_ANSWER_S + PATIENCE_S)
         try:
             connection.connect(str(path))
             connection.sendall(json.dumps(values).encode() + b"\n")
@@ -217,10 +267,11 @@ def _read_picture(answers: BinaryIO, size: object) -> bytes:
     return content
 
 
-def _read_line(connection: socket.socket) -> bytes:
-    """Read up to a newline."""
+def _read_line(connection: socket.socket, end: float) -> bytes:
+    """Read up to a newline, until a monotonic time; who dribbles gains nothing by it."""
     line = b""
     while not line.endswith(b"\n"):
+        connection.settimeout(max(0.001, end - time.monotonic()))
         piece = connection.recv(MAX_REQUEST)
         line += piece
         if not piece or len(line) > MAX_REQUEST:

@@ -7,6 +7,7 @@ from typing import Any
 
 from lockd.ports import Request
 from lockd.remote.commands import DOOR
+from lockd.remote.signing import LONGEST_S
 from lockd.service.door_controller import DoorController
 from lockd.service.frame_server import FrameServer
 
@@ -34,6 +35,8 @@ class LocalCommands:
             request: by whom and what.
             camera_problem: why there is no newest frame, if there is none.
         """
+        if not request.take():
+            return
         if request.values.get("command") == "frame":
             self._frames.answer(request, now, camera_problem)
         else:
@@ -43,7 +46,8 @@ class LocalCommands:
         command, seconds = request.values.get("command"), request.values.get("seconds", 0)
         if command == "status":
             return {"result": "ok", **self._state()}
-        good = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        good = number and 0 <= seconds <= LONGEST_S
         if not isinstance(command, str) or command not in DOOR or not good:
             return {"result": "malformed", "reason": f"commands: status, frame, {', '.join(DOOR)}"}
         result = self._door.command(command, float(seconds), request.by)

@@ -54,6 +54,7 @@ class Service:
     Attributes:
         tally: what it did.
         successor: the configuration to go on with, once it was told to reload.
+        local_commands: answers whoever asks on this machine.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class Service:
             indicators=parts.indicators,
             memory=parts.people.recall(),
         )
-        self._local_commands = LocalCommands(self._door, self._frames, self._current_state)
+        self.local_commands = LocalCommands(self._door, self._frames, self._current_state)
         self._remote_commands = self._make_remote_commands()
         self._strike.changed = self._relay_changed
 
@@ -226,7 +227,7 @@ class Service:
             self._door.changed(self._parts.changes.get())
         for source in self._parts.requests:
             for request in source.requests():
-                self._local_commands.take(request, self._clock.now(), self._camera.problem)
+                self.local_commands.take(request, self._clock.now(), self._camera.problem)
 
     def _hear_remote(self) -> None:
         """Take what the broker brought."""

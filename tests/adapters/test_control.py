@@ -9,13 +9,16 @@ import socket
 import stat
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lockd.adapters import control
 from lockd.adapters.control import (
     MAX_REQUEST,
+    MOST_CALLERS,
     ControlSocket,
     Picture,
     Request,
@@ -147,7 +150,7 @@ def test_a_service_that_does_not_answer_does_not_keep_the_caller(
 def test_running_out_of_file_descriptors_does_not_end_the_listening(
     service: Answering, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lockd.adapters.control._PATIENCE_S", 0.05)
+    monkeypatch.setattr("lockd.adapters.control.PATIENCE_S", 0.05)
     accept = service.control._socket.accept
     failures: list[Any] = [OSError(24, "Too many open files")]
 
@@ -182,7 +185,7 @@ def test_a_picture_follows_its_answer_and_is_made_in_the_sockets_own_thread(
     answer, got = ask_for_picture(path, {"command": "frame"})
     assert (answer["result"], answer["bytes"]) == ("ok", len(content))
     assert got == content
-    assert makers == ["control"]
+    assert makers == ["control-caller"]
 
 
 def test_an_answer_without_a_picture_has_none(service: Answering, path: Path) -> None:
@@ -255,3 +258,67 @@ def test_a_socket_that_this_user_may_not_use_is_an_error_not_an_absent_service(
     monkeypatch.setattr("lockd.adapters.control.socket.socket", Refusing)
     with pytest.raises(ControlError, match=r"Permission denied.*group lockd"):
         listens(path)
+
+
+class TestWhoIsSlowOrGone:
+    """One caller must not keep the others waiting, nor be obeyed when they have gone."""
+
+    def test_one_who_dribbles_bytes_keeps_nobody_else_waiting(
+        self, service: Answering, path: Path
+    ) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dribbling:
+            dribbling.connect(str(path))
+            dribbling.sendall(b'{"command": ')
+            assert ask(path, {"command": "lock"})["result"] == "ok"
+            assert [one.values for one in service.seen] == [{"command": "lock"}]
+
+    def test_as_many_as_there_are_places_may_dribble_and_are_thrown_out(
+        self, service: Answering, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(control, "PATIENCE_S", 0.05)
+        with ExitStack() as stack:
+            for _ in range(MOST_CALLERS):
+                one = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+                one.connect(str(path))
+                one.sendall(b"{")
+            assert ask(path, {"command": "lock"})["result"] == "ok"
+
+    def test_who_hung_up_is_not_obeyed(self, path: Path) -> None:
+        heard = threading.Event()
+        listening = ControlSocket(path, heard.set)
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
+                caller.connect(str(path))
+                caller.sendall(b'{"command": "unlock"}\n')
+                assert heard.wait(60)
+            (request,) = listening.requests()
+            eventually(lambda: "control-caller" not in {t.name for t in threading.enumerate()})
+            assert not request.take()
+        finally:
+            listening.close()
+
+    def test_who_is_being_obeyed_is_not_given_up(self) -> None:
+        request = control.Request({"command": "unlock"}, "ada")
+        assert request.take()
+        assert not request.abandon()
+        late = control.Request({"command": "unlock"}, "ada")
+        assert late.abandon()
+        assert not late.take()
+
+    def test_what_locks_is_heard_first(self, path: Path) -> None:
+        wakes: list[None] = []
+        listening = ControlSocket(path, lambda: wakes.append(None))
+        try:
+            callers = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) for _ in range(3)]
+            for caller, command in zip(callers, ("unlock", "lift", "lock-down"), strict=True):
+                caller.connect(str(path))
+                caller.sendall(json.dumps({"command": command}).encode() + b"\n")
+            eventually(lambda: len(wakes) == 3)
+            found = listening.requests()
+            assert found[0].values["command"] == "lock-down"
+            for one in found:
+                one.answer({"result": "ok"})
+            for caller in callers:
+                caller.close()
+        finally:
+            listening.close()

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lockd.adapters.control import Request
 from lockd.adapters.mqtt.bus import Bus
 from lockd.adapters.store import Store, Vault
 from lockd.adapters.strike import Strike
@@ -318,6 +319,23 @@ def test_a_stranger_in_the_place_of_somebody_let_in_is_told_of(stage: Stage) -> 
         e for e in stage.events if e.type in {EventType.ACCESS_GRANTED, EventType.STRANGER}
     )
     assert granted.visit != told.visit
+
+
+@pytest.mark.parametrize("seconds", [10**400, -1, float("nan"), float("inf"), True, "5", None])
+def test_a_number_that_is_none_ends_nothing(stage: Stage, seconds: object) -> None:
+    service = stage.service(film((stage.vision.scene(), 1)))
+    request = Request({"command": "hold-open", "seconds": seconds}, "ada")
+    service.local_commands.take(request, 0.0, None)
+    assert request.answers.get_nowait()[0]["result"] == "malformed"
+
+
+def test_a_request_whose_caller_was_told_that_it_was_not_done_is_not_done(stage: Stage) -> None:
+    service = stage.service(film((stage.vision.scene(), 1)))
+    request = Request({"command": "unlock"}, "ada")
+    assert request.abandon()
+    service.local_commands.take(request, 0.0, None)
+    assert "on" not in stage.output.log
+    assert request.answers.empty()
 
 
 # With a store
