@@ -25,15 +25,24 @@ class Clock(Protocol):
         """Let time pass until then, or until asked to stop."""
 
 
+def since_boot() -> float:
+    """Return monotonic seconds that go on while the machine is suspended.
+
+    `time.monotonic` stands still then: a door released just before would stay open for the
+    rest of its time after days.
+    """
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class RealClock:
     """The machine's monotonic clock, from 0 when it was made."""
 
     def __init__(self) -> None:
-        self._start = time.monotonic()
+        self._start = since_boot()
 
     def now(self) -> float:
         """Return seconds since the clock was made."""
-        return time.monotonic() - self._start
+        return since_boot() - self._start
 
     def advance(self, t: float) -> None:
         """Do nothing: time passes by itself."""

@@ -6,9 +6,9 @@ deadline whatever the rest of the program does. Above it stands `LONGEST_ON_S`,
 which no setting exceeds, and above that the service manager's watchdog and its
 `ExecStopPost`.
 
-The guard proves that it makes progress: it wakes at least every `_BEAT_S` and notes
-the machine's monotonic time, which no clock setting steps. `Strike.guarded` is true
-only while that note is fresh. What may go wrong with it, and what happens then:
+The guard proves that it makes progress: it wakes at least every `_BEAT_S` and notes the
+machine's time since boot, which no clock setting steps and no suspend stops. `Strike.guarded`
+is true only while that note is fresh. What may go wrong with it, and what happens then:
 
 - It died, or it hangs (in a driver's call, or starved): nothing is released any more,
   `lock` still switches off, and the service must end, so that the service manager
@@ -29,9 +29,9 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 
+from lockd.clock import since_boot
 from lockd.errors import PinError
 from lockd.ports import Output
 
@@ -61,9 +61,9 @@ class Strike:
     def __init__(
         self,
         output: Output,
-        now: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = since_boot,
         *,
-        machine: Callable[[], float] = time.monotonic,
+        machine: Callable[[], float] = since_boot,
     ) -> None:
         """Take over an output that is off, and start the guard.
 
