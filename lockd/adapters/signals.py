@@ -90,11 +90,12 @@ class Signals:
         self._silent_until = -math.inf
         self._changed = threading.Event()
         self._closing = False
-        self._thread = threading.Thread(target=self._play, name="signals", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Begin to play; without an output nothing is played."""
         if self._led.output is not None or self._buzzer.output is not None:
+            self._thread = threading.Thread(target=self._play, name="signals", daemon=True)
             self._thread.start()
 
     def show(self, signal: Signal, name: str | None = None) -> None:
@@ -103,6 +104,9 @@ class Signals:
         Asking again for the standing pattern lets it go on, asking again for one that is
         played once begins it anew.
         """
+        if self._thread is not None and not self._thread.is_alive() and not self._closing:
+            log.error("the thread that plays LED and buzzer has died; starting another")
+            self.start()
         with self._lock:
             if not PATTERNS[signal].repeats:
                 self._once = signal, self._now()
@@ -127,7 +131,7 @@ class Signals:
         """Stop, switch both off and give their pins back."""
         self._closing = True
         self._changed.set()
-        if self._thread.is_alive():
+        if self._thread is not None:
             self._thread.join(timeout=1.0)
         for one in (self._led, self._buzzer):
             one.switch(OFF)

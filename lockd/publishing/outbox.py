@@ -172,6 +172,9 @@ class Outbox:
 
         Not done by `post`, for two threads of Python keep each other waiting.
         """
+        if self._thread is not None and not self._thread.is_alive():
+            log.critical("the thread that carries events has died; starting another")
+            self.start()
         if self._backlog:
             self._wake.set()
 

@@ -76,6 +76,8 @@ class DoorController:
         self._looked_at = -math.inf
         self._fault_since = -math.inf
         levels = self._levels()
+        # Whoever leans on it while lockd starts has not asked for anything.
+        self._exit_pressed = levels.get(Input.EXIT, False)
         self._machine = DoorMachine(
             settings.door.rules(),
             memory=memory,
@@ -166,9 +168,11 @@ class DoorController:
     def changed(self, change: InputChange) -> None:
         """Hear an input."""
         match change.input:
-            case Input.EXIT if change.active:
-                reason = self._hear(events.Exit())
-                self._emit(EventType.EXIT_REQUESTED, reason=reason)
+            case Input.EXIT if change.active != self._exit_pressed:
+                self._exit_pressed = change.active
+                if change.active:
+                    reason = self._hear(events.Exit())
+                    self._emit(EventType.EXIT_REQUESTED, reason=reason)
             case Input.CONTACT:
                 self._hear(events.Leaf(change.active))
             case Input.TAMPER:
@@ -252,6 +256,8 @@ class DoorController:
     def _look_around(self, now: float) -> None:
         """Hear what may have been missed: an edge, the schedule, a relay that obeys again."""
         levels = self._levels()
+        if Input.EXIT in levels and levels[Input.EXIT] != self._exit_pressed:
+            self.changed(InputChange(Input.EXIT, levels[Input.EXIT]))
         if Input.CONTACT in levels:
             self._hear(events.Leaf(levels[Input.CONTACT]))
         if Input.TAMPER in levels:

@@ -29,7 +29,12 @@ HOURS = {"groups": {"staff": {"hours": {"mon-fri": ["08:00-18:00"]}}}, "default_
 class Keeping:
     """A doorkeeper with everything around it."""
 
-    def __init__(self, memory: DoorMemory | None = None, **sections: Any) -> None:
+    def __init__(
+        self,
+        memory: DoorMemory | None = None,
+        held: dict[Input, bool] | None = None,
+        **sections: Any,
+    ) -> None:
         self.output = RecordingOutput()
         self.clock = RecordedClock()
         self.strike = Strike(self.output, self.clock.now)
@@ -37,7 +42,7 @@ class Keeping:
         self.kept: list[DoorMemory] = []
         self.shown: list[Signal] = []
         self.names: list[str | None] = []
-        self.active: dict[Input, bool] = {}
+        self.active: dict[Input, bool] = held or {}
         self.unreadable = False
         self.wall = FixedTime(MONDAY_NOON)
         self.keeper = DoorController(
@@ -79,8 +84,10 @@ class Keeping:
 def keeping() -> Any:
     made: list[Keeping] = []
 
-    def make(memory: DoorMemory | None = None, **sections: Any) -> Keeping:
-        made.append(Keeping(memory, **sections))
+    def make(
+        memory: DoorMemory | None = None, held: dict[Input, bool] | None = None, **sections: Any
+    ) -> Keeping:
+        made.append(Keeping(memory, held, **sections))
         return made[-1]
 
     yield make
@@ -316,3 +323,35 @@ def test_being_shut_down_locks(keeping: Any) -> None:
     one.keeper.shut_down()
     assert one.output.log == ["on", "off"]
     assert not one.keeper.closing
+
+
+def test_an_exit_button_whose_edge_was_missed_is_heard_within_a_second(keeping: Any) -> None:
+    one = keeping()
+    one.at(1.0)
+    one.active = {Input.EXIT: True}
+    one.at(1.5)
+    assert one.output.log == []
+    one.at(2.1)
+    assert one.output.log == ["on"]
+    one.at(3.2)
+    assert one.kinds().count("exit_requested") == 1, "held down, it is one press"
+    one.active = {Input.EXIT: False}
+    one.at(4.3)
+    one.active = {Input.EXIT: True}
+    one.at(5.4)
+    assert one.kinds().count("exit_requested") == 2
+
+
+def test_a_press_that_was_heard_is_not_heard_again(keeping: Any) -> None:
+    one = keeping()
+    one.active = {Input.EXIT: True}
+    one.at(1.0).changed(InputChange(Input.EXIT, True))
+    one.at(2.5)
+    assert one.kinds().count("exit_requested") == 1
+
+
+def test_a_button_that_is_stuck_at_the_start_opens_nothing(keeping: Any) -> None:
+    one = keeping(held={Input.EXIT: True})
+    for t in range(1, 9):
+        one.at(float(t))
+    assert one.output.log == []

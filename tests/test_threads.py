@@ -1,0 +1,72 @@
+"""A thread that dies is noticed, and another does its work."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lockd.adapters.signals import Signals
+from lockd.config import Settings
+from lockd.messages import Event, EventType
+from lockd.publishing.outbox import Outbox
+from lockd.types import Signal
+from tests.conftest import eventually
+from tests.fakes import RecordingOutput
+from tests.publishing.test_outbox import ScriptedBus
+
+
+def names() -> list[str]:
+    return [thread.name for thread in threading.enumerate()]
+
+
+def gone(name: str) -> None:
+    eventually(lambda: name not in names())
+
+
+def test_events_are_carried_though_the_thread_that_carries_them_died(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus = ScriptedBus()
+    wire: Any = bus
+    outbox = Outbox(Settings(), lambda: 0.0, wire, None)
+
+    def die() -> None:
+        outbox.errand = lambda: None
+        raise SystemExit
+
+    outbox.errand = die
+    outbox.start()
+    outbox.post(Event(EventType.SERVICE_STARTED, 0.0, "door"))
+    outbox.nudge()
+    gone("outbox")
+    with caplog.at_level(logging.CRITICAL):
+        outbox.nudge()
+    assert "has died" in caplog.text
+    eventually(lambda: bus.sent)
+    bus.acknowledge()
+    outbox.close()
+
+
+def test_the_led_blinks_on_though_its_thread_died(caplog: pytest.LogCaptureFixture) -> None:
+    class Deadly(RecordingOutput):
+        fatal = True
+
+        def on(self) -> None:
+            if self.fatal:
+                self.fatal = False
+                raise SystemExit
+            super().on()
+
+    led = Deadly()
+    signals = Signals(led, None)
+    signals.start()
+    signals.show(Signal.ALARM)
+    gone("signals")
+    signals.show(Signal.ALARM)
+    assert "has died" in caplog.text
+    eventually(lambda: "on" in led.log)
+    signals.close()
