@@ -19,6 +19,9 @@ from tests.fakes import RecordingOutput
 from tests.publishing.test_outbox import ScriptedBus
 
 
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+
+
 def names() -> list[str]:
     return [thread.name for thread in threading.enumerate()]
 
@@ -40,9 +43,8 @@ def test_events_are_carried_though_the_thread_that_carries_them_died(
 
     outbox.errand = die
     outbox.start()
+    gone("outbox")  # it looks around by itself, too
     outbox.post(Event(EventType.SERVICE_STARTED, 0.0, "door"))
-    outbox.nudge()
-    gone("outbox")
     with caplog.at_level(logging.CRITICAL):
         outbox.nudge()
     assert "has died" in caplog.text
