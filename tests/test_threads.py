@@ -18,7 +18,6 @@ from tests.conftest import eventually
 from tests.fakes import RecordingOutput
 from tests.publishing.test_outbox import ScriptedBus
 
-
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 
 
@@ -66,7 +65,6 @@ def test_the_led_blinks_on_though_its_thread_died(caplog: pytest.LogCaptureFixtu
     led = Deadly()
     signals = Signals(led, None)
     signals.start()
-    signals.show(Signal.ALARM)
     gone("signals")
     signals.show(Signal.ALARM)
     assert "has died" in caplog.text
