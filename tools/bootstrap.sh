@@ -6,7 +6,8 @@
 #
 # Run it as often as you like: when nothing is missing it only compares a hash. It never asks
 # a question. As root it installs missing Debian packages; otherwise it prints the one command
-# that does. Everything else goes into .venv.
+# that does. Everything else goes into .venv. PYTHON=/path/to/python3.13 chooses the Python; an
+# environment of another one is made anew. Without it the environment stays as it is.
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -38,7 +39,17 @@ is_current() { [[ -x .venv/bin/python && -f .venv/.lockd-$1 && $(<".venv/.lockd-
 # Debian keeps daemons in /usr/sbin, which is not on every user's PATH.
 has_mosquitto() { command -v mosquitto >/dev/null || [[ -x /usr/sbin/mosquitto ]]; }
 
-environment_is_current() { is_current test || { [[ $extra == demo ]] && is_current demo; }; }
+# Which installation and version a Python is of; a virtual environment's is that of its maker.
+origin() { "$1" -c 'import sys; print(sys.base_prefix, sys.version)' 2>/dev/null; }
+is_of_wanted_python() {
+    local made_by
+    if [[ -z ${PYTHON:-} ]]; then return; fi
+    made_by=$(origin .venv/bin/python) && [[ $made_by == "$(origin "$PYTHON")" ]]
+}
+
+environment_is_current() {
+    is_of_wanted_python && { is_current test || { [[ $extra == demo ]] && is_current demo; }; }
+}
 
 if environment_is_current && { [[ $extra == demo ]] || has_mosquitto; }; then exit 0; fi
 
@@ -101,7 +112,8 @@ if environment_is_current; then exit 0; fi
 
 # A removed Python or a moved checkout leaves an environment whose commands start nothing, or
 # start the old checkout's.
-if ! grep -qsF "$PWD/.venv" .venv/bin/activate || ! .venv/bin/python -c 'import pip' 2>/dev/null; then
+if ! grep -qsF "$PWD/.venv" .venv/bin/activate || ! .venv/bin/python -c 'import pip' 2>/dev/null ||
+    ! is_of_wanted_python; then
     options=(--clear)
     if on_a_pi; then options+=(--system-site-packages); fi
     say "Making .venv with $("$python" --version) ($python)"

@@ -94,7 +94,7 @@ def _draw_histograms(
     edges = np.linspace(-1.0, 1.0, _SHOWN_BINS + 1)
     for histogram, kind in zip(histograms, kinds, strict=True):
         counts = histogram.reshape(_SHOWN_BINS, BINS // _SHOWN_BINS).sum(axis=1)
-        axes.stairs(counts / max(1, counts.sum()), edges, label=kind, fill=True, alpha=0.5)
+        axes.stairs(counts / max(1, int(counts.sum())), edges, label=kind, fill=True, alpha=0.5)
     axes.axvline(accept, color="black", linestyle="--", label=f"accept {accept:.3f}")
     used = edges[:-1][sum(one.reshape(_SHOWN_BINS, -1).sum(axis=1) for one in histograms) > 0]
     axes.set(xlim=(used.min() - 0.05, used.max() + 0.06))
