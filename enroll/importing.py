@@ -125,7 +125,7 @@ class Importer:
 
     def _put(self, name: str, one: PortablePerson, usable: list[PortableTemplate]) -> Person:
         keep = self._settings.store.keep_photographs
-        return self._store.put(
+        return self._store.people.put(
             name,
             self._model,
             [kept.vector() for kept in usable],
@@ -141,7 +141,7 @@ class Importer:
         """Whether somebody enrolled here is just as the file has them."""
         here = there.person
         access = one.access()
-        stored = self._store.templates_of(here.name)
+        stored = self._store.templates.of(here.name)
         return (
             there.enabled == one.enabled
             and there.details == one.details()
@@ -153,7 +153,7 @@ class Importer:
 
     def _there(self, name: str) -> Enrolled | None:
         try:
-            return self._store.person(name)
+            return self._store.people.named(name)
         except PersonError:
             return None
 

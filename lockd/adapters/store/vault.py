@@ -20,9 +20,9 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from lockd.adapters.store.files import create_private, to_disk
 from lockd.config import StoreSettings
 from lockd.errors import StoreError
+from lockd.files import owner_of, write_over
 from lockd.paths import credential
 
 CREDENTIAL = "template-key"
@@ -177,18 +177,11 @@ def make_key(path: Path) -> bool:
     Raises:
         OSError: if it cannot be written.
     """
-    unfinished = path.with_name(f"{path.name}.{secrets.token_hex(4)}.unfinished")
-    create_private(unfinished)
+    uid, gid = owner_of(path.parent)
     try:
-        unfinished.write_text(secrets.token_hex(KEY_BYTES) + "\n", "ascii")
-        to_disk(unfinished)
-        try:
-            os.link(unfinished, path)
-        except FileExistsError:  # another process was quicker
-            return False
-        to_disk(path.parent)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        write_over(path, f"{secrets.token_hex(KEY_BYTES)}\n".encode(), uid=uid, gid=gid, new=True)
+    except FileExistsError:  # another process was quicker
+        return False
     return True
 
 
