@@ -83,7 +83,7 @@ class Importer:
             name = clean_name(one.name)
             checked(Person("", name, **one.access()))
             checked_details(one.details())
-            there = self._there(name)
+            there = self._store.people.find(name)
             if there is not None and self._same(there, one, usable):
                 return Step(name, len(usable), "unchanged")
             self._check(one, usable, there)
@@ -150,12 +150,6 @@ class Importer:
             and sorted(kept.embedding.astype("<f4").tobytes() for kept in stored)
             == sorted(kept.embedding for kept in usable)
         )
-
-    def _there(self, name: str) -> Enrolled | None:
-        try:
-            return self._store.people.named(name)
-        except PersonError:
-            return None
 
     def _remark(self, one: PortablePerson, usable: list[PortableTemplate]) -> str:
         unknown = sorted(set(one.groups) - set(self._settings.access.groups))

@@ -272,9 +272,9 @@ class Enroller:
 
     def _write(self, outcome: EnrolmentOutcome, good: list[Candidate], terms: Terms) -> None:
         model = self.vision.embedder.fingerprint
-        person = self._known(outcome.name)
-        before = len(self._everybody.own(person.id)) if person else 0
-        details = self._store.people.named(outcome.name).details if person else Details()
+        known = self._store.people.find(outcome.name)
+        before = len(self._everybody.own(known.person.id)) if known else 0
+        details = known.details if known else Details()
         person = self._store.people.add(
             outcome.name,
             model,
@@ -298,8 +298,8 @@ class Enroller:
         if not candidates:
             return []
         self._look_again()
-        person = self._known(name)
-        id_ = person.id if person else None
+        known = self._store.people.find(name)
+        id_ = known.person.id if known else None
         pictures = np.stack([one.embedding for one in candidates])
         nearest = self._everybody.nearest_other(pictures, id_)
         likeness = [like for _, like in nearest]
@@ -321,12 +321,6 @@ class Enroller:
         if self._store.gallery.changed():
             embedder = self.vision.embedder
             self._everybody = everybody_in(self._store, embedder.fingerprint, embedder.size)
-
-    def _known(self, name: str) -> Person | None:
-        try:
-            return self._store.people.named(name).person
-        except PersonError:
-            return None
 
     def _kept(self, photograph: Photograph) -> bytes | None:
         return encode_jpeg(photograph.octaves.image) if self._keep_photographs else None

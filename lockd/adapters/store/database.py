@@ -44,7 +44,7 @@ class Database:
                     self.run("PRAGMA foreign_keys = ON")
                     self.run("PRAGMA synchronous = FULL")
                     self.run("PRAGMA secure_delete = ON")
-                schema.prepare(connection, path, vault, writable=writable)
+                schema.prepare(self)
                 if writable:
                     self.run("PRAGMA journal_mode = WAL")
         except BaseException:
@@ -130,8 +130,15 @@ class Database:
         Raises:
             StoreError: if it cannot be written; then nothing was.
         """
-        with self.errors(), schema.transaction(self.connection):
-            yield
+        with self.errors():
+            self.run("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.run("COMMIT")
+            except BaseException:
+                if self.connection.in_transaction:
+                    self.run("ROLLBACK")
+                raise
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

@@ -27,15 +27,10 @@ from lockd.adapters.store.records import (
     utc_now,
 )
 from lockd.adapters.store.removal import verified
-from lockd.adapters.store.rows import PERSON, changed, delete, find, named, nobody, to_person
-from lockd.adapters.store.templates import Templates
+from lockd.adapters.store.rows import changed, delete, everybody, find, named
+from lockd.adapters.store.templates import NewTemplate, Templates
 from lockd.errors import PersonError
 from lockd.types import Embedding, Person
-
-_ENROLLED = (
-    f"SELECT {PERSON}, (SELECT count(*) FROM templates WHERE person_id = people.id), "
-    "created_utc, enabled, external_id, notes, consent_by, consent_utc FROM people"
-)
 
 
 class People:
@@ -51,18 +46,19 @@ class People:
 
     def all(self) -> list[Enrolled]:
         """Return everybody, by name."""
-        return [_enrolled(row) for row in self._database.rows(f"{_ENROLLED} ORDER BY name_key")]
+        return everybody(self._database)
+
+    def find(self, name: str) -> Enrolled | None:
+        """Return whoever has a name, however it is written, or None."""
+        return find(self._database, name)
 
     def named(self, name: str) -> Enrolled:
-        """Return one person.
+        """Return whoever has a name.
 
         Raises:
             PersonError: if nobody of that name is enrolled; it says whose name is like it.
         """
-        rows = self._database.rows(f"{_ENROLLED} WHERE name_key = ?", key_of(name))
-        if not rows:
-            raise nobody(self._database, name)
-        return _enrolled(rows[0])
+        return named(self._database, name)
 
     def add(
         self,
@@ -73,7 +69,7 @@ class People:
         by: str,
         note: str | None = None,
         replace_outdated: bool = False,
-        photographs: Sequence[bytes] = (),
+        photographs: Sequence[bytes | None] = (),
         details: Details | None = None,
         **access: Unpack[Access],
     ) -> Person:
@@ -89,7 +85,8 @@ class People:
             by: the administrator.
             note: for the audit entry; must name nobody.
             replace_outdated: also forget the templates that other networks made of them.
-            photographs: to be kept, as they are in their files: one for each embedding, or none.
+            photographs: to be kept, as they are in their files: one or None for each
+                embedding, or none at all.
             details: what else is known of them; None leaves what there is.
             access: their rights, as far as they are given.
 
@@ -98,15 +95,13 @@ class People:
             ValueError: if an embedding is not a unit vector.
             StoreError: if it cannot be written; then nothing was.
         """
-        if photographs and len(photographs) != len(embeddings):
-            raise ValueError(f"{name}: {len(photographs)} photographs, one for each or none")
-        with self._enrolling(name, embeddings, access, "add", by, note) as person:
-            if details is not None:
-                self._describe(person, details)
+        new = _checked(name, embeddings, photographs)
+        with self._database.transaction():
+            person = self._enrol(name, access, details)
             if replace_outdated:
                 self._templates.forget(person.id, but_of=model)
-            new = ((one, jpeg, None) for one, jpeg in zip_longest(embeddings, photographs))
             self._templates.put(person.id, model, new)
+            self._done(by, "add", person.id, note)
         return person
 
     def put(
@@ -124,26 +119,16 @@ class People:
     ) -> Person:
         """Make somebody just so, whether they are enrolled or not: for what comes from a file.
 
-        Templates, photographs, details and what is given of rights take the place of
-        whatever there was. Arguments and errors are those of `add`, but for these:
-
-        Args:
-            name: as `clean_name` allows.
-            model: fingerprint of the networks that made the embeddings.
-            embeddings: float32 unit vectors, at least one.
-            by: the administrator.
-            note: for the audit entry; must name nobody.
-            photographs: to be kept, one for each embedding; None for one that has none.
-            details: what else is known of them.
-            enabled: whether the door is to know them.
-            access: their rights.
+        As `add`, but templates, photographs, details, what is given of rights, and whether the
+        door is to know them, take the place of whatever there was.
         """
-        with self._enrolling(name, embeddings, access, "put", by, note) as person:
-            self._describe(person, details)
-            self._templates.forget(person.id)
+        new = _checked(name, embeddings, photographs)
+        with self._database.transaction():
+            person = self._enrol(name, access, details)
             self._enable(person, enabled)
-            new = ((one, jpeg, None) for one, jpeg in zip(embeddings, photographs, strict=True))
+            self._templates.forget(person.id)
             self._templates.put(person.id, model, new)
+            self._done(by, "put", person.id, note)
         self._database.fold_journal()
         return person
 
@@ -158,7 +143,7 @@ class People:
             StoreError: if it cannot be written; then nothing was.
         """
         with self._database.transaction():
-            old, new = named(self._database, source), named(self._database, target)
+            old, new = self.named(source).person, self.named(target).person
             if old.id == new.id:
                 raise PersonError(f"{new.name}: cannot be merged with themselves")
             photographs = self._templates.photographs(old.name)
@@ -175,9 +160,7 @@ class People:
                 )
             self._events.write_for(old.id, "", new.id)  # so that `remove` finds them all
             delete(self._database, old.id)
-            changed(self._database, new.id)
-            why = "; ".join(filter(None, (f"with {old.id}", note)))
-            self._audit.note(by, "merge", new.id, why)
+            self._done(by, "merge", new.id, "; ".join(filter(None, (f"with {old.id}", note))))
         self._database.fold_journal()
         return new
 
@@ -200,7 +183,7 @@ class People:
             StoreError: if it cannot be written; then nothing was.
         """
         with self._database.transaction():  # which the door need not be told of
-            person = named(self._database, name)
+            person = self.named(name).person
             self._describe(person, details)
             self._audit.note(by, "change_details", person.id)
 
@@ -213,8 +196,8 @@ class People:
         """
         new = clean_name(new)
         with self._changing(name, "rename", by) as person:
-            other = find(self._database, new)
-            if other is not None and other.id != person.id:
+            other = self.find(new)
+            if other is not None and other.person.id != person.id:
                 raise PersonError(
                     f"{new!r}: somebody of that name is enrolled; merge them, or choose another "
                     "name"
@@ -250,7 +233,7 @@ class People:
             StoreError: if it cannot be written; then they are still there.
         """
         with self._database.transaction():
-            person = named(self._database, name)
+            person = self.named(name).person
             templates, photographs = self._templates.sealed(person.id)
             messages, events = self._events.write_for(person.id, person.name, person.id)
             delete(self._database, person.id)
@@ -262,33 +245,24 @@ class People:
         return verified(self._database, removal, [*templates, *photographs])
 
     @contextmanager
-    def _enrolling(
-        self,
-        name: str,
-        embeddings: Sequence[Embedding],
-        access: Access,
-        action: str,
-        by: str,
-        note: str | None,
-    ) -> Iterator[Person]:
-        """Change somebody, who is made if need be, with an entry in the trail."""
-        name = clean_name(name)
-        if not embeddings or not all(is_unit(one) for one in embeddings):
-            raise ValueError(f"{name}: only unit vectors can be enrolled, and at least one")
-        with self._database.transaction():
-            person = self._give(find(self._database, name) or self.make(name), access)
-            yield person
-            changed(self._database, person.id)
-            self._audit.note(by, action, person.id, note)
-
-    @contextmanager
     def _changing(self, name: str, action: str, by: str) -> Iterator[Person]:
-        """Change somebody who is enrolled, with an entry in the trail."""
+        """Change somebody who is enrolled."""
         with self._database.transaction():
-            person = named(self._database, name)
+            person = self.named(name).person
             yield person
-            changed(self._database, person.id)
-            self._audit.note(by, action, person.id)
+            self._done(by, action, person.id)
+
+    def _done(self, by: str, action: str, person_id: str, note: str | None = None) -> None:
+        """Tell running services and the audit trail."""
+        changed(self._database, person_id)
+        self._audit.note(by, action, person_id, note)
+
+    def _enrol(self, name: str, access: Access, details: Details | None) -> Person:
+        found = self.find(name)
+        person = self._give(self.make(clean_name(name)) if found is None else found.person, access)
+        if details is not None:
+            self._describe(person, details)
+        return person
 
     def make(self, name: str) -> Person:
         """Write somebody new, within a transaction, under a name that nobody has."""
@@ -325,7 +299,18 @@ class People:
             ) from error
 
 
-def _enrolled(row: Sequence[object]) -> Enrolled:
-    templates, created_utc, enabled, *details = row[5:]
-    person = to_person(*row[:5])  # type: ignore[arg-type]
-    return Enrolled(person, templates, created_utc, bool(enabled), Details(*details))  # type: ignore[arg-type]
+def _checked(
+    name: str, embeddings: Sequence[Embedding], photographs: Sequence[bytes | None]
+) -> list[NewTemplate]:
+    """What is to be enrolled, if it can be.
+
+    Raises:
+        PersonError: if the name cannot be used.
+        ValueError: if the rest cannot.
+    """
+    name = clean_name(name)
+    if not embeddings or not all(is_unit(one) for one in embeddings):
+        raise ValueError(f"{name}: only unit vectors can be enrolled, and at least one")
+    if photographs and len(photographs) != len(embeddings):
+        raise ValueError(f"{name}: {len(photographs)} photographs, one for each or none")
+    return [(one, picture, None) for one, picture in zip_longest(embeddings, photographs)]

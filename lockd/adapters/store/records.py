@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from pathlib import Path
@@ -208,11 +207,6 @@ def is_unit(embedding: Embedding) -> bool:
 def utc_now() -> str:
     """Return the time as it is written."""
     return utc_text(timespec="seconds")
-
-
-def marks(values: Iterable[object]) -> str:
-    """Return as many question marks for SQL as there are values."""
-    return ", ".join("?" for _ in values)
 
 
 def _is_day(text: str) -> bool:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Sequence
+from typing import Any
 
 from lockd.adapters.store.database import Database
-from lockd.adapters.store.records import key_of
+from lockd.adapters.store.records import Details, Enrolled, key_of
 from lockd.errors import PersonError
 from lockd.types import Person
 
 PERSON = "people.id, name, groups, valid_from, valid_until"
 """What `to_person` makes a person of."""
+
+_ENROLLED = (
+    f"SELECT {PERSON}, (SELECT count(*) FROM templates WHERE person_id = people.id), "
+    "created_utc, enabled, external_id, notes, consent_by, consent_utc FROM people"
+)
 
 
 def to_person(
@@ -26,30 +33,30 @@ def to_person(
     return Person(id_, name, frozenset(map(str, json.loads(groups))), valid_from, valid_until)
 
 
-def find(database: Database, name: str) -> Person | None:
-    """Return the person of a name, however it is written."""
-    rows = database.rows(f"SELECT {PERSON} FROM people WHERE name_key = ?", key_of(name))
-    return to_person(*rows[0]) if rows else None
+def everybody(database: Database) -> list[Enrolled]:
+    """Return everybody, by name."""
+    return [_enrolled(row) for row in database.rows(f"{_ENROLLED} ORDER BY name_key")]
 
 
-def named(database: Database, name: str) -> Person:
-    """Return the person of a name.
+def find(database: Database, name: str) -> Enrolled | None:
+    """Return whoever has a name, however it is written, or None."""
+    rows = database.rows(f"{_ENROLLED} WHERE name_key = ?", key_of(name))
+    return _enrolled(rows[0]) if rows else None
+
+
+def named(database: Database, name: str) -> Enrolled:
+    """Return whoever has a name.
 
     Raises:
         PersonError: if nobody of that name is enrolled; it says whose name is like it.
     """
-    person = find(database, name)
-    if person is None:
-        raise nobody(database, name)
-    return person
-
-
-def nobody(database: Database, name: str) -> PersonError:
-    """Return what to say of a name that nobody has."""
+    found = find(database, name)
+    if found is not None:
+        return found
     names = dict(database.rows("SELECT name_key, name FROM people"))
     close = difflib.get_close_matches(key_of(name), names, n=1)
     hint = f"did you mean {names[close[0]]!r}?" if close else "see lockd-enroll list"
-    return PersonError(f"{name!r}: nobody of that name is enrolled; {hint}")
+    raise PersonError(f"{name!r}: nobody of that name is enrolled; {hint}")
 
 
 def changed(database: Database, *person_ids: str) -> None:
@@ -67,3 +74,8 @@ def delete(database: Database, person_id: str) -> None:
     database.run("DELETE FROM people WHERE id = ?", person_id)
     database.count("gallery")
     database.run("INSERT INTO gone SELECT ?, value FROM counters WHERE name = 'gallery'", person_id)
+
+
+def _enrolled(row: Sequence[Any]) -> Enrolled:
+    templates, created_utc, enabled, *details = row[5:]
+    return Enrolled(to_person(*row[:5]), templates, created_utc, bool(enabled), Details(*details))

@@ -8,12 +8,13 @@ and whoever opens it next goes on from there.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lockd.adapters.store.vault import SealError, Vault
+from lockd.adapters.store.vault import SealError
 from lockd.errors import StoreError
+
+if TYPE_CHECKING:
+    from lockd.adapters.store.database import Database
 
 APPLICATION_ID = 0x6C6F636B  # "lock"
 PAGE_BYTES = 8192
@@ -121,109 +122,91 @@ STEPS = [_TABLES]
 _PROOF = b"lockd"
 
 
-def prepare(connection: sqlite3.Connection, path: Path, vault: Vault, *, writable: bool) -> None:
+def prepare(database: Database) -> None:
     """Check a store and bring it to the latest version, an empty file included.
 
     Raises:
         StoreError: if it is not lockd's or of no version that can be used, or if its key
             is not there; then it is as it was.
-        sqlite3.Error: if it is damaged or cannot be written.
+        sqlite3.Error: if it is damaged.
     """
-    if writable and _identity(connection) == (0, 0):
-        _make(connection, vault)
-    _check(connection, path, writable=writable)
-    verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if database.writable and _identity(database) == (0, 0):
+        _make(database)
+    _check(database)
+    verdict = database.value("PRAGMA quick_check(1)")
     if verdict != "ok":
         raise sqlite3.DatabaseError(f"database is malformed: {verdict}")
-    _prove(connection, path, vault)
+    _prove(database)
     for version, step in enumerate(STEPS[1:], FIRST + 1):
-        _update(connection, version, step)
+        if _identity(database)[1] < version:
+            _update(database, version, step)
 
 
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing, and nobody else writes meanwhile."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+def _make(database: Database) -> None:
+    """Make an empty file a store; somebody else's database is left alone."""
+    with database.transaction():
+        # Another process may have been quicker.
+        if database.value("SELECT count(*) FROM sqlite_master"):
+            return
+        database.vault.need_key(for_the_first_time=True)
+        _run(database, STEPS[0])
+        database.run("INSERT INTO vault VALUES (1, ?)", database.vault.seal(_PROOF, "proof"))
+        database.run(f"PRAGMA application_id = {APPLICATION_ID}")
+        database.run(f"PRAGMA user_version = {FIRST}")
 
 
-def _check(connection: sqlite3.Connection, path: Path, *, writable: bool) -> None:
+def _check(database: Database) -> None:
     """Refuse what is of no use."""
-    application, version = _identity(connection)
+    application, version = _identity(database)
     latest = FIRST + len(STEPS) - 1
     if application != APPLICATION_ID:
-        raise StoreError(
-            f"{path}: an SQLite file, but not lockd's; name another folder in store.folder"
+        wrong = "an SQLite file, but not lockd's; name another folder in store.folder"
+    elif version < FIRST:
+        wrong = (
+            f"a store of lockd 0.1 (schema version {version}), which this lockd cannot read; "
+            "move it away and enrol everybody again"
         )
-    if version < FIRST:
-        raise StoreError(
-            f"{path}: a store of lockd 0.1 (schema version {version}), which this lockd cannot "
-            "read; move it away and enrol everybody again"
+    elif version > latest:
+        wrong = (
+            f"schema version {version}, this lockd knows {latest}; install the lockd that wrote it"
         )
-    if version > latest:
-        raise StoreError(
-            f"{path}: schema version {version}, this lockd knows {latest}; "
-            "install the lockd that wrote it"
+    elif version < latest and not database.writable:
+        wrong = (
+            f"schema version {version}, which has to become {latest}, but it may only be read "
+            "here; start lockd once where it can be written"
         )
-    if version < latest and not writable:
-        raise StoreError(
-            f"{path}: schema version {version}, which has to become {latest}, but it may only be "
-            "read here; start lockd once where it can be written"
-        )
-
-
-def _make(connection: sqlite3.Connection, vault: Vault) -> None:
-    """Make an empty file a store; somebody else's database is left alone."""
-    with transaction(connection):
-        # Another process may have been quicker.
-        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            return
-        vault.need_key(for_the_first_time=True)
-        _run(connection, STEPS[0])
-        connection.execute("INSERT INTO vault VALUES (1, ?)", (vault.seal(_PROOF, "proof"),))
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {FIRST}")
-
-
-def _update(connection: sqlite3.Connection, version: int, step: str) -> None:
-    """Take the step to a version, unless it was taken."""
-    if _identity(connection)[1] >= version:
+    else:
         return
-    with transaction(connection):
-        if _identity(connection)[1] < version:  # another process may have been quicker
-            _run(connection, step)
-            connection.execute(f"PRAGMA user_version = {version}")
+    raise StoreError(f"{database.path}: {wrong}")
 
 
-def _prove(connection: sqlite3.Connection, path: Path, vault: Vault) -> None:
+def _prove(database: Database) -> None:
     """Make sure that the key is the one that everything here was sealed with."""
-    row = connection.execute("SELECT proof FROM vault").fetchone()
-    vault.need_key(for_the_first_time=False)
+    database.vault.need_key()
     try:
-        vault.unseal(row[0] if row else b"", "proof")
+        database.vault.unseal(database.value("SELECT proof FROM vault") or b"", "proof")
     except SealError:
         raise StoreError(
-            f"store {path}: was encrypted with another key than {vault.key_file}; put the right "
-            "one there (nothing was changed), or move the store away to start anew"
+            f"store {database.path}: was encrypted with another key than "
+            f"{database.vault.key_file}; put the right one there (nothing was changed), or move "
+            "the store away to start anew"
         ) from None
 
 
-def _identity(connection: sqlite3.Connection) -> tuple[int, int]:
+def _update(database: Database, version: int, step: str) -> None:
+    """Take the step to a version."""
+    with database.transaction():
+        if _identity(database)[1] < version:  # another process may have been quicker
+            _run(database, step)
+            database.run(f"PRAGMA user_version = {version}")
+
+
+def _identity(database: Database) -> tuple[int, int]:
     """Return whose database it is, and its version."""
-    application, version = (
-        connection.execute(f"PRAGMA {name}").fetchone()[0]
-        for name in ("application_id", "user_version")
-    )
-    return application, version
+    return database.value("PRAGMA application_id"), database.value("PRAGMA user_version")
 
 
-def _run(connection: sqlite3.Connection, statements: str) -> None:
+def _run(database: Database, statements: str) -> None:
     """Run statements one by one; `executescript` would end the transaction."""
     for statement in statements.split(";\n"):
-        connection.execute(statement)
+        database.run(statement)

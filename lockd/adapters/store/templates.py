@@ -9,7 +9,7 @@ import numpy as np
 
 from lockd.adapters.store.audit import Audit
 from lockd.adapters.store.database import Database
-from lockd.adapters.store.records import StoredTemplate, is_unit, marks, utc_now
+from lockd.adapters.store.records import StoredTemplate, is_unit, utc_now
 from lockd.adapters.store.rows import PERSON, changed, named, to_person
 from lockd.adapters.store.vault import SealError, Vault
 from lockd.errors import PersonError
@@ -67,7 +67,7 @@ class Templates:
         Raises:
             PersonError: if nobody of that name is enrolled.
         """
-        return list(self._whole(named(self._database, name).id))
+        return list(self._whole(named(self._database, name).person.id))
 
     def photographs(self, name: str) -> dict[int, bytes]:
         """Return the photographs kept of somebody, by their templates' numbers.
@@ -75,7 +75,7 @@ class Templates:
         Raises:
             PersonError: if nobody of that name is enrolled.
         """
-        person = named(self._database, name)
+        person = named(self._database, name).person
         rows = self._database.rows(
             "SELECT template_id, photographs.sealed FROM photographs "
             "JOIN templates ON templates.id = template_id WHERE person_id = ? "
@@ -99,7 +99,7 @@ class Templates:
             StoreError: if it cannot be written; then nothing was.
         """
         numbers, database = list(ids), self._database
-        chosen = f"templates.id IN ({marks(numbers)})"
+        chosen = f"templates.id IN ({', '.join('?' * len(numbers))})"
         with database.transaction():
             owners = database.rows(
                 "SELECT DISTINCT people.id, name FROM templates "

@@ -75,40 +75,32 @@ class Vault:
         """Return the vault whose key lies in the folder of its store."""
         return cls(store.with_name(KEY_FILE), may_make=True)
 
-    def has_key(self) -> bool:
-        """Return whether the key is there.
-
-        Raises:
-            StoreError: if it cannot be read or is no key.
-        """
-        if self._cipher is None:
-            key = read_key(self.key_file)
-            self._cipher = None if key is None else AESGCM(key)
-        return self._cipher is not None
-
-    def need_key(self, *, for_the_first_time: bool) -> None:
+    def need_key(self, *, for_the_first_time: bool = False) -> AESGCM:
         """Take the key, and make one if nothing was ever sealed.
 
         Args:
             for_the_first_time: whether nothing is sealed yet.
 
         Raises:
-            StoreError: if there is none, and none may be made.
+            StoreError: if there is none and none may be made, or it is no key.
         """
-        if self.has_key():
-            return
-        if not for_the_first_time:
-            raise StoreError(
-                f"{self.key_file}: the key is gone, and without it nobody's templates open; "
-                "put it back (nothing was changed), or move the store away to start anew"
-            )
-        if not self._may_make:
+        if self._cipher is not None:
+            return self._cipher
+        if for_the_first_time and self._may_make:
+            make_key(self.key_file)
+        key = read_key(self.key_file)
+        if key is not None:
+            self._cipher = AESGCM(key)
+            return self._cipher
+        if for_the_first_time:
             raise StoreError(
                 f"{self.key_file}: no key is there; make one with "
                 f"`lockd store make-key {self.key_file}`"
             )
-        make_key(self.key_file)
-        self.has_key()
+        raise StoreError(
+            f"{self.key_file}: the key is gone, and without it nobody's templates open; "
+            "put it back (nothing was changed), or move the store away to start anew"
+        )
 
     def seal(self, plain: bytes, *purpose: str) -> bytes:
         """Encrypt and bind to a purpose.
@@ -125,7 +117,7 @@ class Vault:
             Nonce, encrypted text and tag, `OVERHEAD` bytes longer than what was given.
         """
         nonce = secrets.token_bytes(NONCE_BYTES)
-        return nonce + self._key().encrypt(nonce, plain, _bound_to(purpose))
+        return nonce + self.need_key().encrypt(nonce, plain, _bound_to(purpose))
 
     def unseal(self, sealed: bytes, *purpose: str) -> bytes:
         """Decrypt what was sealed for exactly this purpose.
@@ -137,15 +129,9 @@ class Vault:
             raise SealError
         nonce, text = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
         try:
-            return self._key().decrypt(nonce, text, _bound_to(purpose))
+            return self.need_key().decrypt(nonce, text, _bound_to(purpose))
         except InvalidTag:
             raise SealError from None
-
-    def _key(self) -> AESGCM:
-        if self._cipher is None:
-            self.need_key(for_the_first_time=False)
-        assert self._cipher is not None  # noqa: S101  # need_key raises otherwise
-        return self._cipher
 
 
 def read_key(path: Path) -> bytes | None:
