@@ -12,7 +12,7 @@ from rich.style import Style
 from rich.text import Text
 
 from lockd.errors import ImageError
-from lockd.files import write_new
+from lockd.files import write_over
 from lockd.types import Box, Face, Image
 from lockd.vision.geometry import Octaves, square
 
@@ -62,8 +62,7 @@ def save_sheet(pictures: Sequence[Image], path: Path) -> None:
     except cv2.error as error:
         raise ImageError(f"{path}: no kind of picture; name it .jpg or .png") from error
     try:
-        path.unlink(missing_ok=True)
-        write_new(path, content.tobytes())
+        write_over(path, content.tobytes())
     except OSError as error:
         raise ImageError(f"{path}: cannot be written: {error.strerror}") from error
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 
@@ -16,6 +15,7 @@ from lockd.adapters.store import Removal, Store
 from lockd.config import Settings
 from lockd.console import administrator, config_option, err, reported
 from lockd.errors import PersonError, StoreError
+from lockd.files import write_over
 
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
@@ -193,34 +193,26 @@ def forget(name: str, report_file: Path, yes: bool, config_file: Path | None) ->
     with opened(config_file) as (_, store):
         person = store.people.named(name).person
         sure(f"Forget {person.name}?", yes)
-        with _new_file(report_file) as file:
-            try:
-                removal = store.people.remove(name, by=administrator())
-            except BaseException:
-                report_file.unlink()
-                raise
-            _write_report(file, report_file, removal)
+        try:
+            write_over(report_file, b"", new=True)  # before anything is deleted
+        except OSError as error:
+            raise StoreError(f"{report_file}: {error.strerror}; nothing was deleted") from error
+        try:
+            removal = store.people.remove(name, by=administrator())
+        except BaseException:
+            report_file.unlink()
+            raise
+        _write_report(report_file, removal)
     click.echo(f"Removed {removal.person.name}; see {report_file}.")
     _warn(removal)
     if not removal.verified:
         raise SystemExit(StoreError.exit_code)
 
 
-def _new_file(path: Path) -> IO[str]:
-    """Make a private file, before anything is deleted."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}; nothing was deleted") from error
-    return open(descriptor, "w", encoding="utf-8")
-
-
-def _write_report(file: IO[str], path: Path, removal: Removal) -> None:
+def _write_report(path: Path, removal: Removal) -> None:
     report = json.dumps(_removal_data(removal), ensure_ascii=False, indent=2)
     try:
-        file.write(report + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+        write_over(path, f"{report}\n".encode())
     except OSError as error:
         click.echo(report)
         raise StoreError(

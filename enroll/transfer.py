@@ -15,7 +15,7 @@ from enroll.opened import looked_at, name_argument, nobody, on_a_terminal, opene
 from enroll.showing import as_json_option
 from lockd.console import config_option, reported
 from lockd.errors import PersonError, TransferError
-from lockd.files import UnreadableError, read_file, write_new
+from lockd.files import UnreadableError, read_file, write_over
 
 if TYPE_CHECKING:
     from enroll.importing import Step
@@ -135,7 +135,7 @@ def _write_new(path: Path, content: bytes) -> None:
         TransferError: if it is there, or cannot be written.
     """
     try:
-        write_new(path, content)
+        write_over(path, content, new=True)
     except FileExistsError:
         raise TransferError(f"{path}: is there already; name a new file") from None
     except OSError as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 
@@ -73,11 +72,12 @@ def write_over(
         with open(handle, "wb") as file:
             file.write(content)
             os.fchown(file.fileno(), uid, gid)
-            os.fchmod(file.fileno(), mode)
+            if mode != 0o600:  # which it has, and sticks know no other
+                os.fchmod(file.fileno(), mode)
             file.flush()
             os.fsync(file.fileno())
         if new:
-            os.link(name, path)
+            move_new(Path(name), path)
         else:
             os.replace(name, path)
         to_disk(path.parent)
@@ -85,25 +85,19 @@ def write_over(
         Path(name).unlink(missing_ok=True)
 
 
-def write_new(path: Path, content: bytes) -> None:
-    """Write a file that was not there and only its owner may read, on any medium.
-
-    Sticks have no links and no modes, so it is written in its place.
+def move_new(beside: Path, path: Path) -> None:
+    """Give a file in the same folder a name that nothing has; the old one may stay.
 
     Raises:
-        FileExistsError: if something is there, were it only a link.
-        OSError: if it cannot be written; then nothing is there.
+        FileExistsError: if something has it, were it only a link.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        with suppress(OSError):
-            path.unlink()
+        os.link(beside, path)
+    except FileExistsError:
         raise
+    except OSError:  # sticks have no links
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        os.replace(beside, path)
 
 
 def owner_of(path: Path) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from lockd.adapters.store.records import Fault, key_of
 from lockd.adapters.store.rows import PERSON, changed, to_person
 from lockd.adapters.store.templates import open_photograph, open_template
 from lockd.errors import StoreError
-from lockd.files import create_private, to_disk
+from lockd.files import create_private, move_new, to_disk
 
 _MOST_FAULTS = 20
 
@@ -63,7 +62,7 @@ class Care:
             unfinished.unlink(missing_ok=True)
             try:
                 copy_into(unfinished, self._database.connection)
-                os.link(unfinished, target)
+                move_new(unfinished, target)
                 to_disk(target.parent)
             finally:
                 unfinished.unlink(missing_ok=True)

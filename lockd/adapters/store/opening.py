@@ -24,7 +24,6 @@ def opened(
     """Open the store for a command, and close it.
 
     Args:
-        settings: where it is, and its key.
         writable: whether it is to be written.
         make: whether one that is missing is made, to be written.
 
@@ -45,7 +44,6 @@ def open_for_service(
     """Open the store, for reading only if no more can be had: doors must open.
 
     Args:
-        settings: where it is, and its key.
         make: whether one that is missing is made.
         patience_s: how long to wait for somebody else who writes.
 

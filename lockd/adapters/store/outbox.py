@@ -65,7 +65,6 @@ class Outbox:
             postings: oldest first.
             limit: the most messages that wait; beyond it those that weigh least are given up,
                 the oldest first, and counted.
-            run: of the service.
 
         Raises:
             StoreError: if it cannot be written; then nothing was.

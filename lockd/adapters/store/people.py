@@ -82,7 +82,6 @@ class People:
             name: as `clean_name` allows.
             model: fingerprint of the networks that made the embeddings.
             embeddings: float32 unit vectors, at least one.
-            by: the administrator.
             note: for the audit entry; must name nobody.
             replace_outdated: also forget the templates that other networks made of them.
             photographs: to be kept, as they are in their files: one or None for each

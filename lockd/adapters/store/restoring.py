@@ -36,7 +36,6 @@ def restore(path: Path, backup: Path, vault: Vault, *, by: str, replace: bool = 
         path: the store; made if it is missing.
         backup: made by `Care.backup`.
         vault: the key of both.
-        by: the administrator.
         replace: whether a store that cannot be used is put aside.
 
     Returns:

@@ -55,7 +55,6 @@ class Store:
 
         Args:
             path: the database file; its folder is made if need be.
-            vault: its key.
             timeout_s: how long to wait for another process that is writing.
 
         Raises:

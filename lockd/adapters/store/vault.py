@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import secrets
 from pathlib import Path
 
@@ -110,7 +109,6 @@ class Vault:
         thousand people, twenty each, could be renewed every week for four centuries.
 
         Args:
-            plain: what.
             purpose: what it is for, and whose it is.
 
         Returns:
