@@ -228,10 +228,10 @@ class TestRemoving:
     ) -> None:
         enrol("Zoë", 0)
 
-        def full(_: int) -> None:
+        def full(*_: object) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr("enroll.managing.os.fsync", full)
+        monkeypatch.setattr("lockd.files.os.replace", full)
         result = run("forget", "Zoë", "--report", tmp_path / "report.json")
         assert result.exit_code == 5
         assert "No space left on device; Zoë was removed" in result.stderr
