@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from lockd.adapters.store import Store, Vault
+from lockd.adapters.store.rows import changed
 from lockd.door.rules import AccessRules
 from lockd.identity.gallery import Gallery
 from lockd.service.people import People
@@ -49,13 +50,12 @@ def unit_rows(count: int, size: int, seed: int) -> Any:
 def enrol(path: Path, people: int, templates: int, size: int) -> None:
     """Everybody in one transaction: the disk's pace is not what is measured."""
     store = Store.open(path, Vault.beside(path))
-    with store._transaction():
-        model_id = store._model(MODEL)
+    with store.database.transaction():
         for number in range(people):
-            person = store._make(f"Person {number}")
-            for row in unit_rows(templates, size, number):
-                store._insert(person.id, MODEL, model_id, row, None)
-            store._changed(person.id)
+            person = store.people.make(f"Person {number}")
+            rows = unit_rows(templates, size, number)
+            store.templates.put(person.id, MODEL, [(row, None, None) for row in rows])
+            changed(store.database, person.id)
     store.close()
 
 
@@ -75,7 +75,7 @@ def start(path: Path, size: int) -> tuple[Any, People]:
 
 def change(people: People, store: Store, act: Any) -> Any:
     """From the end of a change until a people that is asked without a pause has it."""
-    act(store)
+    act(store.people)
     began = clock()
     if not people.refresh(time.monotonic()):
         raise AssertionError("the change was not seen")
@@ -89,13 +89,13 @@ def changes(path: Path, people: People, size: int, count: int) -> dict[str, list
         rows = list(unit_rows(5, size, 10**6 + number))
         name = f"Newcomer {number}"
         for what, act in (
-            ("enrolled", lambda s, n=name, r=rows: s.add(n, MODEL, r, by="bench")),
-            ("access", lambda s, n=name: s.change_access(n, by="bench", valid_until="2099-12-31")),
-            ("disabled", lambda s, k=number: s.set_enabled(f"Person {k}", False, by="bench")),
+            ("enrolled", lambda p, n=name, r=rows: p.add(n, MODEL, r, by="bench")),
+            ("access", lambda p, n=name: p.change_access(n, by="bench", valid_until="2099-12-31")),
+            ("disabled", lambda p, k=number: p.set_enabled(f"Person {k}", False, by="bench")),
         ):
             found[what].append(change(people, store, act))
     began = clock()
-    removal = store.remove("Newcomer 0", by="bench")
+    removal = store.people.remove("Newcomer 0", by="bench")
     print(f"remove, verified: {removal.verified}: {told(clock() - began)}")
     began = clock()
     people.refresh(time.monotonic())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from rich.style import Style
 from rich.text import Text
 
 from lockd.errors import ImageError
+from lockd.files import write_over
 from lockd.types import Box, Face, Image
 from lockd.vision.geometry import Octaves, square
 
@@ -62,9 +62,7 @@ def save_sheet(pictures: Sequence[Image], path: Path) -> None:
     except cv2.error as error:
         raise ImageError(f"{path}: no kind of picture; name it .jpg or .png") from error
     try:
-        path.unlink(missing_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content.tobytes())
+        write_over(path, content.tobytes())
     except OSError as error:
         raise ImageError(f"{path}: cannot be written: {error.strerror}") from error
 

@@ -91,15 +91,15 @@ def check(config_file: Path | None, as_json: bool) -> None:
 def drop(name: str, templates: tuple[int, ...], yes: bool, config_file: Path | None) -> None:
     """Delete templates of NAME by the numbers that `check` and `show` tell."""
     with opened(config_file) as (_, store):
-        person = store.person(name).person
-        own = {one.id for one in store.templates_of(name)}
+        person = store.people.named(name).person
+        own = {one.id for one in store.templates.of(name)}
         wrong = [str(one) for one in templates if one not in own]
         if wrong:
             raise PersonError(
                 f"{person.name}: has no template {', '.join(wrong)}; see `lockd-enroll show`"
             )
         sure(f"Delete {len(set(templates))} of {len(own)} templates of {person.name}?", yes)
-        dropped = store.drop_templates(set(templates), by=administrator())
+        dropped = store.templates.drop(set(templates), by=administrator())
     click.echo(f"{person.name}: {dropped} templates deleted, {len(own) - dropped} left.")
 
 
@@ -113,9 +113,9 @@ def _usable(store: Store, model: str, findings: list[GalleryFinding]) -> Enrolle
     owner: list[int] = []
     labels: list[str] = []
     embeddings: list[Embedding] = []
-    for one in store.people():
+    for one in store.people.all():
         name = one.person.name
-        readable = store.templates_of(name)
+        readable = store.templates.of(name)
         own = [kept for kept in readable if kept.model == model]
         findings += _rows(name, one.templates - len(readable), len(readable) - len(own), len(own))
         owner += [len(names)] * len(own)

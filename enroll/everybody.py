@@ -72,12 +72,12 @@ def everybody_in(store: Store, model: str, size: int) -> Everybody:
         model: fingerprint of the networks in use; other templates are left out.
         size: length of their embeddings.
     """
-    templates, _ = store.templates(model, size)
-    disabled = [one.person for one in store.people() if not one.enabled]
+    templates, _ = store.gallery.usable(model, size)
+    disabled = [one.person for one in store.people.all() if not one.enabled]
     for person in disabled:
         templates += [
             Template(person, kept.embedding)
-            for kept in store.templates_of(person.name)
+            for kept in store.templates.of(person.name)
             if kept.model == model and kept.embedding.shape == (size,)
         ]
     return Everybody(templates, size)

@@ -83,7 +83,7 @@ class Importer:
             name = clean_name(one.name)
             checked(Person("", name, **one.access()))
             checked_details(one.details())
-            there = self._there(name)
+            there = self._store.people.find(name)
             if there is not None and self._same(there, one, usable):
                 return Step(name, len(usable), "unchanged")
             self._check(one, usable, there)
@@ -125,7 +125,7 @@ class Importer:
 
     def _put(self, name: str, one: PortablePerson, usable: list[PortableTemplate]) -> Person:
         keep = self._settings.store.keep_photographs
-        return self._store.put(
+        return self._store.people.put(
             name,
             self._model,
             [kept.vector() for kept in usable],
@@ -141,7 +141,7 @@ class Importer:
         """Whether somebody enrolled here is just as the file has them."""
         here = there.person
         access = one.access()
-        stored = self._store.templates_of(here.name)
+        stored = self._store.templates.of(here.name)
         return (
             there.enabled == one.enabled
             and there.details == one.details()
@@ -150,12 +150,6 @@ class Importer:
             and sorted(kept.embedding.astype("<f4").tobytes() for kept in stored)
             == sorted(kept.embedding for kept in usable)
         )
-
-    def _there(self, name: str) -> Enrolled | None:
-        try:
-            return self._store.person(name)
-        except PersonError:
-            return None
 
     def _remark(self, one: PortablePerson, usable: list[PortableTemplate]) -> str:
         unknown = sorted(set(one.groups) - set(self._settings.access.groups))

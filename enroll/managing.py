@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 
@@ -16,6 +15,7 @@ from lockd.adapters.store import Removal, Store
 from lockd.config import Settings
 from lockd.console import administrator, config_option, err, reported
 from lockd.errors import PersonError, StoreError
+from lockd.files import write_over
 
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
@@ -44,9 +44,9 @@ def access(
         rights = given(settings, groups, valid_from, valid_until)
         if no_groups:
             rights["groups"] = frozenset()
-        person = store.person(name).person
+        person = store.people.named(name).person
         if rights:
-            person = store.change_access(name, by=administrator(), **rights)
+            person = store.people.change_access(name, by=administrator(), **rights)
         click.echo(told(person, settings))
 
 
@@ -64,8 +64,8 @@ def describe(name: str, config_file: Path | None, **details: Any) -> None:
     if change is None:
         raise click.UsageError("nothing to change; see --help")
     with opened(config_file) as (_, store):
-        one = store.person(name)
-        store.change_details(name, change(one.details), by=administrator())
+        one = store.people.named(name)
+        store.people.change_details(name, change(one.details), by=administrator())
     click.echo(f"Changed what is kept of {one.person.name}.")
 
 
@@ -77,8 +77,8 @@ def describe(name: str, config_file: Path | None, **details: Any) -> None:
 def rename(name: str, new: str, config_file: Path | None) -> None:
     """Give NAME the name NEW; templates, rights and details stay."""
     with opened(config_file) as (_, store):
-        old = store.person(name).person
-        person = store.rename(name, new, by=administrator())
+        old = store.people.named(name).person
+        person = store.people.rename(name, new, by=administrator())
     click.echo(f"{old.name} is called {person.name} now.")
 
 
@@ -89,7 +89,7 @@ def rename(name: str, new: str, config_file: Path | None) -> None:
 def disable(name: str, config_file: Path | None) -> None:
     """Make NAME a stranger to the door, but keep everything."""
     with opened(config_file) as (_, store):
-        person = store.set_enabled(name, False, by=administrator())
+        person = store.people.set_enabled(name, False, by=administrator())
     click.echo(f"{person.name} is a stranger to the door now; see `lockd-enroll enable`.")
 
 
@@ -100,7 +100,7 @@ def disable(name: str, config_file: Path | None) -> None:
 def enable(name: str, config_file: Path | None) -> None:
     """Let the door know NAME again."""
     with opened(config_file) as (_, store):
-        person = store.set_enabled(name, True, by=administrator())
+        person = store.people.set_enabled(name, True, by=administrator())
     click.echo(f"The door knows {person.name} again.")
 
 
@@ -120,12 +120,12 @@ def merge(
     as TARGET.
     """
     with opened(config_file) as (settings, store):
-        old, new = store.person(source).person, store.person(target).person
+        old, new = store.people.named(source).person, store.people.named(target).person
         if anyway is None:
             _check_alike(settings, store, old.name, new.name)
         sure(f"Forget {old.name}, and let their face come in as {new.name}?", yes)
-        store.merge(source, target, by=administrator(), note=anyway and f"anyway: {anyway}")
-        templates = store.person(target).templates
+        store.people.merge(source, target, by=administrator(), note=anyway and f"anyway: {anyway}")
+        templates = store.people.named(target).templates
     click.echo(f"{old.name} is {new.name} now, with {templates} templates.")
 
 
@@ -142,8 +142,8 @@ def _check_alike(settings: Settings, store: Store, source: str, target: str) -> 
     likeness = max(
         (
             float(one.embedding @ other.embedding)
-            for one in store.templates_of(source)
-            for other in store.templates_of(target)
+            for one in store.templates.of(source)
+            for other in store.templates.of(target)
             if one.model == other.model
         ),
         default=-1.0,
@@ -166,9 +166,9 @@ def remove(name: str, yes: bool, config_file: Path | None) -> None:
     See `forget` for a report of what was deleted.
     """
     with opened(config_file) as (_, store):
-        person = store.person(name).person
+        person = store.people.named(name).person
         sure(f"Forget {person.name}?", yes)
-        removal = store.remove(name, by=administrator())
+        removal = store.people.remove(name, by=administrator())
     click.echo(f"Removed {removal.person.name}.")
     _warn(removal)
 
@@ -191,36 +191,28 @@ def forget(name: str, report_file: Path, yes: bool, config_file: Path | None) ->
     The report has the name in it: give it to whoever asked to be forgotten.
     """
     with opened(config_file) as (_, store):
-        person = store.person(name).person
+        person = store.people.named(name).person
         sure(f"Forget {person.name}?", yes)
-        with _new_file(report_file) as file:
-            try:
-                removal = store.remove(name, by=administrator())
-            except BaseException:
-                report_file.unlink()
-                raise
-            _write_report(file, report_file, removal)
+        try:
+            write_over(report_file, b"", new=True)  # before anything is deleted
+        except OSError as error:
+            raise StoreError(f"{report_file}: {error.strerror}; nothing was deleted") from error
+        try:
+            removal = store.people.remove(name, by=administrator())
+        except BaseException:
+            report_file.unlink()
+            raise
+        _write_report(report_file, removal)
     click.echo(f"Removed {removal.person.name}; see {report_file}.")
     _warn(removal)
     if not removal.verified:
         raise SystemExit(StoreError.exit_code)
 
 
-def _new_file(path: Path) -> IO[str]:
-    """Make a private file, before anything is deleted."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}; nothing was deleted") from error
-    return open(descriptor, "w", encoding="utf-8")
-
-
-def _write_report(file: IO[str], path: Path, removal: Removal) -> None:
+def _write_report(path: Path, removal: Removal) -> None:
     report = json.dumps(_removal_data(removal), ensure_ascii=False, indent=2)
     try:
-        file.write(report + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+        write_over(path, f"{report}\n".encode())
     except OSError as error:
         click.echo(report)
         raise StoreError(
@@ -237,7 +229,6 @@ def _removal_data(removal: Removal) -> dict[str, Any]:
         "photographs": removal.photographs,
         "events": removal.events,
         "messages": removal.messages,
-        "copies": [str(one) for one in removal.copies],
         "verified": removal.verified,
         "left": removal.left,
         "mentions": removal.mentions,

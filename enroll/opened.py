@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ import click
 from click.shell_completion import CompletionItem
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lockd.adapters.store import Store, Vault
+from lockd.adapters.store import Store
+from lockd.adapters.store import opened as open_store
 from lockd.config import Settings, find, load
 from lockd.console import err
 from lockd.errors import LockdError, PersonError
@@ -24,26 +25,16 @@ from lockd.errors import LockdError, PersonError
 def opened(config_file: Path | None) -> Iterator[tuple[Settings, Store]]:
     """Read the configuration and open the store, making it where there is none."""
     settings = load(find(config_file))
-    store = Store.open(settings.store.path(), Vault.open(settings.store))
-    try:
+    with open_store(settings.store, make=True) as store:
         yield settings, store
-    finally:
-        store.close()
 
 
 @contextmanager
 def looked_at(config_file: Path | None) -> Iterator[tuple[Settings, Store | None]]:
     """Read the configuration and open the store to read it; None where there is none."""
     settings = load(find(config_file))
-    path = settings.store.path()
-    if not path.exists():  # looking must not make a store
-        yield settings, None
-        return
-    store = Store.open_read_only(path, Vault.open(settings.store))
-    try:
+    with open_store(settings.store) if settings.store.path().exists() else nullcontext() as store:
         yield settings, store
-    finally:
-        store.close()
 
 
 def nobody(name: str) -> PersonError:
@@ -79,7 +70,7 @@ def _names(context: click.Context, _: click.Parameter, incomplete: str) -> list[
     """The people whose names begin so; nobody if the store cannot be read."""
     try:
         with looked_at(context.params.get("config_file")) as (__, store):
-            names = [one.person.name for one in store.people()] if store else []
+            names = [one.person.name for one in store.people.all()] if store else []
     except (LockdError, OSError):
         return []
     folded = incomplete.casefold()

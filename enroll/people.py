@@ -167,7 +167,8 @@ class Enroller:
 
     def outdated(self) -> list[str]:
         """Return the names of those whose templates other networks made, so are of no use."""
-        return [one.name for one in self._store.outdated(self.vision.embedder.fingerprint)]
+        model = self.vision.embedder.fingerprint
+        return [one.name for one in self._store.templates.outdated(model)]
 
     def candidate(self, picture: Path | Image, label: str) -> Candidate:
         """Find the one usable face in a picture.
@@ -256,25 +257,25 @@ class Enroller:
 
     def _change(self, outcome: EnrolmentOutcome, terms: Terms) -> None:
         """Write what was said of somebody whose pictures are all enrolled already."""
-        one = self._store.person(outcome.name)
+        one = self._store.people.named(outcome.name)
         if terms.replace_outdated:
             model = self.vision.embedder.fingerprint
-            stored = self._store.templates_of(outcome.name)
+            stored = self._store.templates.of(outcome.name)
             old = [kept.id for kept in stored if kept.model != model]
-            self._store.drop_templates(old, by=administrator())
+            self._store.templates.drop(old, by=administrator())
         if terms.access:
-            self._store.change_access(outcome.name, by=administrator(), **terms.access)
+            self._store.people.change_access(outcome.name, by=administrator(), **terms.access)
         if terms.details is not None:
             details = terms.details(one.details)
-            self._store.change_details(outcome.name, details, by=administrator())
+            self._store.people.change_details(outcome.name, details, by=administrator())
         outcome.templates = len(self._everybody.own(one.person.id))
 
     def _write(self, outcome: EnrolmentOutcome, good: list[Candidate], terms: Terms) -> None:
         model = self.vision.embedder.fingerprint
-        person = self._known(outcome.name)
-        before = len(self._everybody.own(person.id)) if person else 0
-        details = self._store.person(outcome.name).details if person else Details()
-        person = self._store.add(
+        known = self._store.people.find(outcome.name)
+        before = len(self._everybody.own(known.person.id)) if known else 0
+        details = known.details if known else Details()
+        person = self._store.people.add(
             outcome.name,
             model,
             [one.embedding for one in good],
@@ -285,7 +286,7 @@ class Enroller:
             details=None if terms.details is None else terms.details(details),
             **terms.access,
         )
-        kept = [one for one in self._store.templates_of(outcome.name) if one.model == model]
+        kept = [one for one in self._store.templates.of(outcome.name) if one.model == model]
         self._everybody.replace(person, [one.embedding for one in kept])
         outcome.templates = len(kept)
         outcome.left_out = before + len(good) - len(kept)
@@ -297,8 +298,8 @@ class Enroller:
         if not candidates:
             return []
         self._look_again()
-        person = self._known(name)
-        id_ = person.id if person else None
+        known = self._store.people.find(name)
+        id_ = known.person.id if known else None
         pictures = np.stack([one.embedding for one in candidates])
         nearest = self._everybody.nearest_other(pictures, id_)
         likeness = [like for _, like in nearest]
@@ -317,15 +318,9 @@ class Enroller:
 
     def _look_again(self) -> None:
         """Read who is enrolled, if that may have changed."""
-        if self._store.gallery_changed():
+        if self._store.gallery.changed():
             embedder = self.vision.embedder
             self._everybody = everybody_in(self._store, embedder.fingerprint, embedder.size)
-
-    def _known(self, name: str) -> Person | None:
-        try:
-            return self._store.person(name).person
-        except PersonError:
-            return None
 
     def _kept(self, photograph: Photograph) -> bytes | None:
         return encode_jpeg(photograph.octaves.image) if self._keep_photographs else None

@@ -115,7 +115,7 @@ def unpack(content: bytes, name: str) -> list[PortablePerson]:
 
 def _packed(store: Store, one: Enrolled) -> PortablePerson:
     name = one.person.name
-    photographs = store.photographs_of(name)
+    photographs = store.templates.photographs(name)
     return PortablePerson(
         name=name,
         enabled=one.enabled,
@@ -132,6 +132,6 @@ def _packed(store: Store, one: Enrolled) -> PortablePerson:
                 embedding=kept.embedding.astype("<f4").tobytes(),
                 photograph=photographs.get(kept.id),
             )
-            for kept in store.templates_of(name)
+            for kept in store.templates.of(name)
         ],
     )

@@ -28,7 +28,7 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSO
 def list_(config_file: Path | None, as_json: bool) -> None:
     """Show who is enrolled."""
     with looked_at(config_file) as (settings, store):
-        people = store.people() if store else []
+        people = store.people.all() if store else []
     if as_json:
         click.echo(json.dumps([as_data(one) for one in people], ensure_ascii=False))
     elif not people:
@@ -47,9 +47,9 @@ def show(name: str, config_file: Path | None, as_json: bool) -> None:
     with looked_at(config_file) as (settings, store):
         if store is None:
             raise nobody(name)
-        one = store.person(name)
-        templates = store.templates_of(name)
-        photographs = set(store.photographs_of(name))
+        one = store.people.named(name)
+        templates = store.templates.of(name)
+        photographs = set(store.templates.photographs(name))
     if as_json:
         data = as_data(one)
         data["templates"] = [_template_data(kept, photographs) for kept in templates]

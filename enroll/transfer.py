@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from enroll.opened import looked_at, name_argument, nobody, on_a_terminal, opene
 from enroll.showing import as_json_option
 from lockd.console import config_option, reported
 from lockd.errors import PersonError, TransferError
-from lockd.files import UnreadableError, read_file
+from lockd.files import UnreadableError, read_file, write_over
 
 if TYPE_CHECKING:
     from enroll.importing import Step
@@ -50,7 +49,7 @@ def export(
     with looked_at(config_file) as (_, store):
         if store is None:
             raise nobody(names[0]) if names else PersonError("nobody is enrolled to be exported")
-        people = [store.person(name) for name in names] or store.people()
+        people = [store.people.named(name) for name in names] or store.people.all()
         people = list({one.person.id: one for one in people}.values())
         content = pack(store, people)
     _write_new(file, seal(content, _passphrase(passphrase_file, confirm=True)))
@@ -130,24 +129,16 @@ def _passphrase(file: Path | None, *, confirm: bool) -> str:
 
 
 def _write_new(path: Path, content: bytes) -> None:
-    """Write a private file that was not there, whole or not at all.
+    """Write a private file that was not there.
 
     Raises:
         TransferError: if it is there, or cannot be written.
     """
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        write_over(path, content, new=True)
     except FileExistsError:
         raise TransferError(f"{path}: is there already; name a new file") from None
     except OSError as error:
-        raise TransferError(f"{path}: {error.strerror}") from error
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        path.unlink()
         raise TransferError(f"{path}: {error.strerror}; nothing was written") from error
 
 

@@ -183,9 +183,10 @@ class Topics:
         return f"{self.root}/alerts/{kind}"
 
 
-def utc_text(when: datetime) -> str:
-    """Return a time in UTC as payloads have it: 2026-03-01T08:15:02.114Z."""
-    return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def utc_text(when: datetime | None = None, *, timespec: str = "milliseconds") -> str:
+    """Return a time, by default now, in UTC as payloads have it: 2026-03-01T08:15:02.114Z."""
+    utc = datetime.now(UTC) if when is None else when.astimezone(UTC)
+    return utc.isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 def public(event: Event, similarity: str) -> dict[str, Any]:

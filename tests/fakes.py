@@ -158,4 +158,4 @@ def film(*shots: tuple[Image, float], fps: float = 10.0) -> list[Frame]:
 
 def post(store: Store, values: Mapping[str, Any], *topics: str, kept: bool = False) -> None:
     """Have an event wait in a store, or kept there."""
-    store.post([Posting(values, {topic: {} for topic in topics}, kept=kept)], limit=9)
+    store.outbox.post([Posting(values, {topic: {} for topic in topics}, kept=kept)], limit=9)

@@ -16,7 +16,7 @@ PURE = (
     *("lockd/vision/", "lockd/identity/", "lockd/door/", "lockd/types.py", "lockd/errors.py"),
     *("lockd/remote/", "enroll/guide.py", "enroll/poses.py"),
 )
-MOST_ROOMS, MOST_FLOORS, LONGEST_FILE = 28, 11, 460
+MOST_ROOMS, MOST_FLOORS, LONGEST_FILE = 28, 11, 400
 # What would give pure code a device, a socket, a disk or a clock.
 WORLDLY = {
     "asyncio", "datetime", "gpiozero", "paho", "random", "requests", "select", "shutil",

@@ -123,16 +123,14 @@ def calibrate(
 
 
 def _from_store(settings: Settings, vision: Vision) -> Enrolled:
-    from lockd.adapters.store import Store, Vault  # noqa: PLC0415
+    from lockd.adapters.store import opened  # noqa: PLC0415
 
     path = settings.store.path()
     if not path.exists():  # looking must not make a store
         raise PersonError(f"{path}: nobody is enrolled; run `lockd-enroll add`, or use --gallery")
-    store = Store.open(path, Vault.open(settings.store))
-    try:
-        templates, unusable = store.templates(vision.embedder.fingerprint, vision.embedder.size)
-    finally:
-        store.close()
+    embedder = vision.embedder
+    with opened(settings.store) as store:
+        templates, unusable = store.gallery.usable(embedder.fingerprint, embedder.size)
     if unusable:
         err.print(f"[yellow]{unusable} templates of other networks are left out[/]")
     if not templates:

@@ -14,10 +14,10 @@ from pathlib import Path
 import click
 
 from lockd.adapters.keys import keys_file, read_keys
-from lockd.adapters.store.files import create_private, make_folder, to_disk
 from lockd.config import Settings, find, load
 from lockd.console import config_option, err, reported
 from lockd.errors import BusError
+from lockd.files import create_private, make_folder, owner_of, write_over
 from lockd.remote.judging import ANYBODY
 from lockd.remote.signing import KEY_BYTES
 
@@ -130,7 +130,9 @@ def _rewrite(file: Path, change: Callable[[list[str]], list[str]]) -> None:
             if not file.exists():
                 create_private(file)
             lines = change(file.read_text("utf-8").splitlines())
-            _replace(file, "".join(f"{line}\n" for line in lines))
+            uid, gid = owner_of(file)
+            content = "".join(f"{line}\n" for line in lines).encode()
+            write_over(file, content, uid=uid, gid=gid)
     except OSError as error:
         if isinstance(error, BusError):
             raise
@@ -146,18 +148,3 @@ def _alone_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _replace(file: Path, text: str) -> None:
-    unfinished = file.with_name(f"{file.name}.{secrets.token_hex(4)}.unfinished")
-    create_private(unfinished)
-    try:
-        unfinished.write_text(text, "utf-8")
-        if os.geteuid() == 0:
-            before = file.stat()
-            os.chown(unfinished, before.st_uid, before.st_gid)
-        to_disk(unfinished)
-        os.replace(unfinished, file)
-        to_disk(file.parent)
-    finally:
-        unfinished.unlink(missing_ok=True)

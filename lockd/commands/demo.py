@@ -27,7 +27,7 @@ from rich.markup import escape
 from enroll.people import Enroller
 from lockd.adapters.broker import HOST, LocalBroker
 from lockd.adapters.mqtt.visitor import Heard, Visitor
-from lockd.adapters.store import Store, Vault
+from lockd.adapters.store import opened
 from lockd.config import Settings, load
 from lockd.console import reported
 from lockd.identity.observation import Observation
@@ -170,15 +170,12 @@ class Demo(Observer):
             say(f"  .venv/bin/amqtt_sub --url mqtt://{url} -t '{topics}'")
 
     def _enrol(self, settings: Settings) -> None:
-        store = Store.open(settings.store.path(), Vault.open(settings.store))
-        try:
+        with opened(settings.store, make=True) as store:
             enroller = Enroller(settings, store)
             self._console.print("\nEnrolling:")
             for name, photos in people_folders(shipped("demo/people")):
                 outcome = enroller.add(display_name(name), photos, lambda: None)
                 self._console.print(f"  {outcome.name}, photographs: {outcome.accepted}")
-        finally:
-            store.close()
 
     def _watch(self, service: Service) -> Tally:
         handler = signal.signal(signal.SIGINT, lambda *_: service.stop())

@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lockd.adapters.store import Store, Vault, restore, unseal
+from lockd.adapters.store import Store, Vault, restore
 from lockd.adapters.store import make_key as write_key
+from lockd.adapters.store import opened as open_store
 from lockd.config import Settings, find, load
 from lockd.console import administrator, config_option, err, reported
 from lockd.errors import StoreError
@@ -42,10 +43,10 @@ def check(mend: bool, as_json: bool, config_file: Path | None) -> None:
     """
     with _opened(config_file, writable=mend) as (settings, opened):
         if mend:
-            count = opened.mend(by=administrator())
+            count = opened.care.mend(by=administrator())
             err.print(f"{count} templates or photographs deleted")
-        faults = opened.examine()
-        people = opened.people()
+        faults = opened.care.examine()
+        people = opened.people.all()
         templates = sum(one.templates for one in people)
     path = settings.store.path()
     if as_json:
@@ -72,7 +73,7 @@ def check(mend: bool, as_json: bool, config_file: Path | None) -> None:
 def backup(file: Path, config_file: Path | None) -> None:
     """Copy the store into FILE while the service goes on."""
     with _opened(config_file, writable=True) as (settings, opened):
-        opened.backup(file, by=administrator())
+        opened.care.backup(file, by=administrator())
     key = Vault.open(settings.store).key_file
     click.echo(f"{file}: written. It is of no use without the key {key}: keep a copy elsewhere.")
 
@@ -100,7 +101,7 @@ def restore_(file: Path, replace: bool, config_file: Path | None) -> None:
 def vacuum(config_file: Path | None) -> None:
     """Write the file anew, without the room of what was deleted."""
     with _opened(config_file, writable=True) as (settings, opened):
-        before, now = opened.vacuum()
+        before, now = opened.care.vacuum()
     click.echo(f"{settings.store.path()}: {before} bytes before, {now} now")
 
 
@@ -112,8 +113,8 @@ def vacuum(config_file: Path | None) -> None:
 def audit(limit: int, as_json: bool, config_file: Path | None) -> None:
     """Show who changed what, the last change first."""
     with _opened(config_file) as (_, opened):
-        entries = opened.audit(limit)
-        names = {one.person.id: one.person.name for one in opened.people()}
+        entries = opened.audit.latest(limit)
+        names = {one.person.id: one.person.name for one in opened.people.all()}
     rows: list[dict[str, Any]] = [
         {
             "utc": one.utc,
@@ -143,7 +144,7 @@ def audit(limit: int, as_json: bool, config_file: Path | None) -> None:
 def events(limit: int, config_file: Path | None) -> None:
     """Print the events that were kept (store.keep_events_days), the last first, as JSON lines."""
     with _opened(config_file) as (_, opened):
-        for event in opened.events(limit):
+        for event in opened.events.latest(limit):
             click.echo(json.dumps(event, ensure_ascii=False))
 
 
@@ -161,30 +162,10 @@ def make_key(file: Path) -> None:
     click.echo(f"{file}: written. Keep a copy elsewhere: without it nobody's templates open.")
 
 
-@store.command("unseal")
-@click.argument("copy", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@config_option
-@reported
-def unseal_(copy: Path, file: Path, config_file: Path | None) -> None:
-    """Decrypt COPY, left by an update, into FILE, for the lockd of before.
-
-    The file has everybody's templates as they are: delete it when it is not needed.
-    """
-    unseal(copy, file, Vault.open(load(find(config_file)).store))
-    click.echo(f"{file}: written, not encrypted")
-
-
 @contextmanager
 def _opened(
     config_file: Path | None, *, writable: bool = False
 ) -> Iterator[tuple[Settings, Store]]:
     settings = load(find(config_file))
-    path, vault = settings.store.path(), Vault.open(settings.store)
-    if not path.exists():  # looking must not make a store
-        raise StoreError(f"{path}: there is no store yet; `lockd-enroll add` makes it")
-    opened = Store.open(path, vault) if writable else Store.open_read_only(path, vault)
-    try:
+    with open_store(settings.store, writable=writable) as opened:
         yield settings, opened
-    finally:
-        opened.close()

@@ -8,8 +8,7 @@ replaced; nothing else is lost by that.
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lockd.errors import ImageError
+from lockd.files import write_over
 from lockd.types import Embedding, Floats
 
 Digests: TypeAlias = NDArray[np.uint8]
@@ -86,25 +86,16 @@ class Cache:
             return
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._write(self.path)
+            content = io.BytesIO()
+            digests, reasons, embeddings = self._as_arrays()
+            np.savez(content, digests=digests, reasons=reasons, embeddings=embeddings)
+            write_over(self.path, content.getvalue())
         except OSError as error:
             raise ImageError(
                 f"{self.path}: the embeddings cannot be kept: {error.strerror}; "
                 "name another folder with --cache, or use --no-cache"
             ) from error
         self._changed = False
-
-    def _write(self, path: Path) -> None:
-        # mkstemp makes it readable by its owner only.
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                digests, reasons, embeddings = self._as_arrays()
-                np.savez(file, digests=digests, reasons=reasons, embeddings=embeddings)
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
 
     def _as_arrays(self) -> tuple[Digests, Reasons, Floats]:
         nothing = np.zeros(self._size, np.float32)

@@ -25,9 +25,10 @@ from typing import Any
 
 from lockd.adapters.mqtt.bus import Bus, Session
 from lockd.adapters.spool import Spool
-from lockd.adapters.store import STORE_PAUSE_S, Posting, Store, identity
+from lockd.adapters.store import STORE_PAUSE_S, Posting, Store
 from lockd.config import Settings
 from lockd.errors import StoreError
+from lockd.files import identity
 from lockd.messages import (
     ALERT,
     ALERTS,
@@ -278,12 +279,12 @@ class Outbox:
     def _into_store(self, store: Store) -> None:
         self._recover(store)
         if self._overflowed:
-            store.count_lost(self._overflowed)
+            store.outbox.count_lost(self._overflowed)
             self._overflowed = 0
         parcels = list(self._backlog)
         if parcels:
             postings = [parcel.posting for parcel in parcels]
-            store.post(postings, limit=self._mqtt.outbox_events, run=self._run)
+            store.outbox.post(postings, limit=self._mqtt.outbox_events, run=self._run)
             self._done_with(parcels)
         self.problem = None
 
@@ -292,10 +293,10 @@ class Outbox:
         if not self._left:
             return
         ids = [parcel.told.get("id") for parcel in self._left]
-        last = store.last_posted()
+        last = store.outbox.last_posted()
         fresh = self._left[ids.index(last) + 1 :] if last in ids else self._left
         if fresh:
-            store.post([one.posting for one in fresh], limit=self._mqtt.outbox_events)
+            store.outbox.post([one.posting for one in fresh], limit=self._mqtt.outbox_events)
         for parcel in fresh:
             parcel.log()
         self._left = []
@@ -310,18 +311,18 @@ class Outbox:
     def _through_store(self, bus: Bus, store: Store) -> None:
         """Forget what arrived, send what waits, tell of what was lost."""
         if arrived := self._arrived(bus):
-            store.delivered(arrived)
+            store.outbox.delivered(arrived)
         free = bus.free()
-        for message in store.waiting(self._sent_up_to, free) if free else ():
+        for message in store.outbox.waiting(self._sent_up_to, free) if free else ():
             late = message.run != self._run or self._now() - message.t > LATE_S
             payload = outgoing(message.payload, delayed=late)
             if not bus.send(self._ticket(message.seq), message.topic, payload):
                 break
             self._sent_up_to = message.seq
-        self.waiting = store.count_waiting()
-        self.lost, untold = store.lost()
+        self.waiting = store.outbox.count()
+        self.lost, untold = store.outbox.lost()
         if untold and free and self.waiting + 2 <= self._mqtt.outbox_events:  # or it loses more
-            store.told_of(untold)
+            store.outbox.told_of(untold)
             self._emit_lost(untold)
 
     def _past_store(self, bus: Bus) -> None:

@@ -9,7 +9,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from lockd.adapters.store import Store, Vault
+from lockd.adapters.store import opened
 from lockd.config import Settings
 from lockd.errors import ImageError
 from lockd.identity.gallery import Gallery
@@ -143,14 +143,10 @@ class Identifier:
 
     def _from_store(self) -> Gallery:
         embedder = self._vision.embedder
-        path = self._settings.store.path()
-        if not path.exists():  # nobody was ever enrolled; looking must not make a store
+        if not self._settings.store.path().exists():  # nobody was ever enrolled
             return Gallery((), embedder.size)
-        store = Store.open(path, Vault.open(self._settings.store))
-        try:
-            templates, _ = store.templates(embedder.fingerprint, embedder.size)
-        finally:
-            store.close()
+        with opened(self._settings.store) as store:
+            templates, _ = store.gallery.usable(embedder.fingerprint, embedder.size)
         return Gallery(templates, embedder.size)
 
 

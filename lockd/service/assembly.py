@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 
 from lockd.adapters.cameras import LiveCamera, RecordedCamera, open_source
 from lockd.adapters.control import ControlSocket
@@ -17,17 +18,18 @@ from lockd.adapters.mqtt.bus import Bus
 from lockd.adapters.pins import Board
 from lockd.adapters.signals import Signals
 from lockd.adapters.spool import Spool
-from lockd.adapters.store import Store, Vault
+from lockd.adapters.store import open_for_service
 from lockd.adapters.strike import Strike
 from lockd.adapters.wallclock import WallClock
 from lockd.clock import Clock, RealClock, RecordedClock
 from lockd.config import LedSettings, Settings
-from lockd.errors import LockdError, StoreError
+from lockd.errors import LockdError
 from lockd.identity.gallery import Gallery
 from lockd.messages import EventType, Topics
 from lockd.ports import Camera, Observer, Output, Requests
 from lockd.publishing.home_assistant import births
 from lockd.recognition.recogniser import Vision
+from lockd.service.housekeeping import Housekeeping
 from lockd.service.parts import Parts
 from lockd.service.people import People
 from lockd.service.relay_safe import leave_word, relay_of
@@ -40,7 +42,6 @@ log = logging.getLogger(__name__)
 SWITCH_S = 0.0005
 """How long a thread may keep the others from Python. The default, ten times as much, is what the
 loop and the relay's guard would wait for the thread that writes and sends events."""
-_STORE_PATIENCE_S = 0.2
 _MESSAGES_PATIENCE_S = 2.0
 
 StartEvents = list[tuple[EventType, str | None]]
@@ -185,6 +186,10 @@ def open_service(
     strike = Strike(relay, clock.now)
     stack.callback(strike.close)
     stored = gallery is None and remember
+    # The store once more, for the thread that carries events; it can wait for others.
+    messages = partial(
+        open_for_service, settings.store, make=False, patience_s=_MESSAGES_PATIENCE_S
+    )
     spool = Spool.of_service() if stored else None
     if spool is not None:
         stack.callback(spool.close)
@@ -194,7 +199,8 @@ def open_service(
         vision=vision,
         strike=strike,
         people=people,
-        messages=_messages_of(settings) if stored else None,
+        housekeeping=Housekeeping(settings.store, lambda: people.store) if stored else None,
+        messages=messages if stored else None,
         spool=spool,
         bus=bus,
         keys=CommandKeys.open(settings) if subscriptions(settings) else None,
@@ -245,34 +251,11 @@ def _open_roster(
     if gallery is not None:
         return People(None, vision.embedder, access, gallery=gallery(vision))
     return People(
-        lambda create: _open_store(settings, create),
+        lambda make: open_for_service(settings.store, make=make),
         vision.embedder,
         access,
         remember=remember,
-        retention=settings.store if remember else None,
     )
-
-
-def _messages_of(settings: Settings) -> Callable[[], Store]:
-    """The store once more, for the thread that carries events; it can wait for others."""
-    return lambda: _open_store(settings, create=False, patience_s=_MESSAGES_PATIENCE_S)
-
-
-def _open_store(settings: Settings, create: bool, patience_s: float = _STORE_PATIENCE_S) -> Store:
-    """Open the store, for reading only if no more can be had: doors must open."""
-    path = settings.store.path()
-    if not create and not path.exists():
-        raise StoreError(f"store {path}: it is gone; put it back, or restart lockd for a new one")
-    vault = Vault.open(settings.store)
-    try:
-        return Store.open(path, vault, timeout_s=patience_s)
-    except StoreError as error:
-        try:
-            store = Store.open_read_only(path, vault)
-        except StoreError:
-            raise error from None  # it says more
-        log.error("%s; people are recognised, events are not kept over a restart", error)
-        return store
 
 
 def _open_bus(settings: Settings, stack: ExitStack) -> Bus | None:

@@ -14,6 +14,7 @@ from lockd.clock import Clock
 from lockd.config import Settings
 from lockd.ports import Camera, Indicator, Inputs, Keys, LocalTime, Requests
 from lockd.recognition.recogniser import Vision
+from lockd.service.housekeeping import Housekeeping
 from lockd.service.people import People
 from lockd.types import InputChange
 
@@ -45,6 +46,7 @@ class Parts:
         vision: the networks.
         strike: the relay.
         people: the people, and the store if there is one.
+        housekeeping: deletes what is too old in that store, if anything does.
         messages: opens the store that events wait in, if there is one.
         spool: keeps events that are not in it yet.
         wall: the local time, while it is known to be right.
@@ -63,6 +65,7 @@ class Parts:
     strike: Strike
     people: People
     wall: LocalTime
+    housekeeping: Housekeeping | None = None
     messages: Callable[[], Store] | None = None
     spool: Spool | None = None
     bus: Bus | None = None

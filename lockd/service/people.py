@@ -7,14 +7,13 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
-from lockd.adapters.store import STORE_PAUSE_S, Reading, Store, identity
-from lockd.config import StoreSettings
+from lockd.adapters.store import STORE_PAUSE_S, Reading, Store
 from lockd.door.events import DoorMemory
 from lockd.door.rules import AccessRules
 from lockd.errors import StoreError
+from lockd.files import identity
 from lockd.identity.gallery import Gallery
 from lockd.vision.embedder import Embedder
 
@@ -23,7 +22,6 @@ log = logging.getLogger(__name__)
 
 _FAILURES_TO_REOPEN = 5
 _WRITE_PAUSE_S = 60.0
-_FORGET_EVERY_S = 3600.0
 
 
 class People:
@@ -47,7 +45,6 @@ class People:
         *,
         gallery: Gallery | None = None,
         remember: bool = True,
-        retention: StoreSettings | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         """Open the store.
@@ -59,7 +56,6 @@ class People:
             access: for a word on groups that do not exist.
             gallery: the people, where there is no store.
             remember: whether `keep` writes and `recall` reads.
-            retention: how long events and the audit trail are kept; None leaves them.
             wall: the time of the day, seconds; for the age of what is remembered.
         """
         self._opener = opener
@@ -69,8 +65,6 @@ class People:
         self._write_at = -math.inf
         self._failures = 0
         self._remember = remember
-        self._retention = retention
-        self._forget_at = -math.inf
         self._recalled = not remember
         self._unwritten: dict[str, Any] | None = None
         self._remember_at = -math.inf
@@ -114,33 +108,12 @@ class People:
             return None
         self._recalled = True
         try:
-            values = self.store.recall() or {"utc": self._wall()}
+            values = self.store.memory.recall() or {"utc": self._wall()}
             age_s = self._wall() - values.pop("utc")
             return DoorMemory(**values).aged(age_s)
         except (StoreError, KeyError, TypeError, ValueError) as error:
             log.error("%s; what the door should remember cannot be read", error)
             return None
-
-    def forget_old(self, now: float, wall: Callable[[], datetime | None]) -> None:
-        """Once an hour delete what is too old to be kept.
-
-        Args:
-            wall: says what time it is, or None while that is not known: a clock that ran
-                ahead would have everything deleted.
-        """
-        keep = self._retention
-        if keep is None or self.store is None or not self.store.writable or now < self._forget_at:
-            return
-        local = wall()
-        if local is None:
-            return
-        self._forget_at = now + _FORGET_EVERY_S
-        try:
-            self.store.forget_old(
-                local, events_days=keep.keep_events_days, audit_days=keep.keep_audit_days
-            )
-        except StoreError as error:
-            log.error("%s; what is too old is still kept", error)
 
     def _write_memory(self) -> None:
         # Not over what the last run left and nobody has read yet.
@@ -148,7 +121,7 @@ class People:
             return
         try:
             if self._unwritten is not None:
-                self.store.remember(self._unwritten)
+                self.store.memory.remember(self._unwritten)
                 self._unwritten = None
         except StoreError as error:
             log.error("%s; for now lock-out and lock-down would not outlive a restart", error)
@@ -199,9 +172,9 @@ class People:
         if identity(store.path) != self._file:
             self.close()
             raise StoreError(f"store {store.path}: the file was taken away or replaced")
-        if not store.gallery_changed() and self.problem is None:
+        if not store.gallery.changed() and self.problem is None:
             return False
-        reading = store.read(self._embedder.fingerprint, self._embedder.size, self._reading)
+        reading = store.gallery.read(self._embedder.fingerprint, self._embedder.size, self._reading)
         before = Gallery((), self._embedder.size) if reading.whole else self.gallery
         self.gallery = before.updated(reading.faces, reading.gone)
         self._reading, self.problem, self._failures = reading, None, 0

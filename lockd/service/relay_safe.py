@@ -59,12 +59,12 @@ def leave_word(relay: Relay) -> None:
     folder = by_systemd("RUNTIME")
     if folder is None:
         return
+    from lockd.files import write_over  # noqa: PLC0415  # not needed where speed counts
+
     path = folder / NAME
-    new = path.with_suffix(".new")
     try:
         path.unlink(missing_ok=True)  # an old one may name another pin
-        new.write_text(json.dumps(relay._asdict()))
-        new.replace(path)
+        write_over(path, json.dumps(relay._asdict()).encode())
     except OSError as error:
         import logging  # noqa: PLC0415  # not needed where speed counts
 

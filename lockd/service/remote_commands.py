@@ -178,8 +178,8 @@ class RemoteCommands:
             raise StoreError("the store cannot be written, so what was commanded before is unknown")
         for _ in range(_MORE_TRIES):
             with suppress(StoreError):
-                return store.take_nonce(series, order.nonce, order.time)
-        return store.take_nonce(series, order.nonce, order.time)
+                return store.nonces.take(series, order.nonce, order.time)
+        return store.nonces.take(series, order.nonce, order.time)
 
     def _without_store(self, order: Order) -> Rejection | None:
         """Return why a command may not be obeyed while only this run's are known."""

@@ -110,7 +110,7 @@ class RemoteHandlers:
 
 
 def _listed(store: Store) -> CommandOutcome:
-    people = store.people()
+    people = store.people.all()
     listed = [
         {"name": one.person.name, "id": one.person.id, "enabled": one.enabled}
         for one in people[:MOST_LISTED]
@@ -126,17 +126,17 @@ def _change(store: Store, order: Order, by: str) -> CommandOutcome:
         StoreError: if it cannot be written; then nothing was.
     """
     try:
-        person = store.person(str(order.name)).person
+        person = store.people.named(str(order.name)).person
     except PersonError:
         return CommandOutcome("not_enrolled")
     details: dict[str, Any] = {"person_id": person.id}
     match order.command:
         case "enable" | "disable":
-            store.set_enabled(person.name, order.command == "enable", by=by)
+            store.people.set_enabled(person.name, order.command == "enable", by=by)
         case "rename":
-            store.rename(person.name, str(order.new_name), by=by)
+            store.people.rename(person.name, str(order.new_name), by=by)
         case "remove":
-            removal = store.remove(person.name, by=by)
+            removal = store.people.remove(person.name, by=by)
             details |= {"templates": removal.templates, "verified": removal.verified}
             for left in removal.left:
                 log.error("what was removed is still in %s", left)

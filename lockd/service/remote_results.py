@@ -11,7 +11,6 @@ import logging
 import math
 from collections import Counter, deque
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from lockd.adapters.store import STORE_PAUSE_S, Store
 from lockd.clock import Clock
@@ -145,7 +144,7 @@ class RemoteResults:
             "schema": SCHEMA,
             "id": id_,
             "door": self._door,
-            "utc": utc_text(datetime.now(UTC)),
+            "utc": utc_text(),
             "command": command,
             "by": by,
             "result": result.value,
@@ -168,7 +167,7 @@ class RemoteResults:
             return
         try:
             while self._notes:
-                store.note_command(*self._notes[0])
+                store.audit.note_command(*self._notes[0])
                 self._notes.popleft()
         except StoreError as error:
             log.warning("%s; the audit trail has to wait", error)

@@ -315,7 +315,8 @@ class Service:
         if camera is not None:
             self._faces = False
         note(EventType.STORE_PROBLEM, self._people.problem or self._publisher.outbox.problem)
-        self._people.forget_old(self._clock.now(), self._parts.wall.local)
+        if self._parts.housekeeping is not None:
+            self._parts.housekeeping.work(self._clock.now(), self._parts.wall.local)
         damaged = self._people.damaged
         note(
             EventType.TEMPLATES_DAMAGED,

@@ -35,7 +35,7 @@ def store(path: Path) -> Iterator[Store]:
 
 
 def names(store: Store) -> list[str]:
-    return [one.person.name for one in store.people()]
+    return [one.person.name for one in store.people.all()]
 
 
 def everything(path: Path) -> bytes:
@@ -50,38 +50,40 @@ def test_a_new_store_is_private_to_its_owner(store: Store, path: Path) -> None:
 
 
 def test_people_and_templates_come_back_as_they_were(store: Store, path: Path) -> None:
-    person = store.add("Ada", MODEL, [unit(1, 2), unit(3)], by="root")
+    person = store.people.add("Ada", MODEL, [unit(1, 2), unit(3)], by="root")
     store.close()
     again = Store.open(path, Vault.beside(path))
-    templates, refused = again.templates(MODEL, SIZE)
+    templates, refused = again.gallery.usable(MODEL, SIZE)
     assert refused == 0
     assert {template.person for template in templates} == {person}
     assert np.array_equal(templates[0].embedding, unit(1, 2))
-    assert [(one.person.name, one.templates) for one in again.people()] == [("Ada", 2)]
+    assert [(one.person.name, one.templates) for one in again.people.all()] == [("Ada", 2)]
     again.close()
 
 
 def test_adding_again_gives_the_same_person_more_templates(store: Store) -> None:
-    first = store.add("Zoë", MODEL, [unit(1)], by="root")
-    second = store.add("ZOË ", MODEL, [unit(2, 1)], by="root")
-    decomposed = store.add(unicodedata.normalize("NFD", "Zoë"), MODEL, [unit(0, 1)], by="root")
+    first = store.people.add("Zoë", MODEL, [unit(1)], by="root")
+    second = store.people.add("ZOË ", MODEL, [unit(2, 1)], by="root")
+    decomposed = store.people.add(
+        unicodedata.normalize("NFD", "Zoë"), MODEL, [unit(0, 1)], by="root"
+    )
     assert first == second == decomposed
-    assert [(one.person.name, one.templates) for one in store.people()] == [("Zoë", 3)]
+    assert [(one.person.name, one.templates) for one in store.people.all()] == [("Zoë", 3)]
 
 
 def test_people_are_listed_by_name_whatever_their_case(store: Store) -> None:
     for name in ("bob", "Ada", "Cleo"):
-        store.add(name, MODEL, [unit(1)], by="root")
+        store.people.add(name, MODEL, [unit(1)], by="root")
     assert names(store) == ["Ada", "bob", "Cleo"]
 
 
 def test_removing_somebody_leaves_nothing_of_them_in_the_files(store: Store, path: Path) -> None:
-    store.add("Somebody Unforgettable", MODEL, [unit(1, 2, 3)], by="root")
-    store.add("Ada", MODEL, [unit(1)], by="root")
+    store.people.add("Somebody Unforgettable", MODEL, [unit(1, 2, 3)], by="root")
+    store.people.add("Ada", MODEL, [unit(1)], by="root")
     with closing(sqlite3.connect(path)) as raw:
         sealed = raw.execute("SELECT sealed FROM templates ORDER BY id").fetchone()[0]
     assert sealed in everything(path)
-    removal = store.remove("somebody unforgettable", by="root")
+    removal = store.people.remove("somebody unforgettable", by="root")
     assert removal.person.name == "Somebody Unforgettable"
     assert removal.verified
     assert names(store) == ["Ada"]
@@ -91,7 +93,7 @@ def test_removing_somebody_leaves_nothing_of_them_in_the_files(store: Store, pat
 
 def test_removing_nobody_is_an_error(store: Store) -> None:
     with pytest.raises(PersonError, match="'Ada': nobody of that name"):
-        store.remove("Ada", by="root")
+        store.people.remove("Ada", by="root")
 
 
 @pytest.mark.parametrize(
@@ -110,15 +112,15 @@ def test_a_name_that_would_forge_a_log_or_is_none_is_refused(
     store: Store, name: str, wrong: str
 ) -> None:
     with pytest.raises(PersonError, match=wrong):
-        store.add(name, MODEL, [unit(1)], by="root")
-    assert store.people() == []
+        store.people.add(name, MODEL, [unit(1)], by="root")
+    assert store.people.all() == []
 
 
 @pytest.mark.parametrize(
     "name", ["Ada", "Zoë", "李小龍", "Юлия", "نور", "👩‍🚒".replace("\u200d", "")]
 )
 def test_names_of_the_world_are_kept(store: Store, name: str) -> None:
-    store.add(name, MODEL, [unit(1)], by="root")
+    store.people.add(name, MODEL, [unit(1)], by="root")
     assert names(store) == [clean_name(name)]
 
 
@@ -127,8 +129,8 @@ def test_names_of_the_world_are_kept(store: Store, name: str) -> None:
 )
 def test_what_is_no_unit_vector_is_never_enrolled(store: Store, bad: Embedding) -> None:
     with pytest.raises(ValueError, match="unit vector"), np.errstate(invalid="ignore"):
-        store.add("Ada", MODEL, [unit(1), bad.astype(np.float32)], by="root")
-    assert store.people() == []
+        store.people.add("Ada", MODEL, [unit(1), bad.astype(np.float32)], by="root")
+    assert store.people.all() == []
 
 
 class TestRights:
@@ -137,37 +139,39 @@ class TestRights:
     )
 
     def test_somebody_new_has_none(self, store: Store) -> None:
-        person = store.add("Ada", MODEL, [unit(1)], by="root")
+        person = store.people.add("Ada", MODEL, [unit(1)], by="root")
         assert (person.groups, person.valid_from, person.valid_until) == (frozenset(), None, None)
 
     def test_they_come_back_as_they_were_given(self, store: Store, path: Path) -> None:
-        given = store.add("Ada", MODEL, [unit(1), unit(2)], by="root", **self.STAFF)
+        given = store.people.add("Ada", MODEL, [unit(1), unit(2)], by="root", **self.STAFF)
         assert given.groups == {"staff", "cleaners"}
         store.close()
         again = Store.open(path, Vault.beside(path))
-        assert again.people()[0].person == given
-        assert [one.person for one in again.templates(MODEL, SIZE)[0]] == [given, given]
-        assert again.outdated("other") == [given]
-        assert again.remove("ada", by="root").person == given
+        assert again.people.all()[0].person == given
+        assert [one.person for one in again.gallery.usable(MODEL, SIZE)[0]] == [given, given]
+        assert again.templates.outdated("other") == [given]
+        assert again.people.remove("ada", by="root").person == given
         again.close()
 
     def test_what_is_not_given_stays(self, store: Store) -> None:
-        store.add("Ada", MODEL, [unit(1)], by="root", **self.STAFF)
-        store.add("Ada", MODEL, [unit(2)], by="root")
-        changed = store.change_access("ADA", valid_until=None, by="root")
-        assert changed == store.people()[0].person
+        store.people.add("Ada", MODEL, [unit(1)], by="root", **self.STAFF)
+        store.people.add("Ada", MODEL, [unit(2)], by="root")
+        changed = store.people.change_access("ADA", valid_until=None, by="root")
+        assert changed == store.people.all()[0].person
         assert changed.groups == {"staff", "cleaners"}
         assert (changed.valid_from, changed.valid_until) == ("2026-01-01", None)
-        assert store.change_access("Ada", groups=frozenset(), by="root").groups == frozenset()
+        assert (
+            store.people.change_access("Ada", groups=frozenset(), by="root").groups == frozenset()
+        )
 
     def test_a_change_is_seen_by_a_running_service(self, store: Store, path: Path) -> None:
-        store.add("Ada", MODEL, [unit(1)], by="root")
-        store.gallery_changed()
+        store.people.add("Ada", MODEL, [unit(1)], by="root")
+        store.gallery.changed()
         other = Store.open(path, Vault.beside(path))
-        other.change_access("Ada", groups=frozenset({"staff"}), by="root")
+        other.people.change_access("Ada", groups=frozenset({"staff"}), by="root")
         other.close()
-        assert store.gallery_changed()
-        assert store.templates(MODEL, SIZE)[0][0].person.groups == {"staff"}
+        assert store.gallery.changed()
+        assert store.gallery.usable(MODEL, SIZE)[0][0].person.groups == {"staff"}
 
     @pytest.mark.parametrize(
         ("access", "wrong"),
@@ -182,99 +186,99 @@ class TestRights:
         self, store: Store, access: Access, wrong: str
     ) -> None:
         with pytest.raises(PersonError, match=wrong):
-            store.add("Ada", MODEL, [unit(1)], by="root", **access)
-        assert store.people() == []
-        person = store.add("Ada", MODEL, [unit(1)], by="root", **self.STAFF)
+            store.people.add("Ada", MODEL, [unit(1)], by="root", **access)
+        assert store.people.all() == []
+        person = store.people.add("Ada", MODEL, [unit(1)], by="root", **self.STAFF)
         with pytest.raises(PersonError, match=wrong):
-            store.change_access("Ada", by="root", **access)
-        assert store.people()[0].person == person
+            store.people.change_access("Ada", by="root", **access)
+        assert store.people.all()[0].person == person
 
     def test_nobodys_cannot_be_changed(self, store: Store) -> None:
         with pytest.raises(PersonError, match="'Ada': nobody of that name"):
-            store.change_access("Ada", groups=frozenset(), by="root")
+            store.people.change_access("Ada", groups=frozenset(), by="root")
 
     def test_a_group_that_somebody_wrote_into_the_file_is_one_that_nobody_has(
         self, store: Store, path: Path
     ) -> None:
-        store.add("Ada", MODEL, [unit(1)], by="root")
+        store.people.add("Ada", MODEL, [unit(1)], by="root")
         with sqlite3.connect(path) as raw:
             raw.execute("UPDATE people SET groups = '[[1], null]'")
         raw.close()
-        assert store.people()[0].person.groups == {"[1]", "None"}
+        assert store.people.all()[0].person.groups == {"[1]", "None"}
 
 
 class TestMemory:
     def test_what_the_door_remembers_outlives_it(self, store: Store, path: Path) -> None:
-        assert store.recall() is None
-        store.remember({"locked_down": True, "denials": [1.5, 2.5]})
-        store.remember({"locked_down": False, "until": None})
+        assert store.memory.recall() is None
+        store.memory.remember({"locked_down": True, "denials": [1.5, 2.5]})
+        store.memory.remember({"locked_down": False, "until": None})
         store.close()
         again = Store.open(path, Vault.beside(path))
-        assert again.recall() == {"locked_down": False, "until": None}
+        assert again.memory.recall() == {"locked_down": False, "until": None}
         again.close()
 
     def test_what_json_has_not_is_refused_and_the_memory_stays(self, store: Store) -> None:
-        store.remember({"denials": 3})
+        store.memory.remember({"denials": 3})
         for bad in ({"until": float("nan")}, {"until": float("inf")}):
             with pytest.raises(ValueError, match="JSON compliant"):
-                store.remember(bad)
-        assert store.recall() == {"denials": 3}
+                store.memory.remember(bad)
+        assert store.memory.recall() == {"denials": 3}
 
     def test_it_is_no_change_of_the_gallery(self, store: Store, path: Path) -> None:
-        store.gallery_changed()
+        store.gallery.changed()
         other = Store.open(path, Vault.beside(path))
-        other.remember({"denials": 3})
+        other.memory.remember({"denials": 3})
         other.close()
-        assert not store.gallery_changed()
+        assert not store.gallery.changed()
 
     def test_it_cannot_be_written_where_the_store_may_only_be_read(
         self, store: Store, path: Path
     ) -> None:
-        store.remember({"locked_down": True})
+        store.memory.remember({"locked_down": True})
         store.close()
         reader = Store.open_read_only(path, Vault.beside(path))
-        assert reader.recall() == {"locked_down": True}
+        assert reader.memory.recall() == {"locked_down": True}
         with pytest.raises(StoreError, match="read-only"):
-            reader.remember({"locked_down": False})
+            reader.memory.remember({"locked_down": False})
         reader.close()
 
 
 def test_templates_of_other_networks_or_of_the_wrong_size_are_counted_and_left_out(
     store: Store,
 ) -> None:
-    store.add("Ada", MODEL, [unit(1)], by="root")
-    store.add("Bob", "another", [unit(2)], by="root")
-    store.add("Cleo", MODEL, [unit(3, size=16)], by="root")
-    templates, refused = store.templates(MODEL, SIZE)
+    store.people.add("Ada", MODEL, [unit(1)], by="root")
+    store.people.add("Bob", "another", [unit(2)], by="root")
+    store.people.add("Cleo", MODEL, [unit(3, size=16)], by="root")
+    templates, refused = store.gallery.usable(MODEL, SIZE)
     assert [template.person.name for template in templates] == ["Ada"]
     assert refused == 2
 
 
 def test_a_damaged_template_is_left_out(store: Store, path: Path) -> None:
-    store.add("Ada", MODEL, [unit(1)], by="root")
+    store.people.add("Ada", MODEL, [unit(1)], by="root")
     with sqlite3.connect(path) as raw:
         raw.execute("UPDATE templates SET sealed = zeroblob(32)")
     raw.close()
-    assert store.templates(MODEL, SIZE) == ([], 1)
+    assert store.gallery.usable(MODEL, SIZE) == ([], 1)
 
 
 def test_a_change_by_another_process_is_noticed_once(store: Store, path: Path) -> None:
-    assert store.gallery_changed()
-    assert not store.gallery_changed()
+    assert store.gallery.changed()
+    assert not store.gallery.changed()
     other = Store.open(path, Vault.beside(path))
-    other.add("Ada", MODEL, [unit(1)], by="root")
-    assert store.gallery_changed()
-    assert not store.gallery_changed()
-    other.remove("Ada", by="root")
-    assert store.gallery_changed()
+    other.people.add("Ada", MODEL, [unit(1)], by="root")
+    assert store.gallery.changed()
+    assert not store.gallery.changed()
+    other.people.remove("Ada", by="root")
+    assert store.gallery.changed()
     other.close()
 
 
 def test_waiting_messages_are_no_change_of_the_gallery(store: Store, path: Path) -> None:
-    store.gallery_changed()
+    store.gallery.changed()
     other = Store.open(path, Vault.beside(path))
-    other.post([posting("payload")], limit=10)
-    assert not store.gallery_changed()
+    other.outbox.post([posting("payload")], limit=10)
+    assert not store.gallery.changed()
     other.close()
 
 
@@ -283,26 +287,28 @@ def posting(what: str, topics: Sequence[str] = ("topic",), weight: int = 1) -> P
 
 
 def waiting(store: Store, after: int = 0, limit: int = 99) -> list[tuple[str, str, int]]:
-    found = [(one.topic, json.loads(one.payload)) for one in store.waiting(after, limit)]
+    found = [(one.topic, json.loads(one.payload)) for one in store.outbox.waiting(after, limit)]
     return [(topic, values["what"], values["seq"]) for topic, values in found]
 
 
 def test_messages_wait_in_order_until_they_are_delivered(store: Store) -> None:
-    store.post([posting("one", ["a", "b"]), posting("two", ["a"])], limit=10, run="this")
-    store.post([posting("three", ["a"])], limit=10)
+    store.outbox.post([posting("one", ["a", "b"]), posting("two", ["a"])], limit=10, run="this")
+    store.outbox.post([posting("three", ["a"])], limit=10)
     assert waiting(store) == [("a", "one", 1), ("b", "one", 1), ("a", "two", 2), ("a", "three", 3)]
-    first, second, third, last = store.waiting(0, 10)
+    first, second, third, last = store.outbox.waiting(0, 10)
     assert [one.run for one in (first, last)] == ["this", ""]
     assert waiting(store, second.seq) == [("a", "two", 2), ("a", "three", 3)]
     assert len(waiting(store, 0, 2)) == 2
-    store.delivered([first.seq, third.seq])
+    store.outbox.delivered([first.seq, third.seq])
     assert waiting(store) == [("b", "one", 1), ("a", "three", 3)]
-    assert store.count_waiting() == 2
+    assert store.outbox.count() == 2
 
 
 def test_an_alert_says_more_than_its_event(store: Store) -> None:
-    store.post([Posting({"what": "x"}, {"events": {}, "alerts/x": {"alert": "x"}})], limit=10)
-    event, alert = (json.loads(one.payload) for one in store.waiting(0, 9))
+    store.outbox.post(
+        [Posting({"what": "x"}, {"events": {}, "alerts/x": {"alert": "x"}})], limit=10
+    )
+    event, alert = (json.loads(one.payload) for one in store.outbox.waiting(0, 9))
     assert alert == {**event, "alert": "x"}
     assert "alert" not in event
 
@@ -312,27 +318,27 @@ def test_of_too_many_messages_those_that_weigh_least_are_given_up_the_oldest_fir
 ) -> None:
     kinds = [(f"alert {n}", 2) for n in range(3)] + [(f"status {n}", 0) for n in range(9)]
     for what, weight in kinds:
-        store.post([posting(what, weight=weight)], limit=10)
-    store.post([posting(f"news {n}") for n in range(3)], limit=10)
+        store.outbox.post([posting(what, weight=weight)], limit=10)
+    store.outbox.post([posting(f"news {n}") for n in range(3)], limit=10)
     assert [what for _, what, _ in waiting(store)] == [
         *("alert 0", "alert 1", "alert 2"),
         *("status 5", "status 6", "status 7", "status 8"),
         *("news 0", "news 1", "news 2"),
     ]
-    assert store.lost() == (5, 5)
-    store.told_of(3)
-    store.count_lost(1)
-    assert store.lost() == (6, 3)
+    assert store.outbox.lost() == (5, 5)
+    store.outbox.told_of(3)
+    store.outbox.count_lost(1)
+    assert store.outbox.lost() == (6, 3)
 
 
 def test_a_place_is_never_given_twice_and_numbers_have_no_gaps(store: Store, path: Path) -> None:
-    store.post([posting("one")], limit=10)
-    (first,) = store.waiting(0, 10)
-    store.delivered([first.seq])
+    store.outbox.post([posting("one")], limit=10)
+    (first,) = store.outbox.waiting(0, 10)
+    store.outbox.delivered([first.seq])
     store.close()
     again = Store.open(path, Vault.beside(path))
-    again.post([posting("two")], limit=10)
-    (second,) = again.waiting(0, 10)
+    again.outbox.post([posting("two")], limit=10)
+    (second,) = again.outbox.waiting(0, 10)
     assert second.seq > first.seq
     one, two = json.loads(first.payload), json.loads(second.payload)
     assert (one["seq"], two["seq"]) == (1, 2)
@@ -343,8 +349,8 @@ def test_a_place_is_never_given_twice_and_numbers_have_no_gaps(store: Store, pat
 def test_what_cannot_be_written_takes_no_number(store: Store) -> None:
     spoilt = Posting({"what": object()}, {"topic": {}})
     with pytest.raises(TypeError):
-        store.post([posting("one"), spoilt], limit=10)
-    store.post([posting("two")], limit=10)
+        store.outbox.post([posting("one"), spoilt], limit=10)
+    store.outbox.post([posting("two")], limit=10)
     assert waiting(store) == [("topic", "two", 1)]
 
 
@@ -384,7 +390,7 @@ def test_a_store_that_cannot_be_trusted_is_refused_and_left_as_it_was(
     path: Path, spoil: Callable[[Path], None], said: str
 ) -> None:
     first = Store.open(path, Vault.beside(path))
-    first.add("Ada", MODEL, [unit(1)], by="root")
+    first.people.add("Ada", MODEL, [unit(1)], by="root")
     first.close()
     spoil(path)
     before = path.read_bytes()
@@ -400,11 +406,11 @@ def test_a_store_that_another_program_is_writing_to_is_an_error_and_nothing_is_w
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreError, match="another program is writing"):
-        store.add("Ada", MODEL, [unit(1)], by="root")
+        store.people.add("Ada", MODEL, [unit(1)], by="root")
     other.execute("ROLLBACK")
     other.close()
-    assert store.people() == []
-    store.add("Ada", MODEL, [unit(1)], by="root")
+    assert store.people.all() == []
+    store.people.add("Ada", MODEL, [unit(1)], by="root")
 
 
 def test_a_failed_enrolment_leaves_no_half_of_it(
@@ -413,21 +419,21 @@ def test_a_failed_enrolment_leaves_no_half_of_it(
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store, "_count", fail)
+    monkeypatch.setattr(store.database, "count", fail)
     with pytest.raises(KeyboardInterrupt):
-        store.add("Ada", MODEL, [unit(1)], by="root")
-    assert store.people() == []
+        store.people.add("Ada", MODEL, [unit(1)], by="root")
+    assert store.people.all() == []
 
 
 def test_a_store_that_may_only_be_read_can_be_read(store: Store, path: Path) -> None:
-    store.add("Ada", MODEL, [unit(1)], by="root")
+    store.people.add("Ada", MODEL, [unit(1)], by="root")
     store.close()
     before = {file.name for file in path.parent.iterdir()}
     reader = Store.open_read_only(path, Vault.beside(path))
     assert names(reader) == ["Ada"]
-    assert reader.gallery_changed()
+    assert reader.gallery.changed()
     with pytest.raises(StoreError, match="read-only"):
-        reader.add("Bob", MODEL, [unit(2)], by="root")
+        reader.people.add("Bob", MODEL, [unit(2)], by="root")
     reader.close()
     assert before <= {file.name for file in path.parent.iterdir()}
 

@@ -36,8 +36,8 @@ def path() -> Path:
 def store(path: Path) -> Iterator[Store]:
     """Two people, and a message that waits."""
     store = Store.open(path, Vault.beside(path))
-    store.add("Ada", MODEL, [unit(1), unit(1, 1)], by="root", photographs=[b"a", b"b"])
-    store.add("Grace", MODEL, [unit(0, 1)], by="root")
+    store.people.add("Ada", MODEL, [unit(1), unit(1, 1)], by="root", photographs=[b"a", b"b"])
+    store.people.add("Grace", MODEL, [unit(0, 1)], by="root")
     post(store, {}, "topic")
     yield store
     store.close()
@@ -49,7 +49,7 @@ def run() -> Run:
 
 
 def names(store: Store) -> list[str]:
-    return [one.person.name for one in store.people()]
+    return [one.person.name for one in store.people.all()]
 
 
 def spoil(path: Path, statement: str) -> None:
@@ -97,8 +97,8 @@ class TestCheck:
         result = run("check", "--mend")
         assert result.exit_code == 0
         assert "2 templates or photographs deleted" in result.stderr
-        assert store.person("Ada").templates == 1
-        assert [(one.action, one.note) for one in store.audit(2)] == [
+        assert store.people.named("Ada").templates == 1
+        assert [(one.action, one.note) for one in store.audit.latest(2)] == [
             ("mend", "photographs 2"),
             ("mend", "templates 1"),
         ]
@@ -116,14 +116,19 @@ class TestBackup:
         assert result.exit_code == 0
         assert "template-key" in result.stdout
         assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-        store.remove("Ada", by="root")
-        store.add("Eve", MODEL, [unit(1)], by="root")
+        store.people.remove("Ada", by="root")
+        store.people.add("Eve", MODEL, [unit(1)], by="root")
         assert run("restore", copy).exit_code == 0
         assert names(store) == ["Ada", "Grace"]
-        assert list(store.photographs_of("Ada").values()) == [b"a", b"b"]
-        assert store.examine() == []
-        assert [one.action for one in store.audit(4)] == ["restore", "add", "remove", "backup"]
-        assert len(store.waiting(0, 9)) == 1
+        assert list(store.templates.photographs("Ada").values()) == [b"a", b"b"]
+        assert store.care.examine() == []
+        assert [one.action for one in store.audit.latest(4)] == [
+            "restore",
+            "add",
+            "remove",
+            "backup",
+        ]
+        assert len(store.outbox.waiting(0, 9)) == 1
         assert {file.name for file in tmp_path.iterdir()} <= {"copy.db", "xdg", "cache"}
 
     def test_it_overwrites_nothing(self, store: Store, run: Run, tmp_path: Path) -> None:
@@ -139,23 +144,23 @@ class TestBackup:
             "import sys, itertools; from pathlib import Path;"
             "from lockd.adapters.store import Store, Vault; from tests.fakes import unit;"
             "p = Path(sys.argv[1]); s = Store.open(p, Vault.beside(p)); print(flush=True);"
-            "[s.add(f'P {n}', 'm', [unit(1, n)] * 3, by='x') for n in range(10000)]"
+            "[s.people.add(f'P {n}', 'm', [unit(1, n)] * 3, by='x') for n in range(10000)]"
         )
         writer = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
         assert writer.stdout is not None
         writer.stdout.readline()
-        before = len(store.people())
-        eventually(lambda: len(store.people()) > before)
+        before = len(store.people.all())
+        eventually(lambda: len(store.people.all()) > before)
         try:
             copy = tmp_path / "copy.db"
-            store.backup(copy, by="root")
+            store.care.backup(copy, by="root")
         finally:
             writer.kill()
             writer.wait()
             writer.stdout.close()
         with closing(Store.open(copy, Vault(path.with_name("template-key"), may_make=False))) as it:
-            assert it.examine() == []
-            assert len(it.people()) >= before
+            assert it.care.examine() == []
+            assert len(it.people.all()) >= before
 
     def test_a_running_service_sees_who_was_put_back(
         self, store: Store, path: Path, tmp_path: Path
@@ -163,10 +168,10 @@ class TestBackup:
         from lockd.door.rules import AccessRules
         from tests.fakes import ScriptedVision
 
-        store.add("Eve", ScriptedVision().fingerprint, [unit(1)], by="root")
+        store.people.add("Eve", ScriptedVision().fingerprint, [unit(1)], by="root")
         copy = tmp_path / "copy.db"
-        store.backup(copy, by="root")
-        store.remove("Eve", by="root")
+        store.care.backup(copy, by="root")
+        store.people.remove("Eve", by="root")
         embedder = ScriptedVision()
         people = People(
             lambda create: Store.open(path, Vault.beside(path)),
@@ -184,7 +189,7 @@ class TestBackup:
 class TestRestoreRefuses:
     @pytest.fixture
     def copy(self, store: Store, tmp_path: Path) -> Path:
-        store.backup(tmp_path / "copy.db", by="root")
+        store.care.backup(tmp_path / "copy.db", by="root")
         return tmp_path / "copy.db"
 
     def refused(self, store: Store, run: Run, copy: Path, said: str) -> None:
@@ -220,7 +225,7 @@ class TestRestoreRefuses:
     def test_one_of_another_key(self, store: Store, run: Run, tmp_path: Path) -> None:
         other = tmp_path / "other" / "lockd.db"
         with closing(Store.open(other, Vault.beside(other))) as another:
-            another.backup(tmp_path / "copy.db", by="root")
+            another.care.backup(tmp_path / "copy.db", by="root")
         self.refused(store, run, tmp_path / "copy.db", "another key")
 
 
@@ -228,19 +233,19 @@ class TestReplace:
     def test_a_store_that_is_missing_is_made(
         self, store: Store, run: Run, path: Path, tmp_path: Path
     ) -> None:
-        store.backup(tmp_path / "copy.db", by="root")
+        store.care.backup(tmp_path / "copy.db", by="root")
         store.close()
         path.unlink()
         assert run("restore", tmp_path / "copy.db").exit_code == 0
         again = Store.open(path, Vault.beside(path))
         assert names(again) == ["Ada", "Grace"]
-        assert again.waiting(0, 9) == []
+        assert again.outbox.waiting(0, 9) == []
         again.close()
 
     def test_a_damaged_one_is_put_aside_when_asked_and_nobody_has_it_open(
         self, store: Store, run: Run, path: Path, tmp_path: Path
     ) -> None:
-        store.backup(tmp_path / "copy.db", by="root")
+        store.care.backup(tmp_path / "copy.db", by="root")
         store.close()
         path.write_bytes(b"junk" * 3000)
         result = run("restore", tmp_path / "copy.db")
@@ -269,18 +274,18 @@ class TestVacuum:
     def test_the_file_becomes_smaller_and_nobody_is_lost(
         self, store: Store, run: Run, path: Path
     ) -> None:
-        store.add("Big", MODEL, [unit(1)], by="root", photographs=[b"x" * 500_000])
-        store.remove("Big", by="root")
+        store.people.add("Big", MODEL, [unit(1)], by="root", photographs=[b"x" * 500_000])
+        store.people.remove("Big", by="root")
         before = path.stat().st_size
         assert run("vacuum").exit_code == 0
         assert path.stat().st_size < before / 2
         assert names(store) == ["Ada", "Grace"]
-        assert store.examine() == []
+        assert store.care.examine() == []
 
 
 class TestShowing:
     def test_the_trail_names_those_who_are_still_there(self, store: Store, run: Run) -> None:
-        ada = store.remove("Ada", by="bob").person.id
+        ada = store.people.remove("Ada", by="bob").person.id
         rows = json.loads(run("audit", "--json").stdout)
         assert [(row["action"], row["person"]) for row in rows] == [
             ("remove", None),
@@ -302,9 +307,3 @@ class TestShowing:
         assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
         assert run("make-key", tmp_path / "key").exit_code == 5
         assert run("make-key", tmp_path / "none" / "key").exit_code == 5
-
-    def test_what_is_no_sealed_copy_is_not_unsealed(
-        self, store: Store, run: Run, path: Path, tmp_path: Path
-    ) -> None:
-        assert run("unseal", path, tmp_path / "out").exit_code == 5
-        assert not (tmp_path / "out").exists()

@@ -40,14 +40,14 @@ say("open")
 for number in itertools.count(start):
     name = f"Person {number}"
     say("adding", number)
-    store.add(
+    store.people.add(
         name, "fingerprint", [unit(number + 1, place + 1) for place in range(4)], by="writer",
         photographs=[name.encode() * 500] * 4, details=Details(external_id=f"id {number}"),
     )
     say("added", number)
     if number % 3 == 0:
         say("removing", number)
-        store.remove(name, by="writer")
+        store.people.remove(name, by="writer")
         say("removed", number)
 """
 
@@ -70,16 +70,16 @@ def run_and_kill(path: Path, start: int, chance: random.Random) -> list[tuple[st
 def judge(path: Path, said: list[tuple[str, int]], before: set[int]) -> set[int]:
     """The numbers of those who are enrolled, once it is sure that they should be."""
     with closing(Store.open(path, Vault.beside(path))) as store:
-        assert store.examine() == []
-        assert [one.templates for one in store.people() if one.templates != TEMPLATES] == []
+        assert store.care.examine() == []
+        assert [one.templates for one in store.people.all() if one.templates != TEMPLATES] == []
         found = set()
-        for one in store.people():
+        for one in store.people.all():
             number = int(one.person.name.split()[1])
             found.add(number)
             assert one.details.external_id == f"id {number}"
-            assert len(store.photographs_of(one.person.name)) == TEMPLATES
-        trail = {(one.action, one.person_id) for one in store.audit(10**6)}
-        assert {("add", one.person.id) for one in store.people()} <= trail
+            assert len(store.templates.photographs(one.person.name)) == TEMPLATES
+        trail = {(one.action, one.person_id) for one in store.audit.latest(10**6)}
+        assert {("add", one.person.id) for one in store.people.all()} <= trail
         assert len([action for action, _ in trail if action == "add"]) == len(found) + len(
             [action for action, _ in trail if action == "remove"]
         )
@@ -133,11 +133,11 @@ def change(path):
         return
     store = Store.open(path, vault)
     if what == "merge":
-        store.merge("Grace", "Ada", by="root")
+        store.people.merge("Grace", "Ada", by="root")
     elif what == "vacuum":
-        store.vacuum()
+        store.care.vacuum()
     else:
-        store.remove("Grace", by="root")
+        store.people.remove("Grace", by="root")
     store.close()
 
 def tracer(frame, event, _):
@@ -183,12 +183,12 @@ def test_other_changes_killed_at_many_lines_of_them_are_done_or_not_begun(
     def enrol(path: Path, *people: tuple[str, int]) -> Store:
         store = Store.open(path, Vault.beside(path))
         for place, (name, count) in enumerate(people):
-            store.add(name, MODEL, [unit(place + 1, one) for one in range(count)], by="root")
+            store.people.add(name, MODEL, [unit(place + 1, one) for one in range(count)], by="root")
         return store
 
     path = tmp_path / "state" / "lockd.db"
     with closing(enrol(path, EVE)) as other:
-        other.backup(tmp_path / "backup", by="root")
+        other.care.backup(tmp_path / "backup", by="root")
     for file in path.parent.glob("lockd.db*"):
         file.unlink()
     enrol(path, ADA, GRACE).close()
@@ -199,8 +199,8 @@ def test_other_changes_killed_at_many_lines_of_them_are_done_or_not_begun(
     for number in range(step, int(run.stdout) + 1, step):
         killed = tmp_path / f"killed-{number}" / path.name
         with closing(Store.open(killed, Vault.beside(killed))) as store:
-            assert store.examine() == []
-            people = [(one.person.name, one.templates) for one in store.people()]
+            assert store.care.examine() == []
+            people = [(one.person.name, one.templates) for one in store.people.all()]
         found.append(people == after)
         assert people in (after, [ADA, GRACE])
     assert found == sorted(found), "once it is done it stays done"

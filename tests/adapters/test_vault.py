@@ -29,8 +29,8 @@ def path(tmp_path: Path) -> Path:
 
 def enrolled(path: Path) -> None:
     store = Store.open(path, Vault.beside(path))
-    store.add("Ada", MODEL, [unit(1)], by="root")
-    store.add("Grace", MODEL, [unit(0, 1)], by="root")
+    store.people.add("Ada", MODEL, [unit(1)], by="root")
+    store.people.add("Grace", MODEL, [unit(0, 1)], by="root")
     store.close()
 
 
@@ -144,35 +144,35 @@ class TestSwappedRows:
             "UPDATE templates SET person_id = (SELECT id FROM people WHERE person_id != people.id)",
         )
         store = Store.open(path, Vault.beside(path))
-        reading = store.read(MODEL, 8)
+        reading = store.gallery.read(MODEL, 8)
         assert len(reading.faces) == 0
         assert reading.damaged.total() == 2
-        assert store.templates_of("Ada") == []
-        assert len(store.examine()) == 2
+        assert store.templates.of("Ada") == []
+        assert len(store.care.examine()) == 2
         store.close()
 
     def test_nor_does_one_that_is_passed_off_as_of_other_networks(self, path: Path) -> None:
         enrolled(path)
         self.spoil(path, "UPDATE models SET fingerprint = 'newer'")
         store = Store.open(path, Vault.beside(path))
-        assert store.read("newer", 8).damaged.total() == 2
+        assert store.gallery.read("newer", 8).damaged.total() == 2
         store.close()
 
     def test_a_plain_one_that_was_written_past_lockd_is_not_taken(self, path: Path) -> None:
         enrolled(path)
         self.spoil(path, "UPDATE templates SET sealed = CAST(x'0000803f' || zeroblob(28) AS BLOB)")
         store = Store.open(path, Vault.beside(path))
-        assert store.read(MODEL, 8).damaged.total() == 2
+        assert store.gallery.read(MODEL, 8).damaged.total() == 2
         store.close()
 
 
 def test_no_plain_template_is_ever_on_disk(path: Path) -> None:
     store = Store.open(path, Vault.beside(path))
-    store.add("Ada", MODEL, [unit(1, 2, 3)], by="root", photographs=[b"photograph" * 100])
+    store.people.add("Ada", MODEL, [unit(1, 2, 3)], by="root", photographs=[b"photograph" * 100])
     for file in path.parent.iterdir():
         content = file.read_bytes()
         assert unit(1, 2, 3).tobytes() not in content
         assert b"photographphotograph" not in content
-    (number,) = store.photographs_of("Ada")
-    assert store.photographs_of("Ada")[number] == b"photograph" * 100
+    (number,) = store.templates.photographs("Ada")
+    assert store.templates.photographs("Ada")[number] == b"photograph" * 100
     store.close()

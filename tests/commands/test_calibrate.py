@@ -410,8 +410,8 @@ def test_the_store_is_the_gallery_unless_another_is_named(
     )
     for name, values in (("Ada", (1.0,)), ("Grace", (0.6, 0.8))):
         embeddings = [unit(*values, size=size), unit(*values, 0.1, size=size)]
-        store.add(name, vision.embedder.fingerprint, embeddings, by="root")
-    store.add("Old", "another", [unit(1, size=size)], by="root")
+        store.people.add(name, vision.embedder.fingerprint, embeddings, by="root")
+    store.people.add("Old", "another", [unit(1, size=size)], by="root")
     store.close()
     out = tmp_path / "out.json"
     result = calibrated("--config", path, "--json", out)

@@ -225,14 +225,14 @@ def test_silence_snapshot_and_people(
     eventually(lambda: any(one.startswith(b"\xff\xd8") for one in heard.of(TOPICS.snapshot)))
 
     store = Store.open(running.path, Vault.open(running.settings.store))
-    store.add("Ada", "scripted", [FACE], by="root")
+    store.people.add("Ada", "scripted", [FACE], by="root")
     assert send("people").stdout == "Ada\nok, total: 1\n"
     eventually(lambda: "on" in running.output.log)  # the door knows her
     assert send("disable", "--name", "ada").exit_code == 0
     assert send("people").stdout == "Ada (disabled)\nok, total: 1\n"
     # The door sees what it changed itself.
     eventually(lambda: running.service and not len(running.service._recogniser.gallery))
-    assert [one.by for one in store.audit() if one.action == "disable"] == ["mqtt:anna"]
+    assert [one.by for one in store.audit.latest() if one.action == "disable"] == ["mqtt:anna"]
     store.close()
 
 
@@ -306,7 +306,7 @@ def test_hostile_messages_through_a_real_broker_do_nothing_and_the_door_still_he
         assert send("lock").exit_code == 0
         assert "on" not in again.output.log
         store = Store.open(again.path, Vault.open(again.settings.store))
-        notes = [str(one.note) for one in store.audit(1000) if one.action == "command"]
+        notes = [str(one.note) for one in store.audit.latest(1000) if one.action == "command"]
         store.close()
         assert "unlock: replayed (retained)" in notes
         assert "lock: replayed (retained)" in notes

@@ -45,7 +45,7 @@ def enrol(vision: Vision) -> Enrol:
     def enrol(name: str, *degrees: float, model: str | None = None, **how: object) -> None:
         embeddings = list(at(*degrees, size=vision.embedder.size))
         with opened() as store:
-            store.add(
+            store.people.add(
                 name,
                 model or vision.embedder.fingerprint,
                 embeddings,

@@ -34,7 +34,7 @@ def reasons(outcome: dict[str, Any]) -> list[tuple[str, str]]:
 
 def templates() -> dict[str, int]:
     with opened() as store:
-        return {one.person.name: one.templates for one in store.people()}
+        return {one.person.name: one.templates for one in store.people.all()}
 
 
 class TestWhoItShows:
@@ -74,8 +74,8 @@ class TestWhoItShows:
         run("add", "Barack", OBAMA_ENROLLED)
         assert run("add", "Bob", OBAMA, "--anyway", "twins").exit_code == 0
         with opened() as store:
-            id_ = store.person("Barack").person.id
-            assert store.audit(1)[0].note == f"anyway: twins (too like {id_})"
+            id_ = store.people.named("Barack").person.id
+            assert store.audit.latest(1)[0].note == f"anyway: twins (too like {id_})"
 
     def test_a_bad_picture_stays_bad_anyway(self, run: Run) -> None:
         outcome = added(run, "Cat", SCENES / "cat.jpg", "--anyway", "my cat")
@@ -97,7 +97,7 @@ class TestRepeated:
         run("add", "Joe", BIDEN_ENROLLED)
         run("add", "Joe", BIDEN_ENROLLED, "--valid-until", "2027-01-01", "--note", "guest")
         with opened() as store:
-            one = store.person("Joe")
+            one = store.people.named("Joe")
         assert (one.person.valid_until, one.details.notes) == ("2027-01-01", "guest")
 
     def test_templates_of_other_networks_go_though_no_photograph_is_new(
@@ -116,7 +116,7 @@ class TestDetails:
         run("add", "Barack", OBAMA_ENROLLED, *options)
         run("add", "Barack", OBAMA_ENROLLED_TOO, "--note", "works at night")
         with opened() as store:
-            assert store.person("Barack").details == Details(
+            assert store.people.named("Barack").details == Details(
                 "B-17", "works at night", "Ann", "2026-11-01"
             )
 
@@ -135,8 +135,8 @@ class TestDetails:
         config.write_text("store: {keep_photographs: true}\n")
         run("add", "Barack", OBAMA_ENROLLED, "--config", config)
         with opened() as store:
-            assert store.photographs_of("Joe") == {}
-            (kept,) = store.photographs_of("Barack").values()
+            assert store.templates.photographs("Joe") == {}
+            (kept,) = store.templates.photographs("Barack").values()
         assert kept.startswith(b"\xff\xd8")
         assert b"Exif" not in kept
 
@@ -152,7 +152,7 @@ class TestTheMost:
             candidates = [Candidate(str(place), one) for place, one in enumerate(pictures)]
             outcome = enroller.enrol(EnrolmentOutcome("Ada"), candidates, Terms())
             assert (outcome.accepted, outcome.templates, outcome.left_out) == (3, 20, 2)
-            assert len(store.templates_of("Ada")) == 20
+            assert len(store.templates.of("Ada")) == 20
 
 
 class TestCandidates:

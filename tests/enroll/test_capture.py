@@ -309,7 +309,7 @@ class TestCommand:
         assert result.exit_code == 0, result.stderr
         settings = Settings()
         store = Store.open(settings.store.path(), Vault.open(settings.store))
-        notes = [entry.note for entry in store.audit(10)]
+        notes = [entry.note for entry in store.audit.latest(10)]
         store.close()
         assert any(note and "anyway: a twin (too like" in note for note in notes)
 
@@ -328,7 +328,7 @@ class TestCommand:
         assert {one["hint"] for one in progress} >= {"taken", "turn_left"}
         settings = Settings()
         store = Store.open(settings.store.path(), Vault.open(settings.store))
-        assert {entry.by for entry in store.audit(10)} == {"mqtt:anna"}
+        assert {entry.by for entry in store.audit.latest(10)} == {"mqtt:anna"}
         store.close()
 
     def test_the_camera_is_the_configured_one_or_the_one_given(

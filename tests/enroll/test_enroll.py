@@ -13,6 +13,7 @@ import pytest
 
 from enroll.cli import main
 from lockd.adapters.store import MAX_NAME, Store, Vault
+from lockd.adapters.store.people import People
 from lockd.config import Settings
 from lockd.errors import ImageError, PersonError, StoreError
 from lockd.recognition.photographs import template_of
@@ -61,7 +62,7 @@ class TestAdding:
     ) -> None:
         run("add", "Barack Obama", OBAMA_ENROLLED)
         store = Store.open(Settings().store.path(), Vault.beside(Settings().store.path()))
-        templates, foreign = store.templates(vision.embedder.fingerprint, vision.embedder.size)
+        templates, foreign = store.gallery.usable(vision.embedder.fingerprint, vision.embedder.size)
         store.close()
         assert foreign == 0
         probe = template_of(OBAMA, vision, Settings().quality.limits())
@@ -216,16 +217,16 @@ class TestFolder:
         self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         folder = self.people(tmp_path / "p", Barack=[OBAMA_ENROLLED, CAT], Joe=[BIDEN_ENROLLED])
-        add = Store.add
+        add = People.add
 
         def full(
-            store: Store, name: str, model: str, embeddings: Sequence[Embedding], **how: bool
+            people: People, name: str, model: str, embeddings: Sequence[Embedding], **how: bool
         ) -> Person:
             if name == "Joe":
                 raise StoreError("lockd.db: database or disk is full")
-            return add(store, name, model, embeddings, **how)
+            return add(people, name, model, embeddings, **how)
 
-        monkeypatch.setattr(Store, "add", full)
+        monkeypatch.setattr(People, "add", full)
         result = run("folder", folder)
         assert result.exit_code == StoreError.exit_code == 5
         assert "disk is full" in result.stderr

@@ -67,8 +67,8 @@ def people(home: Path) -> list[str]:
     path = next(home.rglob("lockd.db"))
     store = Store.open(path, Vault.beside(path))
     try:
-        assert len(store.audit(100)) == len(store.people())
-        return [one.person.name for one in store.people()]
+        assert len(store.audit.latest(100)) == len(store.people.all())
+        return [one.person.name for one in store.people.all()]
     finally:
         store.close()
 

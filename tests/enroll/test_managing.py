@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from enroll.cli import main
-from lockd.adapters.store import Details, Store
+from lockd.adapters.store import Details
+from lockd.adapters.store.people import People
 from lockd.config import Settings
 from lockd.errors import PersonError, StoreError
 from tests.conftest import ROOT
@@ -24,17 +25,17 @@ from tests.invoking import Run
 
 def kept(name: str) -> Details:
     with opened() as store:
-        return store.person(name).details
+        return store.people.named(name).details
 
 
 def names() -> list[str]:
     with opened() as store:
-        return [one.person.name for one in store.people()]
+        return [one.person.name for one in store.people.all()]
 
 
 def audit() -> list[tuple[str, str | None]]:
     with opened() as store:
-        return [(one.action, one.note) for one in store.audit(100)]
+        return [(one.action, one.note) for one in store.audit.latest(100)]
 
 
 class TestShow:
@@ -218,7 +219,7 @@ class TestRemoving:
         def full(*_: object, **__: object) -> None:
             raise StoreError("lockd.db: database or disk is full")
 
-        monkeypatch.setattr(Store, "remove", full)
+        monkeypatch.setattr(People, "remove", full)
         assert run("forget", "Zoë", "--report", tmp_path / "report.json").exit_code == 5
         assert list(tmp_path.glob("report*")) == []
 
@@ -227,10 +228,10 @@ class TestRemoving:
     ) -> None:
         enrol("Zoë", 0)
 
-        def full(_: int) -> None:
+        def full(*_: object) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr("enroll.managing.os.fsync", full)
+        monkeypatch.setattr("lockd.files.os.replace", full)
         result = run("forget", "Zoë", "--report", tmp_path / "report.json")
         assert result.exit_code == 5
         assert "No space left on device; Zoë was removed" in result.stderr
@@ -291,7 +292,7 @@ class TestCheck:
         assert result.exit_code == 9
         assert "has no template 1" in result.stderr
         with opened() as store:
-            assert len(store.templates_of("Zoë")) == 2
+            assert len(store.templates.of("Zoë")) == 2
 
     def test_the_last_template_is_not_dropped(self, run: Run, enrol: Enrol) -> None:
         enrol("Zoë", 0)

@@ -29,8 +29,8 @@ def old() -> Path:
     """A store whose people an earlier release enrolled."""
     path = Settings().store.path()
     store = Store.open(path, Vault.beside(path))
-    store.add("Barack Obama", "earlier", [unit(1), unit(2)], by="root")
-    store.add("Zoë", "earlier", [unit(3)], by="root")
+    store.people.add("Barack Obama", "earlier", [unit(1), unit(2)], by="root")
+    store.people.add("Zoë", "earlier", [unit(3)], by="root")
     store.close()
     return path
 
@@ -39,7 +39,7 @@ def usable(path: Path, vision: Vision) -> tuple[list[str], int]:
     """Whose templates count, one name for each, and how many do not."""
     store = Store.open(path, Vault.beside(path))
     try:
-        templates, refused = store.templates(vision.embedder.fingerprint, vision.embedder.size)
+        templates, refused = store.gallery.usable(vision.embedder.fingerprint, vision.embedder.size)
     finally:
         store.close()
     return sorted(template.person.name for template in templates), refused
@@ -51,9 +51,9 @@ def test_templates_are_replaced_from_photographs_and_the_person_stays_the_same(
     folder = tmp_path / "photos"
     shutil.copytree(PEOPLE / "Barack Obama", folder / "BARACK_OBAMA")
     store = Store.open(old, Vault.beside(old))
-    before = {one.person for one in store.people()}
+    before = {one.person for one in store.people.all()}
     result = run("re-embed", folder)
-    assert {one.person for one in store.people()} == before
+    assert {one.person for one in store.people.all()} == before
     store.close()
     assert usable(old, vision) == (["Barack Obama", "Barack Obama"], 1)
     assert "Zoë: no photographs in" in result.stderr

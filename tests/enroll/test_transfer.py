@@ -66,11 +66,11 @@ def everybody() -> list[dict[str, Any]]:
                 "enabled": one.enabled,
                 "details": one.details,
                 "templates": sorted(
-                    kept.embedding.tobytes() for kept in store.templates_of(one.person.name)
+                    kept.embedding.tobytes() for kept in store.templates.of(one.person.name)
                 ),
-                "photographs": sorted(store.photographs_of(one.person.name).values()),
+                "photographs": sorted(store.templates.photographs(one.person.name).values()),
             }
-            for one in store.people()
+            for one in store.people.all()
         ]
 
 
@@ -183,7 +183,7 @@ class TestImport:
         assert [one["name"] for one in everybody()] == ["Ada", "Bob"]
         assert imported(run, file, passphrase, "--anyway", "twins")[1]["Zoë"] == "added"
         with opened() as store:
-            assert store.audit(1)[0].note == "import, anyway: twins"
+            assert store.audit.latest(1)[0].note == "import, anyway: twins"
 
     def test_templates_of_other_networks_are_refused(
         self, run: Run, enrol: Enrol, passphrase: Path, tmp_path: Path
@@ -244,7 +244,7 @@ class TestHostileFiles:
         assert result.exit_code == TransferError.exit_code == 13
         assert result.stderr.startswith(f"error: {path}: ")
         with opened() as store:
-            assert store.people() == []
+            assert store.people.all() == []
         return result.stderr
 
     @pytest.mark.parametrize("kept", [0, 5, 20, 45, 60, -1])

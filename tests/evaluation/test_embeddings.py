@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from lockd.errors import ImageError
-from lockd.evaluation import cache as cache_module
 from lockd.evaluation.cache import Cache, Found, digest_of
 from lockd.evaluation.embeddings import (
     NO_ANSWER,
@@ -175,7 +174,7 @@ def test_a_cache_that_cannot_be_written_says_so_and_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cache_module.os, "replace", full)
+    monkeypatch.setattr("lockd.files.os.replace", full)
     with pytest.raises(ImageError, match="No space left on device; name another folder"):
         kept(tmp_path)
     assert list(tmp_path.iterdir()) == []

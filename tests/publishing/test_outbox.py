@@ -92,7 +92,9 @@ class Bench:
     def waiting(self) -> list[tuple[str, str]]:
         store = Store.open(self.path, self.vault)
         try:
-            found = [(one.topic, json.loads(one.payload)["type"]) for one in store.waiting(0, 99)]
+            found = [
+                (one.topic, json.loads(one.payload)["type"]) for one in store.outbox.waiting(0, 99)
+            ]
         finally:
             store.close()
         return [(topic.removeprefix("lockd/porch/"), kind) for topic, kind in found]
@@ -310,8 +312,8 @@ def test_events_are_kept_without_a_broker_where_they_shall_be(bench: Bench) -> N
     bench.post(EventType.EXIT_REQUESTED)
     assert not bench.outbox.move()
     store = bench.open()
-    assert [one["type"] for one in store.events()] == ["exit_requested"]
-    assert store.waiting(0, 9) == []
+    assert [one["type"] for one in store.events.latest()] == ["exit_requested"]
+    assert store.outbox.waiting(0, 9) == []
     store.close()
 
 

@@ -155,7 +155,7 @@ class Afar:
     def audit(self) -> list[tuple[str, str | None]]:
         """Who commanded what, oldest first."""
         assert self.store is not None
-        entries = self.store.audit(10_000)[::-1]
+        entries = self.store.audit.latest(10_000)[::-1]
         return [(one.by, one.note) for one in entries if one.action == "command"]
 
     def _emit(self, kind: EventType, **details: Any) -> None:

@@ -30,9 +30,9 @@ A_GOOD_ONE = 50
 def door(tmp_path: Path) -> Afar:
     door = Afar(tmp_path, plain="lock lock-down silence")
     assert door.store is not None
-    door.store.add("Ada", "model", [unit(1)], by="root")
+    door.store.people.add("Ada", "model", [unit(1)], by="root")
     # What is measured is not the disk.
-    door.store._connection.execute("PRAGMA synchronous = OFF")
+    door.store.database.run("PRAGMA synchronous = OFF")
     return door
 
 
@@ -81,7 +81,7 @@ def test_nothing_that_was_not_signed_just_now_does_anything(
     assert set(door.output.log) <= {"off"}
     assert set(door.done) <= {"silence 600"}
     assert door.store is not None
-    (ada,) = door.store.people()
+    (ada,) = door.store.people.all()
     assert (ada.person.name, ada.enabled) == ("Ada", True)
     # The keepsakes of the refused are renewed meanwhile, by some that are larger.
     assert grown < 150_000, f"{grown} bytes more"
@@ -89,8 +89,8 @@ def test_nothing_that_was_not_signed_just_now_does_anything(
     passed_s = count * A_MOMENT_S
     # Of nobody known, of both who have keys, and of plain words: those refused and those obeyed.
     assert told <= 5 + passed_s / 60 + 3 * (10 + passed_s / 5) + 40 + 2 * passed_s
-    assert len(door.store.audit(1_000_000)) <= told + passed_s / 60 + 2
-    (nonces,) = door.store._connection.execute("SELECT count(*) FROM nonces").fetchone()
+    assert len(door.store.audit.latest(1_000_000)) <= told + passed_s / 60 + 2
+    (nonces,) = door.store.database.run("SELECT count(*) FROM nonces").fetchone()
     assert 1 <= nonces <= KEEP_S / A_MOMENT_S / A_GOOD_ONE + 2
     door.pass_time(100.0)
     # And whoever may is heard as ever.

@@ -38,14 +38,14 @@ def path(tmp_path: Path) -> Path:
 def store(path: Path) -> Iterator[Store]:
     opened = Store.open(path, Vault.beside(path))
     # Thousands of commands, each on disk before the next, are for another test to wait for.
-    opened._connection.execute("PRAGMA synchronous = OFF")
+    opened.database.run("PRAGMA synchronous = OFF")
     yield opened
     opened.close()
 
 
 @pytest.fixture(params=["memory", "store"])
 def take(request: pytest.FixtureRequest, store: Store) -> Take:
-    return in_memory() if request.param == "memory" else store.take_nonce
+    return in_memory() if request.param == "memory" else store.nonces.take
 
 
 def test_a_nonce_is_new_once(take: Take) -> None:
@@ -90,34 +90,34 @@ def test_there_are_never_more_than_so_many(take: Take) -> None:
 def test_the_store_knows_them_after_a_restart(path: Path) -> None:
     for expected in (Seen.NEW, Seen.KNOWN, Seen.KNOWN):
         store = Store.open(path, Vault.beside(path))
-        assert store.take_nonce("anna", "one", NOW) is expected
+        assert store.nonces.take("anna", "one", NOW) is expected
         store.close()
 
 
 def test_what_the_store_knows_is_written_as_it_always_was(store: Store) -> None:
-    store.take_nonce("anna", "one", NOW)
-    found = store._connection.execute("SELECT identity, nonce, expires_utc FROM nonces").fetchall()
+    store.nonces.take("anna", "one", NOW)
+    found = store.database.run("SELECT identity, nonce, expires_utc FROM nonces").fetchall()
     assert [tuple(row) for row in found] == [("anna", "one", NOW + 300)]
 
 
 def test_it_is_on_disk_before_anybody_is_told_that_it_is_new(store: Store) -> None:
-    store._connection.execute("PRAGMA synchronous = FULL")
-    assert store._connection.execute("PRAGMA synchronous").fetchone() == (2,)
-    assert store.take_nonce("anna", "one", NOW) is Seen.NEW
-    assert not store._connection.in_transaction
+    store.database.run("PRAGMA synchronous = FULL")
+    assert store.database.run("PRAGMA synchronous").fetchone() == (2,)
+    assert store.nonces.take("anna", "one", NOW) is Seen.NEW
+    assert not store.database.connection.in_transaction
 
 
 def test_a_store_that_cannot_be_written_says_so(path: Path) -> None:
     Store.open(path, Vault.beside(path)).close()
     store = Store.open_read_only(path, Vault.beside(path))
     with pytest.raises(StoreError, match="read"):
-        store.take_nonce("anna", "one", NOW)
+        store.nonces.take("anna", "one", NOW)
     store.close()
 
 
 def test_who_commanded_is_in_the_audit_trail(store: Store) -> None:
-    store.note_command("mqtt:anna", "unlock: ok")
-    (entry,) = store.audit()
+    store.audit.note_command("mqtt:anna", "unlock: ok")
+    (entry,) = store.audit.latest()
     assert (entry.by, entry.action, entry.person_id, entry.note) == (
         *("mqtt:anna", "command", None, "unlock: ok"),
     )
@@ -126,14 +126,14 @@ def test_who_commanded_is_in_the_audit_trail(store: Store) -> None:
 def test_a_store_sees_its_own_changes_of_people(store: Store) -> None:
     from tests.fakes import unit
 
-    store.add("Ada", "model", [unit(1)], by="root")
-    assert store.gallery_changed()
-    assert not store.gallery_changed()
-    store.set_enabled("Ada", False, by="mqtt:anna")
-    assert store.gallery_changed()
-    store.remove("Ada", by="mqtt:anna")
-    assert store.gallery_changed()
-    assert not store.gallery_changed()
+    store.people.add("Ada", "model", [unit(1)], by="root")
+    assert store.gallery.changed()
+    assert not store.gallery.changed()
+    store.people.set_enabled("Ada", False, by="mqtt:anna")
+    assert store.gallery.changed()
+    store.people.remove("Ada", by="mqtt:anna")
+    assert store.gallery.changed()
+    assert not store.gallery.changed()
 
 
 WRITER = """
@@ -144,7 +144,7 @@ from lockd.adapters.store import Store, Vault
 path = Path(sys.argv[1])
 store = Store.open(path, Vault.beside(path))
 for number in itertools.count():
-    seen = store.take_nonce("anna", f"{number}", 1_790_000_000)
+    seen = store.nonces.take("anna", f"{number}", 1_790_000_000)
     sys.stdout.write(f"{number} {seen.value}\\n")
     sys.stdout.flush()
 """
@@ -165,5 +165,5 @@ def test_what_was_obeyed_is_known_though_lockd_was_killed_the_moment_after(path:
         number, *seen = line.split()
         assert seen in (["new"], [])  # the last line may be cut off
         if seen:
-            assert store.take_nonce("anna", number, NOW) is Seen.KNOWN
+            assert store.nonces.take("anna", number, NOW) is Seen.KNOWN
     store.close()

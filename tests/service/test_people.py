@@ -8,7 +8,6 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lockd.adapters.store import STORE_PAUSE_S, Store, Vault
-from lockd.config import StoreSettings
 from lockd.door.events import DoorMemory
 from lockd.door.rules import AccessRules, Group
 from lockd.errors import StoreError
 from lockd.identity.gallery import Gallery
 from lockd.service.people import People
-from tests.fakes import ScriptedVision, post, unit
+from tests.fakes import ScriptedVision, unit
 
 MODEL = ScriptedVision().fingerprint
 
@@ -57,9 +55,9 @@ class Site:
 
     def enrol(self, name: str, groups: frozenset[str] = frozenset()) -> None:
         store = Store.open(self.path, Vault.beside(self.path))
-        store.add(name, MODEL, [unit(1)], by="root")
+        store.people.add(name, MODEL, [unit(1)], by="root")
         if groups:
-            store.change_access(name, groups=groups, by="root")
+            store.people.change_access(name, groups=groups, by="root")
         store.close()
 
 
@@ -151,7 +149,7 @@ def test_a_store_that_keeps_failing_is_opened_anew(
     def fail() -> bool:
         raise StoreError("disk I/O error")
 
-    monkeypatch.setattr(first, "gallery_changed", fail)
+    monkeypatch.setattr(first.gallery, "changed", fail)
     for t in range(20):
         people.refresh(float(t))
     assert people.store is not first
@@ -168,14 +166,14 @@ def test_only_who_changed_is_read(site: Site, caplog: pytest.LogCaptureFixture) 
     with closing(sqlite3.connect(site.path)) as raw, raw:
         raw.execute("UPDATE people SET name = 'Mallory' WHERE name = 'Grace'")
     admin = Store.open(site.path, Vault.beside(site.path))
-    admin.rename("Ada", "Ada Lovelace", by="root")
+    admin.people.rename("Ada", "Ada Lovelace", by="root")
     assert people.refresh(0.1)
     assert names(people) == ["Ada Lovelace", "Eve", "Grace"]
-    admin.set_enabled("Eve", False, by="root")
+    admin.people.set_enabled("Eve", False, by="root")
     assert people.refresh(0.2)
     assert names(people) == ["Ada Lovelace", "Grace"]
-    admin.set_enabled("Eve", True, by="root")
-    admin.remove("Ada Lovelace", by="root")
+    admin.people.set_enabled("Eve", True, by="root")
+    admin.people.remove("Ada Lovelace", by="root")
     assert people.refresh(0.3)
     assert names(people) == ["Eve", "Grace"]
     assert not people.refresh(0.4)
@@ -198,7 +196,7 @@ def test_a_damaged_template_costs_nobody_else_the_door(
     people.refresh(0.1)
     assert (names(people), people.damaged) == (["Ada", "Grace"], 1)
     admin = Store.open(site.path, Vault.beside(site.path))
-    admin.remove("Ada", by="root")
+    admin.people.remove("Ada", by="root")
     admin.close()
     people.refresh(0.2)
     assert (names(people), people.damaged) == (["Grace"], 0)
@@ -236,36 +234,6 @@ def test_whatever_somebody_wrote_into_a_row_the_others_come_in(
         probe = people.gallery.identify(unit(1), accept=0.5, margin=0.0)
         assert probe.person is not None
         people.close()
-
-
-def test_what_is_too_old_is_deleted_once_an_hour_by_a_clock_that_is_right(site: Site) -> None:
-    site.enrol("Ada")
-    store = Store.open(site.path, Vault.beside(site.path))
-    for day in ("2026-11-01", "2026-11-21"):
-        post(store, {"utc": f"{day}T00:00:00Z"}, kept=True)
-    kept = StoreSettings(keep_events_days=7)
-    people = site.people(retention=kept)
-    time: datetime | None = None
-    people.forget_old(0.0, lambda: time)
-    assert len(store.events()) == 2, "the time is not known"
-    time = datetime(2026, 11, 22, tzinfo=UTC)
-    people.forget_old(0.1, lambda: time)
-    assert [one["utc"][:10] for one in store.events()] == ["2026-11-21"]
-    time = datetime(2026, 12, 22, tzinfo=UTC)
-    people.forget_old(3600.0, lambda: time)
-    assert len(store.events()) == 1
-    people.forget_old(3600.1, lambda: time)
-    assert store.events() == []
-    store.close()
-
-
-def test_a_rehearsal_deletes_nothing(site: Site) -> None:
-    site.enrol("Ada")
-    people = site.people()
-    people.forget_old(0.0, lambda: datetime(2100, 1, 1, tzinfo=UTC))
-    store = Store.open(site.path, Vault.beside(site.path))
-    assert len(store.audit()) == 1
-    store.close()
 
 
 def test_groups_that_do_not_exist_are_told(site: Site, caplog: pytest.LogCaptureFixture) -> None:

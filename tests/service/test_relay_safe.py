@@ -208,7 +208,7 @@ class TestTheWord:
         def full(*arguments: object) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(Path, "write_text", full)
+        monkeypatch.setattr("lockd.files.os.replace", full)
         leave_word(relay_of(RelaySettings(pin=27), 0))
         assert "relay.json: cannot be written: No space left" in caplog.text
         assert word_left() is None

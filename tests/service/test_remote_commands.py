@@ -86,7 +86,7 @@ def test_it_is_written_down_before_it_is_obeyed(
     def look(*_: object) -> str:
         series = f"anna:{hashlib.sha256(KEY).hexdigest()[:16]}"
         other = Store.open(door.path, Vault.beside(door.path))
-        known.append(other.take_nonce(series, order.nonce, order.time))
+        known.append(other.nonces.take(series, order.nonce, order.time))
         other.close()
         return "ok"
 
@@ -189,8 +189,8 @@ def test_a_snapshot_and_a_reload_are_asked_for(afar: Make) -> None:
 def test_people_are_listed_and_changed_in_somebodys_name(afar: Make) -> None:
     door = afar()
     assert door.store is not None
-    ada = door.store.add("Ada", "model", [unit(1)], by="root")
-    door.store.add("Grace", "model", [unit(0, 1)], by="root")
+    ada = door.store.people.add("Ada", "model", [unit(1)], by="root")
+    door.store.people.add("Grace", "model", [unit(0, 1)], by="root")
     assert door.say("disable", name="ada") == ("ok", None)
     assert door.results[-1]["person_id"] == ada.id
     assert door.say("people") == ("ok", None)
@@ -203,8 +203,8 @@ def test_people_are_listed_and_changed_in_somebodys_name(afar: Make) -> None:
     assert door.say("remove", name="Augusta") == ("ok", None)
     assert door.results[-1]["verified"] is True
     assert door.say("remove", name="Augusta") == ("denied", "not_enrolled")
-    assert [one.person.name for one in door.store.people()] == ["Grace"]
-    changes = [one for one in door.store.audit() if one.by == "mqtt:anna" and one.person_id]
+    assert [one.person.name for one in door.store.people.all()] == ["Grace"]
+    changes = [one for one in door.store.audit.latest() if one.by == "mqtt:anna" and one.person_id]
     assert [one.action for one in changes] == ["remove", "rename", "enable", "disable"]
     notes = "".join(note or "" for _, note in door.audit)
     assert "Ada" not in notes
@@ -251,7 +251,7 @@ def test_a_store_that_others_write_to_just_now_is_asked_three_times_more(
 ) -> None:
     door = afar()
     assert door.store is not None
-    take, asked = door.store.take_nonce, []
+    take, asked = door.store.nonces.take, []
 
     def busy(*command: Any) -> Seen:
         asked.append(command)
@@ -259,7 +259,7 @@ def test_a_store_that_others_write_to_just_now_is_asked_three_times_more(
             raise StoreError("somebody writes")
         return take(*command)
 
-    monkeypatch.setattr(door.store, "take_nonce", busy)
+    monkeypatch.setattr(door.store.nonces, "take", busy)
     assert door.say("unlock") == expected
     assert asked == [asked[0]] * min(failures + 1, 4)
 
@@ -282,7 +282,7 @@ def test_what_the_store_cannot_take_now_is_in_the_audit_trail_later(
     door = afar()
     other = sqlite3.connect(door.path, isolation_level=None)
     assert door.store is not None
-    door.store._connection.execute("PRAGMA busy_timeout = 1")
+    door.store.database.run("PRAGMA busy_timeout = 1")
     other.execute("BEGIN IMMEDIATE")
     assert door.say("unlock") == ("denied", "store")
     assert door.say("lock") == ("ok", None)
@@ -328,7 +328,7 @@ def refused_for_now(door: Afar, why: str, command: Message) -> list[dict[str, An
             door.problem = None
         case "too_often":
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(store, "take_nonce", lambda *_: Seen.FULL)
+                patch.setattr(store.nonces, "take", lambda *_: Seen.FULL)
                 results = door.hear(command)
         case _:
             results = door.hear(replace(command, retained=why == "retained"))

@@ -356,12 +356,12 @@ def test_a_change_of_the_people_counts_from_the_next_frame(stage: Stage, store: 
     for _ in range(5):
         service.step()
     assert stage.told() == []
-    admin.add("Ada", "scripted", [ADA_FACE], by="root")
+    admin.people.add("Ada", "scripted", [ADA_FACE], by="root")
     for _ in range(3):
         service.step()
     assert stage.told() == [("access_granted", "Ada")]
     assert len(stage.told(EventType.GALLERY_CHANGED)) == 1
-    admin.remove("Ada", by="root")
+    admin.people.remove("Ada", by="root")
     service.step()
     assert service._recogniser.gallery.people == []
     admin.close()
@@ -370,10 +370,10 @@ def test_a_change_of_the_people_counts_from_the_next_frame(stage: Stage, store: 
 def test_the_people_are_not_read_again_when_nothing_changed(
     stage: Stage, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.add("Ada", "scripted", [ADA_FACE], by="root")
+    store.people.add("Ada", "scripted", [ADA_FACE], by="root")
     reads: list[int] = []
-    read = store.read
-    monkeypatch.setattr(store, "read", lambda *args: reads.append(1) or read(*args))
+    read = store.gallery.read
+    monkeypatch.setattr(store.gallery, "read", lambda *args: reads.append(1) or read(*args))
     stage.run(film((stage.vision.scene(), 3)), store=store)
     assert len(reads) == 1
 
@@ -381,7 +381,7 @@ def test_the_people_are_not_read_again_when_nothing_changed(
 def test_templates_of_other_networks_are_refused_aloud(
     stage: Stage, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store.add("Ada", "other networks", [ADA_FACE], by="root")
+    store.people.add("Ada", "other networks", [ADA_FACE], by="root")
     stage.run(film((stage.vision.scene(ADA_FACE), 3)), store=store)
     assert "1 templates were made by other networks" in caplog.text
     assert stage.told() == [("stranger", None)]
@@ -416,7 +416,7 @@ def publish_all(service: Service, store: Store) -> None:
     def emptied() -> bool:
         service._serve_bus()
         service._publisher.outbox.move()
-        return not store.waiting(0, 1)
+        return not store.outbox.waiting(0, 1)
 
     eventually(emptied)
     service._publisher.outbox._close_store()
@@ -427,7 +427,7 @@ def test_a_visit_is_published_as_documented(
 ) -> None:
     subscriber = subscribe(broker.port)
     bus, settings = start(broker)
-    store.add("Zoë", "scripted", [ADA_FACE], by="root")
+    store.people.add("Zoë", "scripted", [ADA_FACE], by="root")
     zoe, other = stage.vision.scene(ADA_FACE), stage.vision.scene(NOBODY)
     porch = stage.vision.scene()
     service = stage.service(
@@ -467,12 +467,12 @@ def test_events_of_a_time_without_broker_are_published_when_it_comes(
 ) -> None:
     broker.stop()
     bus, settings = start(broker)
-    store.add("Ada", "scripted", [ADA_FACE], by="root")
+    store.people.add("Ada", "scripted", [ADA_FACE], by="root")
     service = stage.run(
         film((stage.vision.scene(ADA_FACE), 1)), store=store, bus=bus, settings=settings
     )
     assert [on for _, on in service.tally.relay] == [True, False]
-    assert len(store.waiting(0, 99)) == 3
+    assert len(store.outbox.waiting(0, 99)) == 3
     broker.start()
     subscriber = subscribe(broker.port)
     publish_all(service, store)
@@ -487,7 +487,7 @@ def test_a_locked_store_delays_neither_the_door_nor_loses_an_event(
     stage: Stage, store: Store, mosquitto: Mosquitto, subscribe: Callable[[int], Subscriber]
 ) -> None:
     bus, settings = start(mosquitto)
-    store.add("Ada", "scripted", [ADA_FACE], by="root")
+    store.people.add("Ada", "scripted", [ADA_FACE], by="root")
     ada, porch = stage.vision.scene(ADA_FACE), stage.vision.scene()
     service = stage.service(film((ada, 1), (porch, 4)), store=store, bus=bus, settings=settings)
     service._refresh_people()
@@ -502,7 +502,7 @@ def test_a_locked_store_delays_neither_the_door_nor_loses_an_event(
         outbox.move()
     assert stage.strike.is_on
     assert stage.told(EventType.STORE_PROBLEM)
-    assert store.waiting(0, 99) == []
+    assert store.outbox.waiting(0, 99) == []
     blocker.execute("ROLLBACK")
     blocker.close()
     mosquitto.start()
@@ -526,7 +526,7 @@ def test_with_a_store_that_cannot_be_written_news_go_straight_to_the_broker(
     subscribe: Callable[[int], Subscriber],
 ) -> None:
     subscriber = subscribe(mosquitto.port)
-    store.add("Ada", "scripted", [ADA_FACE], by="root")
+    store.people.add("Ada", "scripted", [ADA_FACE], by="root")
     reader = Store.open_read_only(store.path, Vault.beside(store.path))
     bus, settings = start(mosquitto)
     porch, ada = stage.vision.scene(), stage.vision.scene(ADA_FACE)
@@ -543,9 +543,9 @@ def test_with_a_store_that_cannot_be_written_news_go_straight_to_the_broker(
 def test_a_store_that_cannot_be_read_is_reported_once_and_read_again_later(
     stage: Stage, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.add("Ada", "scripted", [ADA_FACE], by="root")
+    store.people.add("Ada", "scripted", [ADA_FACE], by="root")
     porch, ada = stage.vision.scene(), stage.vision.scene(ADA_FACE)
-    read = store.read
+    read = store.gallery.read
     broken = True
 
     def spoilt(*args: Any) -> Any:
@@ -553,7 +553,7 @@ def test_a_store_that_cannot_be_read_is_reported_once_and_read_again_later(
             raise StoreError("disk I/O error")
         return read(*args)
 
-    monkeypatch.setattr(store, "read", spoilt)
+    monkeypatch.setattr(store.gallery, "read", spoilt)
     service = stage.service(film((porch, 5), (ada, 1)), store=store)
     for _ in range(25):
         service.step()

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from pathlib import Path
+
 from lockd.adapters.store.database import Database
 from lockd.adapters.store.records import AuditEntry, utc_now
 
 _LONGEST_USER, _LONGEST_NOTE = 64, 500
+_BACKUP = "backup"
 
 
-class Audit(Database):
+class Audit:
     """Administrative changes, each written in the transaction that makes it; and commands."""
 
-    def audit(self, limit: int = 100) -> list[AuditEntry]:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def latest(self, limit: int = 100) -> list[AuditEntry]:
         """Return the latest changes, the last first."""
-        with self._errors():
-            rows = self._connection.execute(
-                "SELECT utc, by, action, person_id, note FROM audit ORDER BY id DESC LIMIT ?",
-                (limit,),
-            ).fetchall()
+        rows = self._database.rows(
+            "SELECT utc, by, action, person_id, note FROM audit ORDER BY id DESC LIMIT ?", limit
+        )
         return [AuditEntry(*row) for row in rows]
 
     def note_command(self, by: str, note: str) -> None:
@@ -30,20 +35,38 @@ class Audit(Database):
         Raises:
             StoreError: if it cannot be written.
         """
-        with self._transaction():
-            self._note(by, "command", None, note)
+        with self._database.transaction():
+            self.note(by, "command", note=note)
 
-    def _note(self, by: str, action: str, person_id: str | None, note: str | None = None) -> None:
+    def note_backup(self, by: str, copy: Path) -> None:
+        """Write where a backup is, so that whoever removes somebody is told.
+
+        Raises:
+            StoreError: if it cannot be written.
+        """
+        with self._database.transaction():
+            self.note(by, _BACKUP, note=str(copy.resolve()))
+
+    def backups(self) -> list[Path]:
+        """Return the backups that were made and are where they were made."""
+        rows = self._database.rows("SELECT DISTINCT note FROM audit WHERE action = ?", _BACKUP)
+        return [Path(note) for (note,) in rows if note and Path(note).exists()]
+
+    def forget_before(self, when: datetime) -> int:
+        """Delete entries that are older; return how many.
+
+        Raises:
+            StoreError: if it cannot be written; then nothing was.
+        """
+        return self._database.forget_before("audit", when)
+
+    def note(
+        self, by: str, action: str, person_id: str | None = None, note: str | None = None
+    ) -> None:
         """Write that something is done, within a transaction; `note` must name nobody."""
-        printable = "".join(char if char.isprintable() else " " for char in note) if note else None
-        who = "".join(char for char in by if char.isprintable())[:_LONGEST_USER]
-        self._connection.execute(
+        printable = "".join(char if char.isprintable() else " " for char in note or "")
+        who = "".join(char for char in by if char.isprintable())[:_LONGEST_USER] or "unknown"
+        self._database.run(
             "INSERT INTO audit (utc, by, action, person_id, note) VALUES (?, ?, ?, ?, ?)",
-            (
-                utc_now(),
-                who or "unknown",
-                action,
-                person_id,
-                printable and printable[:_LONGEST_NOTE],
-            ),
+            *(utc_now(), who, action, person_id, printable[:_LONGEST_NOTE] or None),
         )

@@ -1,8 +1,7 @@
-"""Looking after a store: is it whole, a copy of it, a copy put back, the file made small."""
+"""Looking after a store: is it whole, a copy of it, the file made small."""
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -10,20 +9,23 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from lockd.adapters.store import schema
-from lockd.adapters.store.copies import is_sealed, plain_copies
-from lockd.adapters.store.files import create_private, to_disk, uri
-from lockd.adapters.store.people import PERSON, to_person
+from lockd.adapters.store.audit import Audit
+from lockd.adapters.store.database import Database, uri
 from lockd.adapters.store.records import Fault, key_of
-from lockd.adapters.store.removal import BACKUP, Removing
-from lockd.adapters.store.templates import PHOTOGRAPH
-from lockd.adapters.store.vault import SealError
+from lockd.adapters.store.rows import PERSON, changed, to_person
+from lockd.adapters.store.templates import open_photograph, open_template
 from lockd.errors import StoreError
+from lockd.files import create_private, move_new, to_disk
 
 _MOST_FAULTS = 20
 
 
-class Care(Removing):
+class Care:
     """What an administrator does with a store as a whole."""
+
+    def __init__(self, database: Database, audit: Audit) -> None:
+        self._database = database
+        self._audit = audit
 
     def examine(self) -> list[Fault]:
         """Look at everything: file, references, key, each template, who may read it.
@@ -31,18 +33,18 @@ class Care(Removing):
         Returns:
             What is wrong, the worst first; empty if nothing is.
         """
-        with self._errors():
+        with self._database.errors():
             return [*self._damage(), *self._spoilt_people(), *self._spoilt_rows(), *self._exposed()]
 
     def mend(self, *, by: str) -> int:
         """Delete templates and photographs that do not open; return how many."""
-        with self._transaction():
+        with self._database.transaction():
             faults = [one for one in self._spoilt_rows() if one.row is not None]
             for fault in faults:
-                self._connection.execute(f"DELETE FROM {fault.table} WHERE id = ?", (fault.row,))
-                self._note(by, "mend", fault.person_id, f"{fault.table} {fault.row}")
-            self._changed(*{str(one.person_id) for one in faults})
-        self._fold_journal()
+                self._database.run(f"DELETE FROM {fault.table} WHERE id = ?", fault.row)
+                self._audit.note(by, "mend", fault.person_id, f"{fault.table} {fault.row}")
+            changed(self._database, *{str(one.person_id) for one in faults})
+        self._database.fold_journal()
         return len(faults)
 
     def backup(self, target: Path, *, by: str) -> None:
@@ -56,22 +58,16 @@ class Care(Removing):
         unfinished = target.with_name(target.name + ".unfinished")
         if target.exists():
             raise StoreError(f"{target}: is there already; name another file")
-        with self._errors():
+        with self._database.errors():
             unfinished.unlink(missing_ok=True)
-            create_private(unfinished)
             try:
-                with closing(sqlite3.connect(uri(unfinished, "mode=rw"), uri=True)) as copy:
-                    copy.execute("PRAGMA journal_mode = OFF")
-                    self._connection.backup(copy)
-                    copy.execute("PRAGMA journal_mode = DELETE")  # one file, on any medium
-                to_disk(unfinished)
-                os.link(unfinished, target)
+                copy_into(unfinished, self._database.connection)
+                move_new(unfinished, target)
                 to_disk(target.parent)
             finally:
                 unfinished.unlink(missing_ok=True)
-        if self.writable:
-            with self._transaction():  # so that `remove` knows where copies are
-                self._note(by, BACKUP, None, str(target.resolve()))
+        if self._database.writable:
+            self._audit.note_backup(by, target)
 
     def vacuum(self) -> tuple[int, int]:
         """Write the file anew without what was deleted; return its bytes before and now.
@@ -79,27 +75,27 @@ class Care(Removing):
         Raises:
             StoreError: if somebody else is writing, or there is no room for another copy.
         """
-        before = self.path.stat().st_size
-        with self._errors():
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        path, run = self._database.path, self._database.run
+        before = path.stat().st_size
+        with self._database.errors():
+            run("PRAGMA wal_checkpoint(TRUNCATE)")
             with suppress(sqlite3.OperationalError):  # others have it open: its pages stay
-                self._connection.execute("PRAGMA journal_mode = DELETE")
-            self._connection.execute(f"PRAGMA page_size = {schema.PAGE_BYTES}")
-            self._connection.execute("VACUUM")
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return before, self.path.stat().st_size
+                run("PRAGMA journal_mode = DELETE")
+            run(f"PRAGMA page_size = {schema.PAGE_BYTES}")
+            run("VACUUM")
+            run("PRAGMA journal_mode = WAL")
+            run("PRAGMA wal_checkpoint(TRUNCATE)")
+        return before, path.stat().st_size
 
     def _damage(self) -> Iterator[Fault]:
-        for (verdict,) in self._connection.execute(f"PRAGMA integrity_check({_MOST_FAULTS})"):
+        for (verdict,) in self._database.run(f"PRAGMA integrity_check({_MOST_FAULTS})"):
             if verdict != "ok":
                 yield Fault(f"the file is damaged: {verdict}")
-        for table, row, parent, _ in self._connection.execute("PRAGMA foreign_key_check"):
+        for table, row, parent, _ in self._database.run("PRAGMA foreign_key_check"):
             yield Fault(f"{table} {row} belongs to nothing in {parent}")
 
     def _spoilt_people(self) -> Iterator[Fault]:
-        rows = self._connection.execute(f"SELECT {PERSON}, name_key FROM people").fetchall()
-        for *row, key in rows:
+        for *row, key in self._database.rows(f"SELECT {PERSON}, name_key FROM people"):
             try:
                 person = to_person(*row)
             except ValueError:
@@ -110,46 +106,48 @@ class Care(Removing):
 
     def _spoilt_rows(self) -> Iterator[Fault]:
         """Templates and photographs that do not open, or not to what they should be."""
-        for number, id_, name, model, sealed in self._connection.execute(
+        run, vault = self._database.run, self._database.vault
+        for number, id_, name, model, sealed in run(
             "SELECT templates.id, people.id, name, fingerprint, sealed FROM templates "
             "JOIN people ON people.id = person_id JOIN models ON models.id = model_id"
         ):
-            if self._embedding(sealed, id_, model) is None:
-                yield Fault(
-                    f"{name}: template {number} does not open, or is none", "templates", number, id_
-                )
-        for number, id_, name, sealed in self._connection.execute(
+            if open_template(vault, sealed, id_, model) is None:
+                text = f"{name}: template {number} does not open, or is none"
+                yield Fault(text, "templates", number, id_)
+        for number, id_, name, sealed in run(
             "SELECT photographs.id, people.id, name, photographs.sealed FROM photographs "
             "JOIN templates ON templates.id = template_id JOIN people ON people.id = person_id"
         ):
-            try:
-                self._unseal(sealed, PHOTOGRAPH, id_)
-            except SealError:
-                yield Fault(
-                    f"{name}: photograph {number} does not open", "photographs", number, id_
-                )
+            if open_photograph(vault, sealed, id_) is None:
+                text = f"{name}: photograph {number} does not open"
+                yield Fault(text, "photographs", number, id_)
 
     def _exposed(self) -> Iterator[Fault]:
         """Files that others than the store's user may read, or that belong to others."""
-        folder = self.path.parent.stat()
-        for file in sorted(self.path.parent.glob(f"{self.path.name}*")):
+        path = self._database.path
+        folder = path.parent.stat()
+        for file in sorted(path.parent.glob(f"{path.name}*")):
             status = file.stat()
             if stat.S_IMODE(status.st_mode) & 0o077:
                 yield Fault(f"{file}: others may read it; `chmod 600` it")
             if status.st_uid != folder.st_uid:
                 yield Fault(f"{file}: belongs to user {status.st_uid}, not to its folder's owner")
-        key = self._vault.key_file
-        in_folder = key.parent == self.path.parent
+        key = self._database.vault.key_file
+        in_folder = key.parent == path.parent
         if stat.S_IMODE(key.stat().st_mode) & (0o077 if in_folder else 0o027):
             yield Fault(f"{key}: others may read the key; `chmod 600` it")
-        for version in plain_copies(self.path, schema.EARLIER):
-            yield Fault(f"a plain copy of version {version} lies beside it; open it for writing")
 
 
-def is_store(path: Path) -> bool:
-    """Return whether a file looks like a store, or the sealed copy of one."""
-    try:
-        with path.open("rb") as file:
-            return file.read(16) == b"SQLite format 3\0" or is_sealed(path)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+def copy_into(target: Path, source: sqlite3.Connection) -> None:
+    """Copy a database into a new private file.
+
+    Raises:
+        OSError: if it cannot be written.
+        sqlite3.Error: if it cannot be read.
+    """
+    create_private(target)
+    with closing(sqlite3.connect(uri(target, "mode=rw"), uri=True)) as copy:
+        copy.execute("PRAGMA journal_mode = OFF")
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")  # one file, on any medium
+    to_disk(target)

@@ -4,143 +4,180 @@ from __future__ import annotations
 
 import functools
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from lockd.adapters.store import schema
-from lockd.adapters.store.files import create_private, make_folder, uri
 from lockd.adapters.store.vault import Vault
 from lockd.errors import StoreError
+from lockd.files import create_private, make_folder
 
 
 class Database:
-    """One open file; what is in it is the affair of the classes made of this one."""
+    """One open file; what is in it is the affair of the parts of the store.
+
+    Attributes:
+        connection: to it.
+        path: where it is.
+        vault: its key.
+        writable: whether it can be written.
+    """
 
     def __init__(
         self, connection: sqlite3.Connection, path: Path, vault: Vault, *, writable: bool
     ) -> None:
-        self._connection = connection
-        # What somebody wrote into the file past lockd must not keep the others from coming in.
-        connection.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
-        self._vault = vault
-        self._version = schema.SCHEMA_VERSION
-        self.path = path
-        self.writable = writable
-
-    @classmethod
-    def open(cls, path: Path, vault: Vault, *, timeout_s: float = 10.0) -> Self:
-        """Open a store, or make an empty one where there is none.
-
-        Args:
-            path: the database file; its folder is made if need be.
-            vault: its key.
-            timeout_s: how long to wait for another process that is writing.
+        """Bring it to the latest version, one that was made just now included.
 
         Raises:
-            StoreError: if it cannot be read and written, is damaged, was written by a later
-                version, or was encrypted with another key. One of an earlier version is
-                brought up to date.
+            StoreError: if it cannot be used; then it is closed.
         """
+        self.connection, self.path, self.vault, self.writable = connection, path, vault, writable
+        # What somebody wrote into the file past lockd must not keep the others from coming in.
+        connection.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
+        try:
+            with self.errors():
+                if writable:
+                    self.run(f"PRAGMA page_size = {schema.PAGE_BYTES}")  # of an empty file
+                    self.run("PRAGMA foreign_keys = ON")
+                    self.run("PRAGMA synchronous = FULL")
+                    self.run("PRAGMA secure_delete = ON")
+                schema.prepare(self)
+                if writable:
+                    self.run("PRAGMA journal_mode = WAL")
+        except BaseException:
+            connection.close()
+            raise
+
+    @classmethod
+    def open(cls, path: Path, vault: Vault, timeout_s: float) -> Self:
+        """Open a file to write it too; see `Store.open`."""
         try:
             make_folder(path.parent)
             if not path.exists():
                 with suppress(FileExistsError):  # another process was quicker
                     create_private(path)
-            connection = sqlite3.connect(
-                uri(path, "mode=rw"), uri=True, timeout=timeout_s, isolation_level=None
-            )
-        except (OSError, sqlite3.Error) as error:
+        except OSError as error:
             raise _store_error(path, error) from error
-        store = cls(connection, path, vault, writable=True)
-        with _or_close(connection), store._errors():
-            connection.execute(f"PRAGMA page_size = {schema.PAGE_BYTES}")  # of an empty file
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA secure_delete = ON")
-            schema.prepare(connection, path, vault, writable=True)
-            connection.execute("PRAGMA journal_mode = WAL")
-            schema.clean_up(connection, path, vault)
-        return store
+        return cls(_connect(path, "mode=rw", timeout_s), path, vault, writable=True)
 
     @classmethod
     def open_read_only(cls, path: Path, vault: Vault) -> Self:
-        """Open a store that cannot be written, on a medium gone read-only.
-
-        Raises:
-            StoreError: if it is missing or damaged, or was encrypted with another key.
-        """
+        """Open a file to read it; see `Store.open_read_only`."""
         try:
-            return cls._read_only(path, vault, "mode=ro")
+            return cls(_connect(path, "mode=ro"), path, vault, writable=False)
         except StoreError:
             # SQLite wants to write its index of the journal beside the file. Without a
             # journal it can do without; with one it would show people as they were.
             journal = path.with_name(path.name + "-wal")
             if journal.exists() and journal.stat().st_size:
                 raise
-            return cls._read_only(path, vault, "mode=ro&immutable=1")
+            return cls(_connect(path, "mode=ro&immutable=1"), path, vault, writable=False)
 
-    @classmethod
-    def _read_only(cls, path: Path, vault: Vault, query: str) -> Self:
-        try:
-            connection = sqlite3.connect(uri(path, query), uri=True, isolation_level=None)
-        except sqlite3.Error as error:
-            raise _store_error(path, error) from error
-        store = cls(connection, path, vault, writable=False)
-        with _or_close(connection), store._errors():
-            store._version = schema.prepare(connection, path, vault, writable=False)
-        return store
+    def run(self, statement: str, *values: Any) -> sqlite3.Cursor:
+        """Run a statement, within `transaction`, `snapshot` or `errors`."""
+        return self.connection.execute(statement, values)
 
-    def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
+    def run_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a statement for each row of values, within `transaction`."""
+        self.connection.executemany(statement, rows)
 
-    def _unseal(self, sealed: bytes, *purpose: str) -> bytes:
-        """Decrypt what is in a row; an old store that may only be read has it plain.
+    def rows(self, query: str, *values: Any) -> list[Any]:
+        """Return what a query finds.
 
         Raises:
-            SealError: if the row was altered.
+            StoreError: if the file cannot be read.
         """
-        if self._version < schema.SEALED_SINCE:
-            return sealed
-        return self._vault.unseal(sealed, *purpose)
+        with self.errors():
+            return self.run(query, *values).fetchall()
 
-    def _count(self, name: str, by: int = 1) -> None:
-        self._connection.execute("UPDATE counters SET value = value + ? WHERE name = ?", (by, name))
+    def value(self, query: str, *values: Any) -> Any:
+        """Return the first value of the first row that a query finds, or None.
+
+        Raises:
+            StoreError: if the file cannot be read.
+        """
+        with self.errors():
+            row = self.run(query, *values).fetchone()
+        return None if row is None else row[0]
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add to a counter, within `transaction`."""
+        self.run("UPDATE counters SET value = value + ? WHERE name = ?", by, name)
+
+    def forget_before(self, table: str, when: datetime) -> int:
+        """Delete what is older than a time, by its `utc`; return how much.
+
+        Raises:
+            StoreError: if it cannot be written; then nothing was.
+        """
+        # Both ways of writing a time that are in use, with and without milliseconds, compare.
+        utc = when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        # Writing costs a card its life, and everybody else a wait.
+        if not self.value(f"SELECT EXISTS (SELECT 1 FROM {table} WHERE utc < ?)", utc):
+            return 0
+        with self.transaction():
+            deleted = self.run(f"DELETE FROM {table} WHERE utc < ?", utc).rowcount
+        self.fold_journal()
+        return deleted
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """All or nothing."""
-        with self._errors(), schema.transaction(self._connection):
-            yield
+    def transaction(self) -> Iterator[None]:
+        """All or nothing, and nobody else writes meanwhile.
+
+        Raises:
+            StoreError: if it cannot be written; then nothing was.
+        """
+        with self.errors():
+            self.run("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.run("COMMIT")
+            except BaseException:
+                if self.connection.in_transaction:
+                    self.run("ROLLBACK")
+                raise
 
     @contextmanager
-    def _snapshot(self) -> Iterator[None]:
+    def snapshot(self) -> Iterator[None]:
         """Everything read within is of one moment."""
-        self._connection.execute("BEGIN")
-        try:
-            yield
-        finally:
-            self._connection.execute("COMMIT")
+        with self.errors():
+            self.run("BEGIN")
+            try:
+                yield
+            finally:
+                self.run("COMMIT")
 
-    def _fold_journal(self) -> bool:
+    def fold_journal(self) -> bool:
         """Move the journal into the file, so that what was deleted does not live on in it.
 
         Return whether all of it was: not while somebody else reads or writes.
         """
-        with self._errors():
-            busy = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-        return not busy
+        return not self.value("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def errors(self) -> Iterator[None]:
+        """Whatever fails within is a `StoreError`."""
         try:
             yield
         except StoreError:
             raise
         except (OSError, sqlite3.Error) as error:
             raise _store_error(self.path, error) from error
+
+
+def uri(path: Path, query: str) -> str:
+    """Return SQLite's name of a file, with its parameters."""
+    return f"file:{path.resolve().as_uri().removeprefix('file://')}?{query}"
+
+
+def _connect(path: Path, query: str, timeout_s: float = 10.0) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(uri(path, query), uri=True, timeout=timeout_s, isolation_level=None)
+    except (OSError, sqlite3.Error) as error:
+        raise _store_error(path, error) from error
 
 
 def _store_error(path: Path, error: Exception) -> StoreError:
@@ -160,13 +197,3 @@ def _store_error(path: Path, error: Exception) -> StoreError:
     else:
         advice = "may this user read and write the file and its folder?"
     return StoreError(f"store {path}: {reason}; {advice}")
-
-
-@contextmanager
-def _or_close(connection: sqlite3.Connection) -> Iterator[None]:
-    """Close the connection if opening fails half-way."""
-    try:
-        yield
-    except BaseException:
-        connection.close()
-        raise

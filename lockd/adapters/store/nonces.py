@@ -6,14 +6,17 @@ from lockd.adapters.store.database import Database
 from lockd.remote.nonces import KEEP_S, MOST, Seen
 
 
-class SeenNonces(Database):
+class Nonces:
     """Per key the newest command, and those of `KEEP_S` before it; see `lockd.remote.nonces`.
 
     A row's `expires_utc` is its command's time and `KEEP_S`: once a newer command bears a
     later time, the row is not needed. The newest of a key stays for good.
     """
 
-    def take_nonce(self, series: str, nonce: str, time: int) -> Seen:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def take(self, series: str, nonce: str, time: int) -> Seen:
         """Write down that a command was seen; on disk when this returns `Seen.NEW`.
 
         Args:
@@ -27,28 +30,26 @@ class SeenNonces(Database):
         Raises:
             StoreError: if it cannot be written.
         """
-        expires = float(time + KEEP_S)
-        with self._transaction():
-            newest, known = self._connection.execute(
+        expires, run = float(time + KEEP_S), self._database.run
+        with self._database.transaction():
+            newest, known = run(
                 "SELECT max(expires_utc), max(nonce = ?) FROM nonces WHERE identity = ?",
-                (nonce, series),
+                *(nonce, series),
             ).fetchone()
             if known:
                 return Seen.KNOWN
             newest = expires if newest is None else newest
             if expires < newest - KEEP_S:
                 return Seen.TOO_OLD
-            self._connection.execute(
+            run(
                 "DELETE FROM nonces WHERE identity = ? AND expires_utc < ?",
-                (series, max(newest, expires) - KEEP_S),
+                *(series, max(newest, expires) - KEEP_S),
             )
-            (count,) = self._connection.execute(
-                "SELECT count(*) FROM nonces WHERE identity = ?", (series,)
-            ).fetchone()
+            (count,) = run("SELECT count(*) FROM nonces WHERE identity = ?", series).fetchone()
             if count >= MOST:
                 return Seen.FULL
-            self._connection.execute(
+            run(
                 "INSERT INTO nonces (identity, nonce, expires_utc) VALUES (?, ?, ?)",
-                (series, nonce, expires),
+                *(series, nonce, expires),
             )
         return Seen.NEW

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lockd.adapters.store.database import Database
+from lockd.adapters.store.schema import NEW_SERIES
 from lockd.messages import encode
 
 
@@ -48,11 +49,14 @@ class WaitingMessage:
     t: float
 
 
-class WaitingMessages(Database):
+class Outbox:
     """Messages in the order they were posted.
 
     Events are numbered, without gaps, within a series that is as old as the store.
     """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def post(self, postings: Sequence[Posting], *, limit: int, run: str = "") -> None:
         """Write events that are to be published or kept; all of them or none.
@@ -61,67 +65,67 @@ class WaitingMessages(Database):
             postings: oldest first.
             limit: the most messages that wait; beyond it those that weigh least are given up,
                 the oldest first, and counted.
-            run: of the service.
+
+        Raises:
+            StoreError: if it cannot be written; then nothing was.
         """
-        with self._transaction():
-            series, last = self._connection.execute("SELECT series, last FROM numbering").fetchone()
+        database = self._database
+        with database.transaction():
+            series, last = database.run("SELECT series, last FROM numbering").fetchone()
             for number, posting in enumerate(postings, last + 1):
                 self._write({**posting.values, "series": series, "seq": number}, posting, run)
-            self._connection.execute(
+            database.run(
                 "UPDATE numbering SET last = last + ?, last_id = coalesce(?, last_id)",
-                (len(postings), postings[-1].values.get("id") if postings else None),
+                *(len(postings), postings[-1].values.get("id") if postings else None),
             )
             self._give_up(limit)
 
     def last_posted(self) -> str:
         """Return the id of the event that was posted last, empty if none ever was."""
-        with self._errors():
-            return str(self._connection.execute("SELECT last_id FROM numbering").fetchone()[0])
+        return str(self._database.value("SELECT last_id FROM numbering"))
 
     def waiting(self, after: int, limit: int) -> list[WaitingMessage]:
         """Return the oldest messages behind a place that still wait."""
-        with self._errors():
-            rows = self._connection.execute(
-                "SELECT seq, topic, payload, run, t FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?",
-                (after, limit),
-            ).fetchall()
+        rows = self._database.rows(
+            "SELECT seq, topic, payload, run, t FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?",
+            *(after, limit),
+        )
         return [WaitingMessage(*row) for row in rows]
 
-    def count_waiting(self) -> int:
+    def count(self) -> int:
         """Return how many messages wait."""
-        with self._errors():
-            return int(self._connection.execute("SELECT count(*) FROM outbox").fetchone()[0])
+        return int(self._database.value("SELECT count(*) FROM outbox"))
 
     def delivered(self, seqs: Sequence[int]) -> None:
         """Forget messages that the broker has."""
-        with self._transaction():
-            self._connection.executemany(
-                "DELETE FROM outbox WHERE seq = ?", [(seq,) for seq in seqs]
-            )
+        with self._database.transaction():
+            self._database.run_many("DELETE FROM outbox WHERE seq = ?", [(seq,) for seq in seqs])
 
     def lost(self) -> tuple[int, int]:
         """Return how many messages were given up, ever, and of how many that was not told yet."""
-        with self._errors():
-            counters = dict(
-                self._connection.execute(
-                    "SELECT name, value FROM counters WHERE name IN ('outbox_dropped', 'lost_told')"
-                ).fetchall()
-            )
-        ever = int(counters["outbox_dropped"])
-        return ever, ever - int(counters["lost_told"])
+        counters = dict(self._database.rows("SELECT name, value FROM counters"))
+        return counters["outbox_dropped"], counters["outbox_dropped"] - counters["lost_told"]
 
     def count_lost(self, messages: int) -> None:
         """Count messages that were given up before they came here."""
-        with self._transaction():
-            self._count("outbox_dropped", messages)
+        with self._database.transaction():
+            self._database.count("outbox_dropped", messages)
 
     def told_of(self, lost: int) -> None:
         """Note that so many more of the messages given up were told of."""
-        with self._transaction():
-            self._count("lost_told", lost)
+        with self._database.transaction():
+            self._database.count("lost_told", lost)
+
+    def begin_anew(self) -> None:
+        """Forget what waits and number events anew, within a transaction: for an old copy.
+
+        What waited was delivered long ago, and some of the next numbers were given since.
+        """
+        self._database.run("DELETE FROM outbox")
+        self._database.run(NEW_SERIES)
 
     def _write(self, values: Mapping[str, Any], posting: Posting, run: str) -> None:
-        self._connection.executemany(
+        self._database.run_many(
             "INSERT INTO outbox (topic, payload, weight, run, t) VALUES (?, ?, ?, ?, ?)",
             [
                 (topic, encode({**values, **more}), posting.weight, run, posting.t)
@@ -129,16 +133,16 @@ class WaitingMessages(Database):
             ],
         )
         if posting.kept:
-            self._connection.execute(
-                "INSERT INTO events (utc, payload) VALUES (?, ?)", (values["utc"], encode(values))
+            self._database.run(
+                "INSERT INTO events (utc, payload) VALUES (?, ?)", values["utc"], encode(values)
             )
 
     def _give_up(self, limit: int) -> None:
-        waiting = self._connection.execute("SELECT count(*) FROM outbox").fetchone()[0]
-        if waiting > limit:
-            self._connection.execute(
+        too_many = self.count() - limit
+        if too_many > 0:
+            self._database.run(
                 "DELETE FROM outbox WHERE seq IN "
                 "(SELECT seq FROM outbox ORDER BY weight, seq LIMIT ?)",
-                (waiting - limit,),
+                too_many,
             )
-            self._count("outbox_dropped", waiting - limit)
+            self._database.count("outbox_dropped", too_many)

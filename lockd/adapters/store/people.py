@@ -2,60 +2,166 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import sqlite3
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Unpack
 
 from lockd.adapters.store.audit import Audit
+from lockd.adapters.store.database import Database
+from lockd.adapters.store.events import Events
 from lockd.adapters.store.records import (
     Access,
     Details,
     Enrolled,
+    Removal,
     checked,
     checked_details,
     clean_name,
+    is_unit,
     key_of,
     utc_now,
 )
+from lockd.adapters.store.removal import verified
+from lockd.adapters.store.rows import changed, delete, everybody, find, named
+from lockd.adapters.store.templates import NewTemplate, Templates
 from lockd.errors import PersonError
-from lockd.types import Person
-
-PERSON = "people.id, name, groups, valid_from, valid_until"
-_ENROLLED = (
-    f"SELECT {PERSON}, (SELECT count(*) FROM templates WHERE person_id = people.id), "
-    "created_utc, enabled, external_id, notes, consent_by, consent_utc FROM people"
-)
+from lockd.types import Embedding, Person
 
 
-class People(Audit):
+class People:
     """People by their names; every change is one transaction and leaves an audit entry."""
 
-    _seen_version = -1
-    """Of the file, when somebody last asked whether people changed."""
+    def __init__(
+        self, database: Database, templates: Templates, events: Events, audit: Audit
+    ) -> None:
+        self._database = database
+        self._templates = templates
+        self._events = events
+        self._audit = audit
 
-    def people(self) -> list[Enrolled]:
+    def all(self) -> list[Enrolled]:
         """Return everybody, by name."""
-        with self._errors():
-            rows = self._connection.execute(f"{_ENROLLED} ORDER BY name_key").fetchall()
-        return [_enrolled(row) for row in rows]
+        return everybody(self._database)
 
-    def person(self, name: str) -> Enrolled:
-        """Return one person.
+    def find(self, name: str) -> Enrolled | None:
+        """Return whoever has a name, however it is written, or None."""
+        return find(self._database, name)
+
+    def named(self, name: str) -> Enrolled:
+        """Return whoever has a name.
 
         Raises:
             PersonError: if nobody of that name is enrolled; it says whose name is like it.
         """
-        with self._errors():
-            row = self._connection.execute(
-                f"{_ENROLLED} WHERE name_key = ?", (key_of(name),)
-            ).fetchone()
-        if row is None:
-            raise self._nobody(name)
-        return _enrolled(row)
+        return named(self._database, name)
+
+    def add(
+        self,
+        name: str,
+        model: str,
+        embeddings: Sequence[Embedding],
+        *,
+        by: str,
+        note: str | None = None,
+        replace_outdated: bool = False,
+        photographs: Sequence[bytes | None] = (),
+        details: Details | None = None,
+        **access: Unpack[Access],
+    ) -> Person:
+        """Enrol somebody, or give somebody enrolled more templates.
+
+        Of more than `MAX_TEMPLATES` that one composition of networks made, the most varied
+        are kept.
+
+        Args:
+            name: as `clean_name` allows.
+            model: fingerprint of the networks that made the embeddings.
+            embeddings: float32 unit vectors, at least one.
+            note: for the audit entry; must name nobody.
+            replace_outdated: also forget the templates that other networks made of them.
+            photographs: to be kept, as they are in their files: one or None for each
+                embedding, or none at all.
+            details: what else is known of them; None leaves what there is.
+            access: their rights, as far as they are given.
+
+        Raises:
+            PersonError: if the name, the details or the rights cannot be used.
+            ValueError: if an embedding is not a unit vector.
+            StoreError: if it cannot be written; then nothing was.
+        """
+        new = _checked(name, embeddings, photographs)
+        with self._database.transaction():
+            person = self._enrol(name, access, details)
+            if replace_outdated:
+                self._templates.forget(person.id, but_of=model)
+            self._templates.put(person.id, model, new)
+            self._done(by, "add", person.id, note)
+        return person
+
+    def put(
+        self,
+        name: str,
+        model: str,
+        embeddings: Sequence[Embedding],
+        *,
+        by: str,
+        note: str | None = None,
+        photographs: Sequence[bytes | None],
+        details: Details,
+        enabled: bool,
+        **access: Unpack[Access],
+    ) -> Person:
+        """Make somebody just so, whether they are enrolled or not: for what comes from a file.
+
+        As `add`, but templates, photographs, details, what is given of rights, and whether the
+        door is to know them, take the place of whatever there was.
+        """
+        new = _checked(name, embeddings, photographs)
+        with self._database.transaction():
+            person = self._enrol(name, access, details)
+            self._enable(person, enabled)
+            self._templates.forget(person.id)
+            self._templates.put(person.id, model, new)
+            self._done(by, "put", person.id, note)
+        self._database.fold_journal()
+        return person
+
+    def merge(self, source: str, target: str, *, by: str, note: str | None = None) -> Person:
+        """Give somebody the templates of somebody else who is the same, and forget the latter.
+
+        Name, rights and details are the target's; `note` is for the audit entry and must
+        name nobody.
+
+        Raises:
+            PersonError: if one of them is not enrolled, or both are one.
+            StoreError: if it cannot be written; then nothing was.
+        """
+        with self._database.transaction():
+            old, new = self.named(source).person, self.named(target).person
+            if old.id == new.id:
+                raise PersonError(f"{new.name}: cannot be merged with themselves")
+            photographs = self._templates.photographs(old.name)
+            own = self._templates.of(old.name)
+            for model in {one.model for one in own}:
+                self._templates.put(
+                    new.id,
+                    model,
+                    [
+                        (one.embedding, photographs.get(one.id), one.created_utc)
+                        for one in own
+                        if one.model == model
+                    ],
+                )
+            self._events.write_for(old.id, "", new.id)  # so that `remove` finds them all
+            delete(self._database, old.id)
+            self._done(by, "merge", new.id, "; ".join(filter(None, (f"with {old.id}", note))))
+        self._database.fold_journal()
+        return new
 
     def change_access(self, name: str, *, by: str, **access: Unpack[Access]) -> Person:
         """Change somebody's rights; what is not given stays.
@@ -64,11 +170,8 @@ class People(Audit):
             PersonError: if nobody of that name is enrolled, or the rights make no sense.
             StoreError: if it cannot be written; then nothing was.
         """
-        with self._transaction():
-            person = self._give(self._named(name), access)
-            self._changed(person.id)
-            self._note(by, "change_access", person.id)
-        return person
+        with self._changing(name, "change_access", by) as person:
+            return self._give(person, access)
 
     def change_details(self, name: str, details: Details, *, by: str) -> None:
         """Replace what is known of somebody besides name and rights, all of it.
@@ -78,10 +181,10 @@ class People(Audit):
                 somebody else has that external id.
             StoreError: if it cannot be written; then nothing was.
         """
-        with self._transaction():
-            person = self._named(name)
+        with self._database.transaction():  # which the door need not be told of
+            person = self.named(name).person
             self._describe(person, details)
-            self._note(by, "change_details", person.id)
+            self._audit.note(by, "change_details", person.id)
 
     def rename(self, name: str, new: str, *, by: str) -> Person:
         """Give somebody another name; events of before keep the old one.
@@ -91,18 +194,17 @@ class People(Audit):
             StoreError: if it cannot be written; then nothing was.
         """
         new = clean_name(new)
-        with self._transaction():
-            person = self._named(name)
-            other = self._find(new)
-            if other is not None and other.id != person.id:
-                raise PersonError(f"{new!r}: somebody of that name is enrolled; merge them, or "
-                                  "choose another name")  # fmt: skip
-            self._connection.execute(
+        with self._changing(name, "rename", by) as person:
+            other = self.find(new)
+            if other is not None and other.person.id != person.id:
+                raise PersonError(
+                    f"{new!r}: somebody of that name is enrolled; merge them, or choose another "
+                    "name"
+                )
+            self._database.run(
                 "UPDATE people SET name = ?, name_key = ? WHERE id = ?",
-                (new, key_of(new), person.id),
+                *(new, key_of(new), person.id),
             )
-            self._changed(person.id)
-            self._note(by, "rename", person.id)
         return replace(person, name=new)
 
     def set_enabled(self, name: str, enabled: bool, *, by: str) -> Person:
@@ -112,104 +214,102 @@ class People(Audit):
             PersonError: if nobody of that name is enrolled.
             StoreError: if it cannot be written; then nothing was.
         """
-        with self._transaction():
-            person = self._named(name)
-            self._connection.execute(
-                "UPDATE people SET enabled = ? WHERE id = ?", (enabled, person.id)
-            )
-            self._changed(person.id)
-            self._note(by, "enable" if enabled else "disable", person.id)
+        with self._changing(name, "enable" if enabled else "disable", by) as person:
+            self._enable(person, enabled)
         return person
 
-    def _find(self, name: str) -> Person | None:
-        """The person of a name, however it is written."""
-        row = self._connection.execute(
-            f"SELECT {PERSON} FROM people WHERE name_key = ?", (key_of(name),)
-        ).fetchone()
-        return to_person(*row) if row else None
+    def remove(self, name: str, *, by: str) -> Removal:
+        """Forget somebody: templates, photographs, rights and details.
 
-    def _named(self, name: str) -> Person:
-        person = self._find(name)
-        if person is None:
-            raise self._nobody(name)
+        Messages on their way and events kept have their id for their name then, and so has
+        the audit trail.
+
+        Returns:
+            What was deleted, and whether anything is left.
+
+        Raises:
+            PersonError: if nobody of that name is enrolled.
+            StoreError: if it cannot be written; then they are still there.
+        """
+        with self._database.transaction():
+            person = self.named(name).person
+            templates, photographs = self._templates.sealed(person.id)
+            messages, events = self._events.write_for(person.id, person.name, person.id)
+            delete(self._database, person.id)
+            self._audit.note(by, "remove", person.id)
+        removal = Removal(
+            person, len(templates), len(photographs), messages, events,
+            backups=self._audit.backups(),
+        )  # fmt: skip
+        return verified(self._database, removal, [*templates, *photographs])
+
+    @contextmanager
+    def _changing(self, name: str, action: str, by: str) -> Iterator[Person]:
+        """Change somebody who is enrolled."""
+        with self._database.transaction():
+            person = self.named(name).person
+            yield person
+            self._done(by, action, person.id)
+
+    def _done(self, by: str, action: str, person_id: str, note: str | None = None) -> None:
+        """Tell running services and the audit trail."""
+        changed(self._database, person_id)
+        self._audit.note(by, action, person_id, note)
+
+    def _enrol(self, name: str, access: Access, details: Details | None) -> Person:
+        found = self.find(name)
+        person = self._give(self.make(clean_name(name)) if found is None else found.person, access)
+        if details is not None:
+            self._describe(person, details)
         return person
 
-    def _nobody(self, name: str) -> PersonError:
-        with self._errors():
-            names = dict(self._connection.execute("SELECT name_key, name FROM people").fetchall())
-        close = difflib.get_close_matches(key_of(name), names, n=1)
-        hint = f"did you mean {names[close[0]]!r}?" if close else "see lockd-enroll list"
-        return PersonError(f"{name!r}: nobody of that name is enrolled; {hint}")
-
-    def _make(self, name: str) -> Person:
-        """Write somebody new, under a name that nobody has."""
+    def make(self, name: str) -> Person:
+        """Write somebody new, within a transaction, under a name that nobody has."""
         person = Person(str(uuid.uuid4()), name)
-        self._connection.execute(
+        self._database.run(
             "INSERT INTO people (id, name, name_key, created_utc) VALUES (?, ?, ?, ?)",
-            (person.id, name, key_of(name), utc_now()),
+            *(person.id, name, key_of(name), utc_now()),
         )
         return person
 
     def _give(self, person: Person, access: Access) -> Person:
         """Write somebody's rights; return them as they are now."""
         person = checked(replace(person, **access))
-        self._connection.execute(
+        self._database.run(
             "UPDATE people SET groups = ?, valid_from = ?, valid_until = ? WHERE id = ?",
-            (json.dumps(sorted(person.groups)), person.valid_from, person.valid_until, person.id),
+            *(json.dumps(sorted(person.groups)), person.valid_from, person.valid_until, person.id),
         )
         return person
 
+    def _enable(self, person: Person, enabled: bool) -> None:
+        self._database.run("UPDATE people SET enabled = ? WHERE id = ?", enabled, person.id)
+
     def _describe(self, person: Person, details: Details) -> None:
-        details = checked_details(details)
+        kept = checked_details(details)
         try:
-            self._connection.execute(
+            self._database.run(
                 "UPDATE people SET external_id = ?, notes = ?, consent_by = ?, consent_utc = ? "
                 "WHERE id = ?",
-                (
-                    details.external_id,
-                    details.notes,
-                    details.consent_by,
-                    details.consent_utc,
-                    person.id,
-                ),
+                *(kept.external_id, kept.notes, kept.consent_by, kept.consent_utc, person.id),
             )
         except sqlite3.IntegrityError as error:
             raise PersonError(
-                f"{person.name}: somebody else has the external id {details.external_id!r}"
+                f"{person.name}: somebody else has the external id {kept.external_id!r}"
             ) from error
 
-    def _changed(self, *person_ids: str) -> None:
-        """Let running services, this one too, see that these people are not as they were."""
-        self._seen_version = -1
-        self._count("gallery")
-        self._connection.executemany(
-            "UPDATE people SET revision = (SELECT value FROM counters WHERE name = 'gallery') "
-            "WHERE id = ?",
-            [(one,) for one in person_ids],
-        )
 
-    def _gone(self, person_id: str) -> None:
-        """Let running services, this one too, see that somebody was removed."""
-        self._seen_version = -1
-        self._count("gallery")
-        self._connection.execute(
-            "INSERT INTO gone SELECT ?, value FROM counters WHERE name = 'gallery'", (person_id,)
-        )
-
-
-def to_person(
-    id_: str, name: str, groups: str, valid_from: str | None, valid_until: str | None
-) -> Person:
-    """Make a person of what a row has.
+def _checked(
+    name: str, embeddings: Sequence[Embedding], photographs: Sequence[bytes | None]
+) -> list[NewTemplate]:
+    """What is to be enrolled, if it can be.
 
     Raises:
-        ValueError: of a row that somebody spoilt.
+        PersonError: if the name cannot be used.
+        ValueError: if the rest cannot.
     """
-    # What is no name of a group, in a file that somebody edited, is a group nobody has.
-    return Person(id_, name, frozenset(map(str, json.loads(groups))), valid_from, valid_until)
-
-
-def _enrolled(row: Sequence[object]) -> Enrolled:
-    templates, created_utc, enabled, *details = row[5:]
-    person = to_person(*row[:5])  # type: ignore[arg-type]
-    return Enrolled(person, templates, created_utc, bool(enabled), Details(*details))  # type: ignore[arg-type]
+    name = clean_name(name)
+    if not embeddings or not all(is_unit(one) for one in embeddings):
+        raise ValueError(f"{name}: only unit vectors can be enrolled, and at least one")
+    if photographs and len(photographs) != len(embeddings):
+        raise ValueError(f"{name}: {len(photographs)} photographs, one for each or none")
+    return [(one, picture, None) for one, picture in zip_longest(embeddings, photographs)]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
 
 from lockd.errors import PersonError
+from lockd.messages import utc_text
 from lockd.types import Embedding, Person
 
 MAX_NAME = 64
@@ -114,7 +114,6 @@ class Removal:
         photographs: how many were deleted.
         messages: how many, on their way to the broker, have the id for the name now.
         events: how many of those kept have.
-        copies: files with the store as it was, all deleted.
         left: where something of them was still found afterwards; empty if nowhere.
         mentions: where other people's records have the name in them, which was left alone.
         backups: files that an administrator once made, and that are still there.
@@ -125,7 +124,6 @@ class Removal:
     photographs: int
     messages: int
     events: int
-    copies: list[Path] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     mentions: list[str] = field(default_factory=list)
     backups: list[Path] = field(default_factory=list)
@@ -208,12 +206,7 @@ def is_unit(embedding: Embedding) -> bool:
 
 def utc_now() -> str:
     """Return the time as it is written."""
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def marks(values: Iterable[object]) -> str:
-    """Return as many question marks for SQL as there are values."""
-    return ", ".join("?" for _ in values)
+    return utc_text(timespec="seconds")
 
 
 def _is_day(text: str) -> bool:

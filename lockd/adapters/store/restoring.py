@@ -16,16 +16,17 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from lockd.adapters.store import schema
-from lockd.adapters.store.care import Care, is_store
-from lockd.adapters.store.copies import forget_copies, is_sealed, unseal_file
-from lockd.adapters.store.files import create_private, make_folder, to_disk, uri, wipe
+from lockd.adapters.store.care import copy_into
+from lockd.adapters.store.database import uri
 from lockd.adapters.store.records import utc_now
+from lockd.adapters.store.store import Store
 from lockd.adapters.store.vault import Vault
 from lockd.errors import StoreError
+from lockd.files import make_folder, to_disk
 
 _PEOPLE = ("photographs", "templates", "models", "people")
 _SIDES = ("", "-wal", "-shm", "-journal")
+_BLOCK = 1 << 20
 
 
 def restore(path: Path, backup: Path, vault: Vault, *, by: str, replace: bool = False) -> int:
@@ -33,9 +34,8 @@ def restore(path: Path, backup: Path, vault: Vault, *, by: str, replace: bool = 
 
     Args:
         path: the store; made if it is missing.
-        backup: made by `Care.backup`, or the sealed copy of a version before.
+        backup: made by `Care.backup`.
         vault: the key of both.
-        by: the administrator.
         replace: whether a store that cannot be used is put aside.
 
     Returns:
@@ -48,7 +48,7 @@ def restore(path: Path, backup: Path, vault: Vault, *, by: str, replace: bool = 
     with _staged(path, backup, vault) as staging:
         if path.exists():
             try:
-                store = Care.open(path, vault)
+                store = Store.open(path, vault)
             except StoreError as error:
                 if not replace:
                     raise StoreError(
@@ -59,12 +59,11 @@ def restore(path: Path, backup: Path, vault: Vault, *, by: str, replace: bool = 
             else:
                 with closing(store):
                     return _take_over(store, staging, by)
-        with closing(Care.open(staging, vault)) as store:
-            people = len(store.people())
-            with store._transaction():
-                store._note(by, "restore", None)
-                store._connection.execute("DELETE FROM outbox")  # long delivered
-                store._connection.execute(schema.NEW_SERIES)  # some numbers were given since
+        with closing(Store.open(staging, vault)) as store:
+            people = len(store.people.all())
+            with store.database.transaction():
+                store.audit.note(by, "restore")
+                store.outbox.begin_anew()
         os.replace(staging, path)
         to_disk(path.parent)
         return people
@@ -73,18 +72,17 @@ def restore(path: Path, backup: Path, vault: Vault, *, by: str, replace: bool = 
 @contextmanager
 def _staged(path: Path, backup: Path, vault: Vault) -> Iterator[Path]:
     """Yield a private copy of a backup, of the latest version, in which nothing is wrong."""
-    if not is_store(backup):
+    if not _is_database(backup):
         raise StoreError(f"{backup}: not a backup of lockd's")
     staging = path.with_name(path.name + ".restoring")
     try:
         make_folder(path.parent)
         _clear(staging)
-        if is_sealed(backup):
-            unseal_file(backup, staging, vault)
-        else:
-            _copy(backup, staging)
-        with closing(Care.open(staging, vault)) as store:
-            faults = store.examine()
+        # A backup may lie on a medium that cannot be written; nobody writes to one.
+        with closing(sqlite3.connect(uri(backup, "mode=ro&immutable=1"), uri=True)) as source:
+            copy_into(staging, source)
+        with closing(Store.open(staging, vault)) as store:
+            faults = store.care.examine()
         if faults:
             listed = "\n".join(f"  {one.text}" for one in faults)
             raise StoreError(f"{backup}: cannot be trusted, and nothing was changed\n{listed}")
@@ -97,36 +95,24 @@ def _staged(path: Path, backup: Path, vault: Vault) -> Iterator[Path]:
         _clear(staging)
 
 
-def _copy(backup: Path, staging: Path) -> None:
-    create_private(staging)
-    # A backup may lie on a medium that cannot be written; nobody writes to one.
-    with (
-        closing(sqlite3.connect(uri(backup, "mode=ro&immutable=1"), uri=True)) as source,
-        closing(sqlite3.connect(uri(staging, "mode=rw"), uri=True)) as copy,
-    ):
-        copy.execute("PRAGMA journal_mode = OFF")
-        source.backup(copy)
-
-
-def _take_over(store: Care, staging: Path, by: str) -> int:
+def _take_over(store: Store, staging: Path, by: str) -> int:
     """Replace everybody of a store by those of a copy, at once."""
-    run = store._connection.execute
-    with store._errors():
-        run("ATTACH ? AS backup", (uri(staging, "mode=ro"),))
-    with store._transaction():
+    database, run = store.database, store.database.run
+    with database.errors():
+        run("ATTACH ? AS backup", uri(staging, "mode=ro"))
+    with database.transaction():
         for table in _PEOPLE:
             run(f"DELETE FROM main.{table}")
         for table in reversed(_PEOPLE):
             run(f"INSERT INTO main.{table} SELECT * FROM backup.{table}")
-        store._count("gallery")
+        database.count("gallery")
         # Services forget what they read, for revisions begin anew.
         run("UPDATE counters SET value = abs(random()) WHERE name = 'epoch'")
-        store._note(by, "restore", None)
-        people = run("SELECT count(*) FROM main.people").fetchone()[0]
-    with store._errors():
+        store.audit.note(by, "restore")
+    with database.errors():
         run("DETACH backup")
-    store._fold_journal()
-    return int(people)
+    database.fold_journal()
+    return len(store.people.all())
 
 
 def _put_aside(path: Path) -> None:
@@ -160,5 +146,24 @@ def _holders(path: Path) -> list[int]:
 
 def _clear(staging: Path) -> None:
     for side in _SIDES:
-        wipe(staging.with_name(staging.name + side))
-    forget_copies(staging, schema.EARLIER)
+        file = staging.with_name(staging.name + side)
+        if file.is_file() and not file.is_symlink():  # else a link was planted
+            _overwrite(file)
+        file.unlink(missing_ok=True)
+
+
+def _overwrite(file: Path) -> None:
+    """Put zeros in the place of what is in a file; cards may keep the old blocks all the same."""
+    with file.open("r+b", buffering=0) as target:
+        left = os.fstat(target.fileno()).st_size
+        while left > 0:
+            left -= target.write(bytes(min(left, _BLOCK)))
+        os.fsync(target.fileno())
+
+
+def _is_database(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(16) == b"SQLite format 3\0"
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error

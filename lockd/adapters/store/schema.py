@@ -1,55 +1,56 @@
-"""The tables, and the way from each version of them to the next.
+"""The tables, and the way from each version to the next.
 
-A new store takes the same steps as an old one, so that all of them are alike, and takes
-them in one transaction: a process killed in its midst leaves the store as it was.
-
-Before an old store is changed, a copy of it is laid beside it, for whoever wants the
-lockd before back. It is sealed like the templates in it once the change is on disk (see
-copies.py), and deleted when the first person is removed.
+A new store takes the same steps as an old one, so that all of them are alike. Each step is
+one transaction: a process killed in its midst leaves the store as it was before the step,
+and whoever opens it next goes on from there.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lockd.adapters.store.copies import make_copy, plain_copies, seal_copies
-from lockd.adapters.store.vault import SealError, Vault
+from lockd.adapters.store.vault import SealError
 from lockd.errors import StoreError
+
+if TYPE_CHECKING:
+    from lockd.adapters.store.database import Database
 
 APPLICATION_ID = 0x6C6F636B  # "lock"
 PAGE_BYTES = 8192
 """Three templates to a page; a page of 4096 bytes would hold but one."""
 
-TEMPLATE = "template"
-"""The purpose of what is sealed in `templates`, with the person's id and the model."""
-
 NEW_SERIES = "UPDATE numbering SET series = lower(hex(randomblob(8))), last = 0"
 """Number events anew."""
 
-_VERSION_3 = """
-    ALTER TABLE people ADD COLUMN
-        enabled INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1));
-    ALTER TABLE people ADD COLUMN external_id TEXT;
-    ALTER TABLE people ADD COLUMN notes TEXT;
-    ALTER TABLE people ADD COLUMN consent_by TEXT;
-    ALTER TABLE people ADD COLUMN consent_utc TEXT;
-    ALTER TABLE people ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
-    CREATE UNIQUE INDEX people_by_external_id ON people (external_id);
-    CREATE INDEX people_by_revision ON people (revision);
+FIRST = 5
+"""The first version; those before were lockd 0.1's, and of trials."""
+
+_TABLES = """
     CREATE TABLE vault (
         id          INTEGER PRIMARY KEY CHECK (id = 1),
         proof       BLOB NOT NULL          -- opens with the right key only
     ) STRICT;
+    CREATE TABLE people (
+        id          TEXT PRIMARY KEY,
+        name        TEXT NOT NULL,
+        name_key    TEXT NOT NULL UNIQUE,  -- folded: "Zoë" and "ZOË" are one person
+        created_utc TEXT NOT NULL,
+        groups      TEXT NOT NULL DEFAULT '[]' CHECK (json_type(groups) = 'array'),
+        valid_from  TEXT CHECK (valid_from IS date(valid_from, '+0 days')),  -- 2026-12-31
+        valid_until TEXT CHECK (valid_until IS date(valid_until, '+0 days')),
+        enabled     INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),
+        external_id TEXT UNIQUE,
+        notes       TEXT,
+        consent_by  TEXT,
+        consent_utc TEXT,
+        revision    INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX people_by_revision ON people (revision);
     CREATE TABLE models (
         id          INTEGER PRIMARY KEY,
         fingerprint TEXT NOT NULL UNIQUE   -- of the networks that made a template
     ) STRICT;
-    INSERT INTO models (fingerprint) SELECT DISTINCT model FROM templates;
-    DROP INDEX templates_of_person;
-    ALTER TABLE templates RENAME TO plain_templates;
     CREATE TABLE templates (
         id          INTEGER PRIMARY KEY,
         person_id   TEXT NOT NULL REFERENCES people (id) ON DELETE CASCADE,
@@ -58,17 +59,17 @@ _VERSION_3 = """
         sealed      BLOB NOT NULL          -- little-endian float32
     ) STRICT;
     CREATE INDEX templates_of_person ON templates (person_id);
-    INSERT INTO templates (id, person_id, model_id, created_utc, sealed)
-        SELECT plain_templates.id, person_id, models.id, created_utc,
-               seal_template(embedding, person_id, model)
-        FROM plain_templates JOIN models ON fingerprint = model ORDER BY plain_templates.id;
-    DROP TABLE plain_templates;
     CREATE TABLE photographs (
         id          INTEGER PRIMARY KEY,
         template_id INTEGER NOT NULL REFERENCES templates (id) ON DELETE CASCADE,
         sealed      BLOB NOT NULL          -- as it was in its file
     ) STRICT;
     CREATE INDEX photographs_of_template ON photographs (template_id);
+    CREATE TABLE gone (
+        person_id   TEXT PRIMARY KEY,
+        revision    INTEGER NOT NULL       -- so that a service need not read who is left
+    ) STRICT;
+    CREATE INDEX gone_by_revision ON gone (revision);
     CREATE TABLE audit (
         id          INTEGER PRIMARY KEY AUTOINCREMENT,
         utc         TEXT NOT NULL,
@@ -83,58 +84,14 @@ _VERSION_3 = """
         payload     BLOB NOT NULL          -- JSON
     ) STRICT;
     CREATE INDEX events_by_utc ON events (utc);
-    CREATE TABLE gone (
-        person_id   TEXT PRIMARY KEY,
-        revision    INTEGER NOT NULL       -- so that a service need not read who is left
-    ) STRICT;
-    CREATE INDEX gone_by_revision ON gone (revision);
-    INSERT INTO counters VALUES ('epoch', abs(random()));
-    """
-
-_STEPS = (
-    """
-    CREATE TABLE people (
-        id          TEXT PRIMARY KEY,
-        name        TEXT NOT NULL,
-        name_key    TEXT NOT NULL UNIQUE,  -- folded: "Zoë" and "ZOË" are one person
-        created_utc TEXT NOT NULL
-    ) STRICT;
-    CREATE TABLE templates (
-        id          INTEGER PRIMARY KEY,
-        person_id   TEXT NOT NULL REFERENCES people (id) ON DELETE CASCADE,
-        model       TEXT NOT NULL,         -- fingerprint of the networks that made it
-        embedding   BLOB NOT NULL,         -- little-endian float32
-        created_utc TEXT NOT NULL
-    ) STRICT;
-    CREATE INDEX templates_of_person ON templates (person_id);
     CREATE TABLE outbox (
         seq         INTEGER PRIMARY KEY AUTOINCREMENT,
         topic       TEXT NOT NULL,
-        payload     BLOB NOT NULL
+        payload     BLOB NOT NULL,
+        weight      INTEGER NOT NULL,
+        run         TEXT NOT NULL,
+        t           REAL NOT NULL
     ) STRICT;
-    CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
-    INSERT INTO counters VALUES ('gallery', 0), ('outbox_dropped', 0);
-    """,
-    # Group names as a JSON array; days as 2026-12-31; what the door remembers as a JSON
-    # object, of which there is one.
-    """
-    ALTER TABLE people ADD COLUMN
-        groups TEXT NOT NULL DEFAULT '[]' CHECK (json_type(groups) = 'array');
-    ALTER TABLE people ADD COLUMN
-        valid_from TEXT CHECK (valid_from IS date(valid_from, '+0 days'));
-    ALTER TABLE people ADD COLUMN
-        valid_until TEXT CHECK (valid_until IS date(valid_until, '+0 days'));
-    CREATE TABLE door_memory (
-        id          INTEGER PRIMARY KEY CHECK (id = 1),
-        memory      TEXT NOT NULL CHECK (json_type(memory) = 'object')
-    ) STRICT;
-    """,
-    _VERSION_3,
-    # Messages know how much they matter, and who posted them when; events are numbered.
-    """
-    ALTER TABLE outbox ADD COLUMN weight INTEGER NOT NULL DEFAULT 1;
-    ALTER TABLE outbox ADD COLUMN run TEXT NOT NULL DEFAULT '';
-    ALTER TABLE outbox ADD COLUMN t REAL NOT NULL DEFAULT 0;
     CREATE INDEX outbox_by_weight ON outbox (weight, seq);
     CREATE TABLE numbering (
         id          INTEGER PRIMARY KEY CHECK (id = 1),
@@ -142,7 +99,7 @@ _STEPS = (
         last        INTEGER NOT NULL,
         last_id     TEXT NOT NULL          -- of the event that has it
     ) STRICT;
-    INSERT INTO numbering VALUES (1, '', 0, '');
+    INSERT INTO numbering VALUES (1, lower(hex(randomblob(8))), 0, '');
     CREATE TABLE nonces (
         identity    TEXT NOT NULL,
         nonce       TEXT NOT NULL,
@@ -150,163 +107,106 @@ _STEPS = (
         PRIMARY KEY (identity, nonce)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX nonces_by_expiry ON nonces (expires_utc);
-    INSERT INTO counters SELECT 'lost_told', value FROM counters WHERE name = 'outbox_dropped';
+    CREATE TABLE door_memory (
+        id          INTEGER PRIMARY KEY CHECK (id = 1),
+        memory      TEXT NOT NULL CHECK (json_type(memory) = 'object')
+    ) STRICT;
+    CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+    INSERT INTO counters VALUES
+        ('epoch', abs(random())), ('gallery', 0), ('outbox_dropped', 0), ('lost_told', 0)
     """
-    + NEW_SERIES,
-)
-SCHEMA_VERSION = len(_STEPS)
-EARLIER = range(1, SCHEMA_VERSION)
-SEALED_SINCE = 3
+
+STEPS = [_TABLES]
+"""The way to each version from the one before, `FIRST` first. Never change one: add one."""
+
 _PROOF = b"lockd"
 
-# On a medium gone read-only a store keeps its version; these show it as the latest.
-_NO_DETAILS = (
-    "1 AS enabled, NULL AS external_id, NULL AS notes, NULL AS consent_by, NULL AS consent_utc, "
-    "0 AS revision"
-)
-_NOTHING_ELSE = """
-    CREATE TEMP VIEW models AS SELECT DISTINCT model AS id, model AS fingerprint
-        FROM main.templates;
-    CREATE TEMP VIEW templates AS
-        SELECT id, person_id, model AS model_id, created_utc, embedding AS sealed
-        FROM main.templates;
-    CREATE TEMP VIEW photographs AS SELECT 1 AS id, 1 AS template_id, x'' AS sealed WHERE 0;
-    CREATE TEMP VIEW audit AS
-        SELECT 1 AS id, '' AS utc, '' AS by, '' AS action, '' AS person_id, '' AS note WHERE 0;
-    CREATE TEMP VIEW gone AS SELECT '' AS person_id, 0 AS revision WHERE 0;
-    CREATE TEMP VIEW events AS SELECT 1 AS id, '' AS utc, x'' AS payload WHERE 0
-    """
-_AS_LATEST = {
-    1: f"""
-    PRAGMA temp_store = MEMORY;
-    CREATE TEMP VIEW people AS
-        SELECT *, '[]' AS groups, NULL AS valid_from, NULL AS valid_until, {_NO_DETAILS}
-        FROM main.people;
-    CREATE TEMP VIEW door_memory AS SELECT 1 AS id, '{{}}' AS memory WHERE 0;
-    {_NOTHING_ELSE}""",
-    2: f"""
-    PRAGMA temp_store = MEMORY;
-    CREATE TEMP VIEW people AS SELECT *, {_NO_DETAILS} FROM main.people;
-    {_NOTHING_ELSE}""",
-}
 
-
-def prepare(connection: sqlite3.Connection, path: Path, vault: Vault, *, writable: bool) -> int:
+def prepare(database: Database) -> None:
     """Check a store and bring it to the latest version, an empty file included.
 
-    One that may only be read shows itself as if it had been.
-
-    Returns:
-        The version that its file is of now.
-
     Raises:
-        StoreError: if it is not lockd's or of a later version, or there is no key.
-        OSError: if its copy cannot be written.
-        sqlite3.Error: if it is damaged or cannot be written.
+        StoreError: if it is not lockd's or of no version that can be used, or if its key
+            is not there; then it is as it was.
+        sqlite3.Error: if it is damaged.
     """
-    if writable and _identity(connection) == (0, 0):
-        _update(connection, path, vault)
-    application, version = _identity(connection)
-    if application != APPLICATION_ID:
-        raise StoreError(
-            f"{path}: an SQLite file, but not lockd's; name another folder in store.folder"
-        )
-    if not 1 <= version <= SCHEMA_VERSION:
-        raise StoreError(
-            f"{path}: schema version {version}, this lockd knows {SCHEMA_VERSION}; "
-            "install the lockd that wrote it"
-        )
-    verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if database.writable and _identity(database) == (0, 0):
+        _make(database)
+    _check(database)
+    verdict = database.value("PRAGMA quick_check(1)")
     if verdict != "ok":
         raise sqlite3.DatabaseError(f"database is malformed: {verdict}")
-    if not writable:
-        _run(connection, _AS_LATEST.get(version, ""))
-    elif version < SCHEMA_VERSION:
-        _update(connection, path, vault)
-        version = SCHEMA_VERSION
-    if version >= SEALED_SINCE:
-        _prove(connection, path, vault)
-    return version
+    _prove(database)
+    for version, step in enumerate(STEPS[1:], FIRST + 1):
+        if _identity(database)[1] < version:
+            _update(database, version, step)
 
 
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing, and nobody else writes meanwhile."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def clean_up(connection: sqlite3.Connection, path: Path, vault: Vault) -> None:
-    """Let nothing plain outlive an update; one that was cut short is ended here.
-
-    Raises:
-        OSError: if a copy cannot be sealed.
-        sqlite3.Error: if somebody else is writing.
-    """
-    if not plain_copies(path, EARLIER):
-        return
-    # Pages overwritten in the journal only would leave the old ones in the file.
-    busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-    if not busy:
-        with transaction(connection):  # so that nobody else does the same
-            seal_copies(path, EARLIER, vault)
-
-
-def _update(connection: sqlite3.Connection, path: Path, vault: Vault) -> None:
-    """Take the steps that are left, all or none; somebody else's database is left alone."""
-    with transaction(connection):
+def _make(database: Database) -> None:
+    """Make an empty file a store; somebody else's database is left alone."""
+    with database.transaction():
         # Another process may have been quicker.
-        _, version = _identity(connection)
-        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if (version > 0) != (tables > 0):
+        if database.value("SELECT count(*) FROM sqlite_master"):
             return
-        if 0 < version < SCHEMA_VERSION:
-            make_copy(path, version)
-        if version < SEALED_SINCE:
-            vault.need_key(for_the_first_time=True)
-        connection.create_function("seal_template", 3, _sealer(vault))
-        for step in _STEPS[version:]:
-            _run(connection, step)
-        if version < SEALED_SINCE:
-            proof = vault.seal(_PROOF, "proof")
-            connection.execute("INSERT INTO vault VALUES (1, ?)", (proof,))
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        database.vault.need_key(for_the_first_time=True)
+        _run(database, STEPS[0])
+        database.run("INSERT INTO vault VALUES (1, ?)", database.vault.seal(_PROOF, "proof"))
+        database.run(f"PRAGMA application_id = {APPLICATION_ID}")
+        database.run(f"PRAGMA user_version = {FIRST}")
 
 
-def _sealer(vault: Vault) -> Callable[[bytes, str, str], bytes]:
-    return lambda plain, person_id, model: vault.seal(plain, TEMPLATE, person_id, model)
+def _check(database: Database) -> None:
+    """Refuse what is of no use."""
+    application, version = _identity(database)
+    latest = FIRST + len(STEPS) - 1
+    if application != APPLICATION_ID:
+        wrong = "an SQLite file, but not lockd's; name another folder in store.folder"
+    elif version < FIRST:
+        wrong = (
+            f"a store of lockd 0.1 (schema version {version}), which this lockd cannot read; "
+            "move it away and enrol everybody again"
+        )
+    elif version > latest:
+        wrong = (
+            f"schema version {version}, this lockd knows {latest}; install the lockd that wrote it"
+        )
+    elif version < latest and not database.writable:
+        wrong = (
+            f"schema version {version}, which has to become {latest}, but it may only be read "
+            "here; start lockd once where it can be written"
+        )
+    else:
+        return
+    raise StoreError(f"{database.path}: {wrong}")
 
 
-def _prove(connection: sqlite3.Connection, path: Path, vault: Vault) -> None:
+def _prove(database: Database) -> None:
     """Make sure that the key is the one that everything here was sealed with."""
-    row = connection.execute("SELECT proof FROM vault").fetchone()
-    vault.need_key(for_the_first_time=False)
+    database.vault.need_key()
     try:
-        vault.unseal(row[0] if row else b"", "proof")
+        database.vault.unseal(database.value("SELECT proof FROM vault") or b"", "proof")
     except SealError:
         raise StoreError(
-            f"store {path}: was encrypted with another key than {vault.key_file}; put the right "
-            "one there (nothing was changed), or move the store away to start anew"
+            f"store {database.path}: was encrypted with another key than "
+            f"{database.vault.key_file}; put the right one there (nothing was changed), or move "
+            "the store away to start anew"
         ) from None
 
 
-def _identity(connection: sqlite3.Connection) -> tuple[int, int]:
+def _update(database: Database, version: int, step: str) -> None:
+    """Take the step to a version."""
+    with database.transaction():
+        if _identity(database)[1] < version:  # another process may have been quicker
+            _run(database, step)
+            database.run(f"PRAGMA user_version = {version}")
+
+
+def _identity(database: Database) -> tuple[int, int]:
     """Return whose database it is, and its version."""
-    application, version = (
-        connection.execute(f"PRAGMA {name}").fetchone()[0]
-        for name in ("application_id", "user_version")
-    )
-    return application, version
+    return database.value("PRAGMA application_id"), database.value("PRAGMA user_version")
 
 
-def _run(connection: sqlite3.Connection, statements: str) -> None:
+def _run(database: Database, statements: str) -> None:
     """Run statements one by one; `executescript` would end the transaction."""
     for statement in statements.split(";\n"):
-        connection.execute(statement)
+        database.run(statement)

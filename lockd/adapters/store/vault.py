@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import secrets
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from lockd.adapters.store.files import create_private, to_disk
 from lockd.config import StoreSettings
 from lockd.errors import StoreError
+from lockd.files import owner_of, write_over
 from lockd.paths import credential
 
 CREDENTIAL = "template-key"
@@ -75,40 +74,32 @@ class Vault:
         """Return the vault whose key lies in the folder of its store."""
         return cls(store.with_name(KEY_FILE), may_make=True)
 
-    def has_key(self) -> bool:
-        """Return whether the key is there.
-
-        Raises:
-            StoreError: if it cannot be read or is no key.
-        """
-        if self._cipher is None:
-            key = read_key(self.key_file)
-            self._cipher = None if key is None else AESGCM(key)
-        return self._cipher is not None
-
-    def need_key(self, *, for_the_first_time: bool) -> None:
+    def need_key(self, *, for_the_first_time: bool = False) -> AESGCM:
         """Take the key, and make one if nothing was ever sealed.
 
         Args:
             for_the_first_time: whether nothing is sealed yet.
 
         Raises:
-            StoreError: if there is none, and none may be made.
+            StoreError: if there is none and none may be made, or it is no key.
         """
-        if self.has_key():
-            return
-        if not for_the_first_time:
-            raise StoreError(
-                f"{self.key_file}: the key is gone, and without it nobody's templates open; "
-                "put it back (nothing was changed), or move the store away to start anew"
-            )
-        if not self._may_make:
+        if self._cipher is not None:
+            return self._cipher
+        if for_the_first_time and self._may_make:
+            make_key(self.key_file)
+        key = read_key(self.key_file)
+        if key is not None:
+            self._cipher = AESGCM(key)
+            return self._cipher
+        if for_the_first_time:
             raise StoreError(
                 f"{self.key_file}: no key is there; make one with "
                 f"`lockd store make-key {self.key_file}`"
             )
-        make_key(self.key_file)
-        self.has_key()
+        raise StoreError(
+            f"{self.key_file}: the key is gone, and without it nobody's templates open; "
+            "put it back (nothing was changed), or move the store away to start anew"
+        )
 
     def seal(self, plain: bytes, *purpose: str) -> bytes:
         """Encrypt and bind to a purpose.
@@ -118,14 +109,13 @@ class Vault:
         thousand people, twenty each, could be renewed every week for four centuries.
 
         Args:
-            plain: what.
             purpose: what it is for, and whose it is.
 
         Returns:
             Nonce, encrypted text and tag, `OVERHEAD` bytes longer than what was given.
         """
         nonce = secrets.token_bytes(NONCE_BYTES)
-        return nonce + self._key().encrypt(nonce, plain, _bound_to(purpose))
+        return nonce + self.need_key().encrypt(nonce, plain, _bound_to(purpose))
 
     def unseal(self, sealed: bytes, *purpose: str) -> bytes:
         """Decrypt what was sealed for exactly this purpose.
@@ -137,15 +127,9 @@ class Vault:
             raise SealError
         nonce, text = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
         try:
-            return self._key().decrypt(nonce, text, _bound_to(purpose))
+            return self.need_key().decrypt(nonce, text, _bound_to(purpose))
         except InvalidTag:
             raise SealError from None
-
-    def _key(self) -> AESGCM:
-        if self._cipher is None:
-            self.need_key(for_the_first_time=False)
-        assert self._cipher is not None  # noqa: S101  # need_key raises otherwise
-        return self._cipher
 
 
 def read_key(path: Path) -> bytes | None:
@@ -177,18 +161,11 @@ def make_key(path: Path) -> bool:
     Raises:
         OSError: if it cannot be written.
     """
-    unfinished = path.with_name(f"{path.name}.{secrets.token_hex(4)}.unfinished")
-    create_private(unfinished)
+    uid, gid = owner_of(path.parent)
     try:
-        unfinished.write_text(secrets.token_hex(KEY_BYTES) + "\n", "ascii")
-        to_disk(unfinished)
-        try:
-            os.link(unfinished, path)
-        except FileExistsError:  # another process was quicker
-            return False
-        to_disk(path.parent)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        write_over(path, f"{secrets.token_hex(KEY_BYTES)}\n".encode(), uid=uid, gid=gid, new=True)
+    except FileExistsError:  # another process was quicker
+        return False
     return True
 
 

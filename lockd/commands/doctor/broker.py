@@ -14,7 +14,7 @@ from lockd.adapters.mqtt.visitor import Visitor
 from lockd.commands.doctor.findings import Finding, Machine, ok, problem, skipped, warning
 from lockd.config import MqttSettings, Settings
 from lockd.errors import BusError
-from lockd.messages import Topics
+from lockd.messages import Topics, utc_text
 from lockd.paths import UNIT
 from lockd.service.remote_commands import subscriptions
 
@@ -107,8 +107,7 @@ def _rights(settings: Settings, visitor: Visitor) -> list[Finding]:
 
 def nobodys_result(door: str) -> bytes:
     """Return a result of a command that nobody gave; whoever listens waits for another id."""
-    utc = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    values = {"schema": 1, "id": "lockd-doctor", "door": door, "utc": utc}
+    values = {"schema": 1, "id": "lockd-doctor", "door": door, "utc": utc_text()}
     return json.dumps({**values, "result": "denied", "reason": "tried_by_doctor"}).encode()
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from lockd.adapters.cameras import Source, open_source
 from lockd.commands.doctor.findings import Finding, Machine, ok, problem, skipped, warning
 from lockd.errors import CameraError, LockdError
+from lockd.files import write_over
 from lockd.types import Image
 from lockd.vision.pictures import View
 
@@ -127,8 +128,7 @@ def _save(image: Image, path: Path) -> Finding:
     suffix = path.suffix if path.suffix.lower() in (".jpg", ".jpeg", ".png") else ".jpg"
     _, encoded = cv2.imencode(suffix, image)
     try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(encoded.tobytes())
+        write_over(path, encoded.tobytes())
     except OSError as error:
         return problem(f"{path}: {error.strerror}", "name another file with --save-frame")
     return ok(f"the picture was saved as {path}")

@@ -7,7 +7,7 @@ import shutil
 import stat
 from pathlib import Path
 
-from lockd.adapters.store import Store, Vault
+from lockd.adapters.store import opened
 from lockd.commands.doctor.findings import (
     ENVIRONMENT,
     INSTALL,
@@ -143,11 +143,8 @@ def store(machine: Machine) -> list[Finding]:
     if not path.exists():
         return [*findings, skipped(f"{path}: not there yet; `lockd-enroll add` makes it")]
     findings.append(_owner(path))
-    opened = Store.open_read_only(path, Vault.open(machine.settings.store))
-    try:
-        people = opened.people()
-    finally:
-        opened.close()
+    with opened(machine.settings.store) as open_store:
+        people = open_store.people.all()
     text = f"{path}: whole, {len(people)} people enrolled"
     nobody = warning(f"{text}, so everyone is a stranger", "`sudo lockd-enroll add NAME PHOTO...`")
     return [*findings, ok(text) if people else nobody]

@@ -1,0 +1,147 @@
+"""The people as the door is to know them, read as they change."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from lockd.adapters.store.database import Database
+from lockd.adapters.store.rows import PERSON, to_person
+from lockd.adapters.store.templates import open_template
+from lockd.identity.gallery import Faces, Template
+from lockd.types import Person
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Who changed since the reading before, and as whom.
+
+    Attributes:
+        stamp: of the store when it was read.
+        whole: whether this is everybody, and not only those who changed.
+        gone: who is not, or not as they were, by id.
+        faces: of those who changed and are to be known, as far as they can be compared.
+        outdated: how many of their templates other networks made, by person.
+        damaged: how many of them cannot be used, by person.
+    """
+
+    stamp: tuple[int, int]
+    whole: bool
+    gone: frozenset[str]
+    faces: Faces
+    outdated: Counter[str]
+    damaged: Counter[str]
+
+
+class StoredGallery:
+    """Whoever is enabled, with those of their templates that can be compared."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._seen_version = (-1, -1)
+        self._seen_stamp = (-1, -1)
+
+    def usable(self, model: str, size: int) -> tuple[list[Template], int]:
+        """Return the templates that the door compares with, and the number of those it cannot.
+
+        Args:
+            model: fingerprint; templates that other networks made are left out.
+            size: length of an embedding; others, and ones not of norm 1, are left out.
+        """
+        reading = self.read(model, size)
+        unusable = reading.outdated.total() + reading.damaged.total()
+        return list(reading.faces), unusable
+
+    def changed(self) -> bool:
+        """Return whether people or templates may have changed since the last call.
+
+        True at the first call. Costs microseconds when nobody wrote.
+        """
+        # Of the file, by others; and by this store itself, which the pragma leaves out.
+        others = self._database.value("PRAGMA data_version")
+        version = others, self._database.connection.total_changes
+        if version == self._seen_version:
+            return False
+        stamp = self._stamp()
+        changed = stamp != self._seen_stamp
+        self._seen_version, self._seen_stamp = version, stamp
+        return changed
+
+    def read(self, model: str, size: int, before: Reading | None = None) -> Reading:
+        """Return who changed since a reading, or everybody whom the door is to know.
+
+        Args:
+            model: fingerprint of the networks in use.
+            size: length of their embeddings.
+            before: the last reading with the same networks.
+        """
+        with self._database.snapshot():
+            stamp = self._stamp()
+            if before is None or before.stamp[0] != stamp[0] or before.stamp > stamp:
+                before = None
+            since = -1 if before is None else before.stamp[1]
+            people, gone, spoilt = self._people_since(since)
+            faces, outdated, damaged = self._faces_since(since, people, model, size)
+        damaged.update(spoilt)
+        return Reading(stamp, before is None, gone.union(spoilt, people), faces, outdated, damaged)
+
+    def _people_since(self, since: int) -> tuple[dict[str, Person], frozenset[str], list[str]]:
+        """Those who changed, those who are not to be known, and whose rows make no sense."""
+        people: dict[str, Person] = {}
+        run = self._database.run
+        gone = {row[0] for row in run("SELECT person_id FROM gone WHERE revision > ?", since)}
+        spoilt: list[str] = []
+        for enabled, *row in run(f"SELECT enabled, {PERSON} FROM people WHERE revision > ?", since):
+            if not enabled:
+                gone.add(row[0])
+                continue
+            try:
+                people[row[0]] = to_person(*row)
+            except ValueError:
+                log.error("the record of person %s is damaged; they are a stranger now", row[0])
+                spoilt.append(row[0])
+        return people, frozenset(gone), spoilt
+
+    def _faces_since(
+        self, since: int, people: dict[str, Person], model: str, size: int
+    ) -> tuple[Faces, Counter[str], Counter[str]]:
+        """The faces of those who changed, in one array that is filled as the rows lie."""
+        run, vault = self._database.run, self._database.vault
+        # A few are looked up one by one; everybody is read as the rows lie in the file.
+        tables = "people CROSS JOIN templates" if since >= 0 else "templates CROSS JOIN people"
+        rows = f"{tables} ON people.id = person_id"
+        which = "WHERE enabled AND revision > ?"
+        # By person the rows are all over the file; but where each goes the index knows.
+        numbers = run(f"SELECT templates.id FROM {rows} {which} ORDER BY person_id", since)
+        places = {number: place for place, (number,) in enumerate(numbers)}
+        matrix = np.zeros((len(places), size), np.float32)
+        owners: list[str | None] = [None] * len(places)
+        outdated: Counter[str] = Counter()
+        damaged: Counter[str] = Counter()
+        fingerprints = dict(run("SELECT id, fingerprint FROM models"))
+        for number, person_id, model_id, sealed in run(
+            f"SELECT templates.id, person_id, model_id, sealed FROM {rows} {which}", since
+        ):
+            if person_id not in people:
+                continue
+            if fingerprints.get(model_id) != model:
+                outdated[person_id] += 1
+                continue
+            embedding = open_template(vault, sealed, person_id, model)
+            if embedding is None or embedding.shape != (size,):
+                damaged[person_id] += 1
+                log.error("template %d of person %s is damaged and not used", number, person_id)
+                continue
+            matrix[places[number]] = embedding
+            owners[places[number]] = person_id
+        return Faces.of_rows(people, owners, matrix), outdated, damaged
+
+    def _stamp(self) -> tuple[int, int]:
+        """Which store this is, and how often people in it were changed."""
+        counters = dict(self._database.rows("SELECT name, value FROM counters"))
+        return counters["epoch"], counters["gallery"]

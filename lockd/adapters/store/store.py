@@ -1,0 +1,79 @@
+"""One open store, and its parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from lockd.adapters.store.audit import Audit
+from lockd.adapters.store.care import Care
+from lockd.adapters.store.database import Database
+from lockd.adapters.store.events import Events
+from lockd.adapters.store.gallery import StoredGallery
+from lockd.adapters.store.memory import Memory
+from lockd.adapters.store.nonces import Nonces
+from lockd.adapters.store.outbox import Outbox
+from lockd.adapters.store.people import People
+from lockd.adapters.store.templates import Templates
+from lockd.adapters.store.vault import Vault
+
+
+class Store:
+    """One open store. Not for use by two threads at once.
+
+    Attributes:
+        path: its file.
+        writable: whether it can be written.
+        people: who is enrolled.
+        templates: what their faces are compared with.
+        gallery: both, as the door is to know them.
+        outbox: messages that the broker does not have yet.
+        events: those that are kept.
+        audit: who changed what.
+        memory: what the door must not forget.
+        nonces: which commands from afar were seen.
+        care: for the store as a whole.
+        database: what all of them are in.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.path, self.writable = database.path, database.writable
+        self.audit = Audit(database)
+        self.events = Events(database)
+        self.outbox = Outbox(database)
+        self.memory = Memory(database)
+        self.nonces = Nonces(database)
+        self.templates = Templates(database, self.audit)
+        self.gallery = StoredGallery(database)
+        self.people = People(database, self.templates, self.events, self.audit)
+        self.care = Care(database, self.audit)
+
+    @classmethod
+    def open(cls, path: Path, vault: Vault, *, timeout_s: float = 10.0) -> Self:
+        """Open a store, or make an empty one where there is none.
+
+        Args:
+            path: the database file; its folder is made if need be.
+            timeout_s: how long to wait for another process that is writing.
+
+        Raises:
+            StoreError: if it cannot be read and written, is damaged, was written by lockd 0.1
+                or a later version, or was encrypted with another key. One of an earlier
+                version is brought up to date.
+        """
+        return cls(Database.open(path, vault, timeout_s))
+
+    @classmethod
+    def open_read_only(cls, path: Path, vault: Vault) -> Self:
+        """Open a store that cannot be written, on a medium gone read-only.
+
+        Raises:
+            StoreError: if it is missing, damaged or not of this version, or was encrypted
+                with another key.
+        """
+        return cls(Database.open_read_only(path, vault))
+
+    def close(self) -> None:
+        """Close the file."""
+        self.database.connection.close()
