@@ -43,6 +43,8 @@ def door(command: str, seconds: float | None, as_json: bool, config_file: Path |
     else:
         for name, value in answer.items():
             click.echo(f"{name}: {value}")
+    if answer.get("lasting") is False:
+        err.print("[yellow]not written down: a power cut would make the door forget it[/]")
     if answer.get("result") != "ok":
         err.print(f"[bold red]refused:[/] {answer.get('result')}")
         raise SystemExit(REFUSED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -96,12 +96,30 @@ class Unlock:
 
 @dataclass(frozen=True, slots=True)
 class LockNow:
-    """A command to lock at once; ends holding open, too."""
+    """A command to lock at once; ends holding open, too.
+
+    For `stands_s` seconds, the rest of the hours, no schedule holds the door open again.
+    """
+
+    stands_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class LockDown:
-    """A command, or a tampered device: nobody comes in until `LiftLockDown`."""
+    """A command, or a tampered device: nobody comes in until `LiftLockDown`.
+
+    No schedule holds the door open for `stands_s` seconds, lifted or not.
+    """
+
+    stands_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Go on with what a service was doing that gave way to this one: seconds left of it."""
+
+    released_s: float = 0.0
+    held_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +188,7 @@ DoorEvent: TypeAlias = (
     | Tamper
     | RelayFault
     | RelayFaultOver
+    | Resume
     | Tick
     | ShutDown
 )
@@ -280,17 +299,26 @@ class DoorMemory:
         denials: refused visits that count.
         locked_out_s: how much longer nobody is let in by face.
         rest_s: how much longer refused visits do not count.
+        bolted_s: how much longer no schedule holds the door open, by an order to lock.
+        released_s: how much longer it is released; for a successor, not for a restart.
+        held_s: how much longer it is held open, the same.
     """
 
     locked_down: bool = False
     denials: int = 0
     locked_out_s: float = 0.0
     rest_s: float = 0.0
+    bolted_s: float = 0.0
+    released_s: float = 0.0
+    held_s: float = 0.0
 
     def aged(self, seconds: float) -> DoorMemory:
         """Return it so much later; a clock that went backwards ages nothing."""
         passed = max(0.0, seconds)
         resting = max(0.0, self.rest_s - max(0.0, passed - self.locked_out_s))
-        return DoorMemory(
-            self.locked_down, self.denials, max(0.0, self.locked_out_s - passed), resting
+        return replace(
+            self,
+            locked_out_s=max(0.0, self.locked_out_s - passed),
+            rest_s=resting,
+            bolted_s=max(0.0, self.bolted_s - passed),
         )

@@ -8,6 +8,7 @@ lasts_s / (lasts_s + rest_s) of the time.
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
 from lockd.door.events import DoorMemory, LockOut
 
@@ -35,11 +36,11 @@ class Denials:
             self._times.popleft()
         return len(self._times)
 
-    def memory(self, now: float, *, locked_down: bool) -> DoorMemory:
-        """Return what a restart must know."""
+    def memory(self, now: float, **more: Any) -> DoorMemory:
+        """Return what a restart must know, and more."""
         ends = now if self.until is None else max(now, self.until)
         rests = max(0.0, self._rest_until - ends)
-        return DoorMemory(locked_down, self.count(now), ends - now, rests)
+        return DoorMemory(denials=self.count(now), locked_out_s=ends - now, rest_s=rests, **more)
 
     def denied(self, now: float) -> bool:
         """Count a refused visit; return whether it begins a lock-out."""

@@ -35,6 +35,7 @@ from lockd.door.events import (
     RelayFaultOver,
     Release,
     Remember,
+    Resume,
     ShutDown,
     State,
     Tamper,
@@ -74,6 +75,7 @@ class DoorMachine:
         self._transitions = Transitions(rules, leaf_open, now)
         self._denials = Denials(rules.lock_out, memory, now)
         self._awaits_grant = False
+        self._bolted_until = now + memory.bolted_s
         self.locked_down = memory.locked_down
         self.fault: str | None = None
         self.tampered = False
@@ -110,9 +112,18 @@ class DoorMachine:
         due = [*self._transitions.deadlines.values(), self._denials.until]
         return min((one for one in due if one is not None), default=None)
 
-    def memory(self, now: float) -> DoorMemory:
-        """Return what a restart must know."""
-        return self._denials.memory(now, locked_down=self.locked_down)
+    def memory(self, now: float, *, successor: bool = False) -> DoorMemory:
+        """Return what a restart must know, or all that a successor goes on with."""
+        more = self._under_way(now) if successor else {}
+        bolted_s = max(0.0, self._bolted_until - now)
+        return self._denials.memory(now, locked_down=self.locked_down, bolted_s=bolted_s, **more)
+
+    def _under_way(self, now: float) -> dict[str, float]:
+        """For how much longer it is released, or held open."""
+        if self._transitions.state is State.HOLD_OPEN:
+            return {"held_s": self._transitions.deadlines.get("hold_over", math.inf) - now}
+        due = self._transitions.deadlines.get("release_over", now)
+        return {"released_s": max(0.0, due - now) if self.released else 0.0}
 
     def handle(self, event: DoorEvent, now: float) -> list[Command]:
         """Take an event, and whatever fell due before it; return what is to be done.
@@ -142,9 +153,11 @@ class DoorMachine:
                 self._deny(now)
             case Leaf(is_open):
                 transitions.leaf(is_open, now)
-            case LockNow():
+            case LockNow(stands_s):
                 self._bolt(now)
-            case LockDown():
+                self._bar_schedule(stands_s, now)
+            case LockDown(stands_s):
+                self._bar_schedule(stands_s, now)
                 self._lock_down(None, now)
             case LiftLockDown():
                 self._lift(now)
@@ -152,6 +165,8 @@ class DoorMachine:
                 self._hold_by_command(event, seconds, now)
             case HoldOpenSchedule(is_open, first_grant):
                 self._schedule(event, is_open, first_grant, now)
+            case Resume(released_s, held_s):
+                self._resume(event, released_s, held_s, now)
             case Tamper(active):
                 self._tamper(active, now)
             case RelayFault(reason):
@@ -246,16 +261,35 @@ class DoorMachine:
         if reason is not None:
             self._say(Refuse(reason))
         elif not self._held_by_schedule:
+            self._bar_schedule(0.0, now)
             self._transitions.hold(now + min(seconds, longest), now)
 
     def _schedule(
         self, event: HoldOpenSchedule, is_open: bool, first_grant: bool, now: float
     ) -> None:
-        self._awaits_grant = is_open and first_grant
+        barred = now < self._bolted_until
+        self._awaits_grant = is_open and first_grant and not barred
+        if not is_open:
+            self._bar_schedule(0.0, now)
         if not is_open and self._held_by_schedule:
             self._transitions.step("hold_over", now)
-        elif is_open and not first_grant and self._refusal(event) is None:
+        elif is_open and not barred and not first_grant and self._refusal(event) is None:
             self._transitions.hold(math.inf, now)
+
+    def _bar_schedule(self, seconds: float, now: float) -> None:
+        """Let no schedule hold the door open for so long; an order stands over a restart."""
+        if (until := now + seconds) != self._bolted_until and max(until, self._bolted_until) > now:
+            self._bolted_until = until
+            self._say(Remember())
+
+    def _resume(self, event: Resume, released_s: float, held_s: float, now: float) -> None:
+        if self._refusal(event) is not None:
+            return
+        if held_s > 0:
+            self._transitions.hold(now + held_s, now)
+        elif released_s > 0:
+            self._transitions.wanted_s = min(released_s, self._rules.longest_s)
+            self._transitions.step("release", now)
 
     @property
     def _held_by_schedule(self) -> bool:

@@ -23,8 +23,6 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TypeAlias
 
-import numpy as np
-
 from lockd.types import Embedding, Match, Person, Unfit
 
 
@@ -268,6 +266,8 @@ def _mean(faces: list[Embedding]) -> Embedding | None:
     """What some faces have in common, norm 1; None without any."""
     if not faces:
         return None
+    import numpy as np  # noqa: PLC0415  # the settings are read by commands that see nobody
+
     total = np.stack(faces).sum(axis=0)
     norm = float(np.linalg.norm(total))
     return np.asarray(total / norm, np.float32) if norm > 0 else None

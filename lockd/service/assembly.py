@@ -26,11 +26,12 @@ from lockd.config import LedSettings, Settings
 from lockd.errors import LockdError
 from lockd.identity.gallery import Gallery
 from lockd.messages import EventType, Topics
+from lockd.paths import by_systemd
 from lockd.ports import Camera, Observer, Output, Requests
 from lockd.publishing.home_assistant import births
 from lockd.recognition.recogniser import Vision
 from lockd.service.housekeeping import Housekeeping
-from lockd.service.parts import Parts
+from lockd.service.parts import Handover, Parts
 from lockd.service.people import People
 from lockd.service.relay_safe import leave_word, relay_of
 from lockd.service.remote_commands import subscriptions
@@ -63,6 +64,7 @@ class Runner:
         self._service: Service | None = None
         self._walls: dict[tuple[str, str | None], WallClock] = {}
         self._stopped = threading.Event()
+        self._wished = threading.Event()
 
     def stop(self) -> None:
         """Ask `run` to end; may be called from a signal handler."""
@@ -71,9 +73,17 @@ class Runner:
             self._service.stop()
 
     def reload(self) -> None:
-        """Ask for the configuration to be read again; may be called from a signal handler."""
+        """Ask for the configuration to be read again; may be called from a signal handler.
+
+        A wish that comes while one service gives way to another is heard by the other.
+        """
+        self._wished.set()
         if self._service is not None:
             self._service.reload()
+
+    def _read_anew(self) -> Settings:
+        self._wished.clear()
+        return self._read()
 
     def run(self) -> None:
         """Run until `stop` is called or a recording ends.
@@ -86,11 +96,17 @@ class Runner:
         before: Settings | None = None
         settings: Settings | None = self._read()
         news: StartEvents = []
+        handover: Handover | None = None
         while settings is not None and not self._stopped.is_set():
             with ExitStack() as stack:
                 try:
                     service = open_service(
-                        settings, stack, reread=self._read, wall=self._wall(settings), news=news
+                        settings,
+                        stack,
+                        reread=self._read_anew,
+                        wall=self._wall(settings),
+                        news=news,
+                        before=handover,
                     )
                 except LockdError as error:
                     if before is None:
@@ -102,8 +118,10 @@ class Runner:
                 self._service = service
                 if self._stopped.is_set():  # by a signal that found no service yet
                     service.stop()
+                if self._wished.is_set():
+                    service.reload()
                 service.run()
-            before, settings = settings, service.successor
+            before, settings, handover = settings, service.successor, service.handover
             news = [(EventType.CONFIG_RELOADED, None)]
             # Its parts refer to each other in rings, with networks and sockets among them, which
             # stay until Python looks for such: seldom, where little is made.
@@ -128,6 +146,7 @@ def open_service(
     wall: WallClock | None = None,
     news: StartEvents | None = None,
     observers: Sequence[Observer] = (),
+    before: Handover | None = None,
 ) -> Service:
     """Open every part that the settings name; the relay is claimed first, and locked.
 
@@ -144,6 +163,7 @@ def open_service(
         wall: the local time, by default a clock of its own.
         news: told at the start.
         observers: who wants to know what the service does.
+        before: what the service left that this one takes the place of.
 
     Raises:
         LockdError: whichever part fails first.
@@ -153,12 +173,14 @@ def open_service(
     stack.callback(board.close)
     relay = board.relay(settings.relay)
     leave_word(relay_of(settings.relay, board.chip))
-    vision = Vision(settings)
+    vision = (before and before.vision_for(settings)) or Vision(settings)
     _log_recognition(settings, vision)
     people = _open_roster(settings, vision, gallery, remember)
     stack.callback(people.close)
     bus = _open_bus(settings, stack)
     clock: Clock = RecordedClock() if as_fast_as_possible else RealClock()
+    if before is not None:
+        clock = before.clock
     camera: Camera = (
         RecordedCamera(open_source(settings.camera), settings.camera.view())
         if as_fast_as_possible
@@ -211,7 +233,7 @@ def open_service(
         wall=wall or WallClock(settings.access),
         reread=reread,
     )
-    return Service(settings, parts, observers=observers, news=news)
+    return Service(settings, parts, observers=observers, news=news, before=before)
 
 
 def _open_signals(board: Board, settings: Settings) -> Signals:
@@ -255,6 +277,7 @@ def _open_roster(
         vision.embedder,
         access,
         remember=remember,
+        copy=runtime / "door-memory.json" if (runtime := by_systemd("RUNTIME")) else None,
     )
 
 

@@ -10,6 +10,8 @@ import logging
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from lockd.adapters.strike import Strike
@@ -31,6 +33,7 @@ log = logging.getLogger(__name__)
 OK = "ok"
 _LOOK_AROUND_S = 1.0
 _FAULT_REST_S = 5.0
+_LONGEST_HOURS = 7 * 24 * 60  # minutes
 _ALARMS = frozenset({State.HELD, State.FORCED})
 
 
@@ -49,6 +52,7 @@ class DoorController:
         inputs: Inputs | None = None,
         indicators: Sequence[Indicator] = (),
         memory: DoorMemory | None = None,
+        resumed: bool = False,
     ) -> None:
         """Take over a strike that is locked.
 
@@ -59,6 +63,7 @@ class DoorController:
             inputs: exit button, contact and tamper switch, if any is wired.
             indicators: LED and buzzer, and whatever else shows how things are.
             memory: what the last run left.
+            resumed: whether it was this process's, a moment ago.
         """
         self._clock = clock
         self._strike = strike
@@ -71,19 +76,22 @@ class DoorController:
         hold_open = settings.access.hold_open
         self._first_grant = hold_open is None or hold_open.after_first_grant
         self._refused: deque[tuple[int, str, str]] = deque(maxlen=64)
-        self._scheduled = False
+        self._scheduled: bool | None = None
         self._shown: Signal | None = None
         self._looked_at = -math.inf
         self._fault_since = -math.inf
         levels = self._levels()
-        # Whoever leans on it while lockd starts has not asked for anything.
-        self._exit_pressed = levels.get(Input.EXIT, False)
+        # Whoever leans on it while lockd starts has not asked for anything; who does while one
+        # service gives way to another, has.
+        self._exit_pressed = levels.get(Input.EXIT, False) and not resumed
         self._machine = DoorMachine(
             settings.door.rules(),
             memory=memory,
             leaf_open=levels.get(Input.CONTACT),
             now=clock.now(),
         )
+        if memory is not None and (memory.released_s > 0 or memory.held_s > 0):
+            self._hear(events.Resume(memory.released_s, memory.held_s))
 
     @property
     def state(self) -> State:
@@ -180,9 +188,16 @@ class DoorController:
 
     def command(self, name: str, seconds: float, by: str) -> str:
         """Carry out a command of `lockd.remote.commands.DOOR`; return `OK` or why not."""
-        result = self._hear(DOOR[name](seconds)) or OK
+        event = DOOR[name](seconds)
+        if isinstance(event, events.LockNow | events.LockDown):
+            event = replace(event, stands_s=self._hours_left())
+        result = self._hear(event) or OK
         self._emit(EventType.COMMAND, command=name, by=by, result=result)
         return result
+
+    def successor(self) -> DoorMemory:
+        """Return what a service needs to go on with that takes this one's place."""
+        return self._machine.memory(self._clock.now(), successor=True)
 
     def show(self, *, faces: bool) -> None:
         """Let the LED show how things are."""
@@ -262,8 +277,10 @@ class DoorController:
             self._hear(events.Leaf(levels[Input.CONTACT]))
         if Input.TAMPER in levels:
             self._hear(events.Tamper(levels[Input.TAMPER]))
-        scheduled = self._access.holds_open(self._wall.local())
-        if scheduled != self._scheduled:
+        local = self._wall.local()
+        scheduled = self._access.holds_open(local)
+        # Not known at the start is not over: an order to lock stands.
+        if scheduled != self._scheduled and not (local is None and self._scheduled is None):
             self._scheduled = scheduled
             self._hear(events.HoldOpenSchedule(scheduled, self._first_grant))
         self._look_at_relay(now)
@@ -278,6 +295,15 @@ class DoorController:
             self._strike.lock()
             if self._strike.obeys:
                 self._hear(events.RelayFaultOver())
+
+    def _hours_left(self) -> float:
+        """How much longer the hours last that hold the door open now, in seconds, to a minute."""
+        local, minutes = self._wall.local(), 0
+        if local is None or not self._access.holds_open(local):
+            return 0.0
+        while minutes < _LONGEST_HOURS and self._access.holds_open(local):
+            local, minutes = local + timedelta(minutes=1), minutes + 1
+        return minutes * 60.0
 
     def _levels(self) -> dict[Input, bool]:
         if self._inputs is None:

@@ -16,17 +16,23 @@ class LocalCommands:
     """Answers requests, from the control socket or another port."""
 
     def __init__(
-        self, door: DoorController, frames: FrameServer, state: Callable[[], dict[str, Any]]
+        self,
+        door: DoorController,
+        frames: FrameServer,
+        state: Callable[[], dict[str, Any]],
+        lasting: Callable[[], bool] = lambda: True,
     ) -> None:
         """Take requests for a door.
 
         Args:
             frames: has the newest frame.
             state: returns what is published of the service.
+            lasting: returns whether what the door remembers outlives a power cut.
         """
         self._door = door
         self._frames = frames
         self._state = state
+        self._lasting = lasting
 
     def take(self, request: Request, now: float, camera_problem: str | None) -> None:
         """Obey and answer.
@@ -51,4 +57,5 @@ class LocalCommands:
         if not isinstance(command, str) or command not in DOOR or not good:
             return {"result": "malformed", "reason": f"commands: status, frame, {', '.join(DOOR)}"}
         result = self._door.command(command, float(seconds), request.by)
-        return {"result": result, **self._state()}
+        answer = {"result": result, **self._state()}
+        return answer if self._lasting() else {**answer, "lasting": False}

@@ -12,8 +12,9 @@ from lockd.adapters.store import Store
 from lockd.adapters.strike import Strike
 from lockd.clock import Clock
 from lockd.config import Settings
+from lockd.door.events import DoorMemory
 from lockd.ports import Camera, Indicator, Inputs, Keys, LocalTime, Requests
-from lockd.recognition.recogniser import Vision
+from lockd.recognition.recogniser import Recogniser, Vision
 from lockd.service.housekeeping import Housekeeping
 from lockd.service.people import People
 from lockd.types import InputChange
@@ -75,3 +76,34 @@ class Parts:
     changes: queue.SimpleQueue[InputChange] = field(default_factory=queue.SimpleQueue)
     indicators: Sequence[Indicator] = ()
     reread: Callable[[], Settings] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What a service leaves to the one that takes its place with another configuration.
+
+    Attributes:
+        settings: of the one that leaves.
+        clock: goes on.
+        vision: the networks, which take a second to load.
+        recogniser: knows who is in view, so that nobody is let in twice.
+        memory: what the door remembers, and does just now.
+    """
+
+    settings: Settings
+    clock: Clock
+    vision: Vision
+    recogniser: Recogniser
+    memory: DoorMemory
+
+    def recogniser_for(self, settings: Settings) -> Recogniser | None:
+        """Return the recogniser, if it would be made the same way with other settings."""
+        return self.recogniser if _judges(self.settings) == _judges(settings) else None
+
+    def vision_for(self, settings: Settings) -> Vision | None:
+        """Return the networks, if they would be the same with other settings."""
+        return self.vision if self.settings.recognition == settings.recognition else None
+
+
+def _judges(settings: Settings) -> tuple[object, ...]:
+    return settings.recognition, settings.quality, settings.door.lock_out

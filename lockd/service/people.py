@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from lockd.adapters.store import STORE_PAUSE_S, Reading, Store
 from lockd.door.events import DoorMemory
 from lockd.door.rules import AccessRules
 from lockd.errors import StoreError
-from lockd.files import identity
+from lockd.files import identity, write_over
 from lockd.identity.gallery import Gallery
 from lockd.vision.embedder import Embedder
 
@@ -45,6 +48,7 @@ class People:
         *,
         gallery: Gallery | None = None,
         remember: bool = True,
+        copy: Path | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         """Open the store.
@@ -56,6 +60,7 @@ class People:
             access: for a word on groups that do not exist.
             gallery: the people, where there is no store.
             remember: whether `keep` writes and `recall` reads.
+            copy: a file in memory that keeps it a second time, for as long as the machine runs.
             wall: the time of the day, seconds; for the age of what is remembered.
         """
         self._opener = opener
@@ -66,6 +71,8 @@ class People:
         self._failures = 0
         self._remember = remember
         self._recalled = not remember
+        self._copy = copy if remember else None
+        self._copy_utc = -math.inf
         self._unwritten: dict[str, Any] | None = None
         self._remember_at = -math.inf
         self._wall = wall
@@ -100,20 +107,61 @@ class People:
         """Write down what a restart must know, now or as soon as that can be done."""
         values = {name: getattr(memory, name) for name in DoorMemory.__dataclass_fields__}
         self._unwritten = {**values, "utc": self._wall()}
+        self._write_copy(self._unwritten)
         self._write_memory()
+
+    @property
+    def lasting(self) -> bool:
+        """Whether what was kept last outlives a power cut, or need not."""
+        return self._unwritten is None or not self._remember
+
+    def adopt(self, memory: DoorMemory) -> None:
+        """Keep what a predecessor in this process remembered; nothing is to be recalled."""
+        self._recalled = True
+        self.keep(replace(memory, released_s=0.0, held_s=0.0))
 
     def recall(self) -> DoorMemory | None:
         """Return what the last run left, as old as it is by now; once, when it can be read."""
-        if self._recalled or self.store is None:
+        if self._recalled:
             return None
-        self._recalled = True
+        found = [self._copied()] if self._copy_utc == -math.inf else []
+        if self.store is not None:
+            self._recalled = True
+            found.append(self._stored(self.store))
+        newest = max(
+            (one for one in found if one is not None), key=lambda one: one["utc"], default=None
+        )
+        if newest is None or newest["utc"] <= self._copy_utc:
+            return DoorMemory() if self._recalled and self._copy_utc == -math.inf else None
+        if self.store is None:
+            self._copy_utc = newest["utc"]
         try:
-            values = self.store.memory.recall() or {"utc": self._wall()}
-            age_s = self._wall() - values.pop("utc")
-            return DoorMemory(**values).aged(age_s)
-        except (StoreError, KeyError, TypeError, ValueError) as error:
+            age_s = self._wall() - newest.pop("utc")
+            return DoorMemory(**newest).aged(age_s)
+        except (TypeError, ValueError) as error:
             log.error("%s; what the door should remember cannot be read", error)
             return None
+
+    def _stored(self, store: Store) -> dict[str, Any] | None:
+        try:
+            return _remembered(store.memory.recall())
+        except (StoreError, ValueError) as error:
+            log.error("%s; what the door should remember cannot be read", error)
+            return None
+
+    def _copied(self) -> dict[str, Any] | None:
+        try:
+            return _remembered(json.loads(self._copy.read_bytes())) if self._copy else None
+        except (OSError, ValueError):
+            return None
+
+    def _write_copy(self, values: dict[str, Any]) -> None:
+        if self._copy is None:
+            return
+        try:
+            write_over(self._copy, json.dumps(values).encode(), mode=0o600)
+        except OSError as error:
+            log.error("%s: %s", self._copy, error.strerror)
 
     def _write_memory(self) -> None:
         # Not over what the last run left and nobody has read yet.
@@ -218,3 +266,9 @@ class People:
         self._failures += 1
         if self._failures % _FAILURES_TO_REOPEN == 0:
             self.close()
+
+
+def _remembered(values: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What was remembered, if it is that."""
+    good = isinstance(values, dict) and isinstance(values.get("utc"), int | float)
+    return dict(values) if good and values else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from lockd.adapters.store import Store, clean_name
 from lockd.errors import PersonError, StoreError
@@ -24,35 +24,43 @@ SILENCE_S = 600
 """How long silence lasts if nobody says."""
 
 
+class Acts(Protocol):
+    """What a service does when it is told to."""
+
+    def silence(self, seconds: float) -> None:
+        """Disturb nobody for a while, by alert or buzzer."""
+
+    def reload(self) -> None:
+        """Ask for the configuration to be read again."""
+
+    def snapshot(self) -> str | None:
+        """Publish what the camera saw last; return why not, in a word."""
+
+
 class RemoteHandlers:
     """What one door does when it is told to from afar."""
 
     def __init__(
         self,
         door: DoorController,
-        *,
         store: Callable[[], Store | None],
         emit: Emit,
-        silence: Callable[[float], None],
-        reload: Callable[[], None],
-        snapshot: Callable[[], str | None],
+        service: Acts,
         enrolments: RemoteEnrolments,
     ) -> None:
-        """Prepare it.
+        """Obey.
 
         Args:
             door: what most commands are for.
             store: returns the store in use, or None while there is none.
-            silence: lets buzzer and alerts be silent for so many seconds.
-            reload: asks for the configuration to be read again.
-            snapshot: publishes a picture, or returns why not, in a word.
+            emit: takes events.
+            service: what the others are for.
+            enrolments: take people in.
         """
         self._door = door
         self._store = store
         self._emit = emit
-        self._silence = silence
-        self._reload = reload
-        self._snapshot = snapshot
+        self._service = service
         self._enrolments = enrolments
 
     def run(self, command: str, order: Order | None, by: str, now: float) -> CommandOutcome:
@@ -83,12 +91,12 @@ class RemoteHandlers:
         match command:
             case "silence":
                 seconds = (order.seconds if order else None) or SILENCE_S
-                self._silence(seconds)
+                self._service.silence(seconds)
                 return CommandOutcome(details={"seconds": seconds})
             case "snapshot":
-                return CommandOutcome(self._snapshot())
+                return CommandOutcome(self._service.snapshot())
             case "reload":
-                self._reload()
+                self._service.reload()
                 return CommandOutcome()
         store = self._store()
         if store is None or order is None:

@@ -44,7 +44,6 @@ class RemoteResults:
     def __init__(
         self,
         settings: Settings,
-        *,
         clock: Clock,
         store: Callable[[], Store | None],
         publish: PublishResult,

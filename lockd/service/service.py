@@ -18,9 +18,9 @@ from contextlib import ExitStack
 from typing import Any
 
 from lockd import __version__
-from lockd.adapters.systemd import Notifier
+from lockd.adapters.store import Store
 from lockd.config import Settings
-from lockd.errors import ConfigError, PinError
+from lockd.errors import ConfigError
 from lockd.identity.evidence import Recognised, Stranger, Verdict
 from lockd.identity.observation import Observation
 from lockd.messages import EventType
@@ -31,8 +31,9 @@ from lockd.service.diagnostics import Diagnostics
 from lockd.service.door_controller import DoorController
 from lockd.service.frame_server import FrameServer
 from lockd.service.judging import Judging
+from lockd.service.life import Life
 from lockd.service.local_commands import LocalCommands
-from lockd.service.parts import Parts, Tally
+from lockd.service.parts import Handover, Parts, Tally
 from lockd.service.problems import Problems
 from lockd.service.remote_commands import RemoteCommands
 from lockd.service.remote_enrolment import RemoteEnrolments
@@ -44,7 +45,7 @@ log = logging.getLogger(__name__)
 
 _LONGEST_WAIT_S = 0.25
 _ONCE_MORE_S = 1.0
-_START_PATIENCE_S = 30.0
+_RELOAD_REST_S = 3.0  # from one reload to the next: the wishes between are one
 _KEPT = 1000
 
 
@@ -54,6 +55,7 @@ class Service:
     Attributes:
         tally: what it did.
         successor: the configuration to go on with, once it was told to reload.
+        handover: what the service with that goes on with.
         local_commands: answers whoever asks on this machine.
     """
 
@@ -64,12 +66,14 @@ class Service:
         *,
         observers: Sequence[Observer] = (),
         news: list[tuple[EventType, str | None]] | None = None,
+        before: Handover | None = None,
     ) -> None:
         """Put it together.
 
         Args:
             parts: what it is built from.
             observers: who wants to know what it does.
+            before: what the service before this one left, if there was one.
             news: told at the start.
         """
         self._settings = settings
@@ -81,7 +85,10 @@ class Service:
         self._observers = observers
         self._news = news or []
         self.tally = Tally()
-        self._recogniser = Recogniser(settings, parts.vision, parts.people.gallery)
+        self._recogniser = (before and before.recogniser_for(settings)) or Recogniser(
+            settings, parts.vision, parts.people.gallery
+        )
+        self._recogniser.gallery = parts.people.gallery
         self._publisher = Publisher(
             settings,
             clock=parts.clock,
@@ -95,15 +102,16 @@ class Service:
         self._judging = Judging(
             self._recogniser, parts.clock, settings.camera.max_age_s, self.tally, self._diagnostics
         )
-        self._notifier = Notifier()
         self._frames = FrameServer()
         self._problems = Problems(self._publisher.event)
+        self._life = Life(parts.camera, parts.strike, self._problems)
         self._stop = threading.Event()
         self._reload = threading.Event()
-        self._ready = False
         self._faces = False
         self._looked: tuple[Frame, Observation] | None = None
         self.successor: Settings | None = None
+        self.handover: Handover | None = None
+        self._reload_at = parts.clock.now() + (_RELOAD_REST_S if before else 0.0)
         self._door = DoorController(
             settings,
             clock=parts.clock,
@@ -113,9 +121,14 @@ class Service:
             keep=parts.people.keep,
             inputs=parts.inputs,
             indicators=parts.indicators,
-            memory=parts.people.recall(),
+            memory=before.memory if before else parts.people.recall(),
+            resumed=before is not None,
         )
-        self.local_commands = LocalCommands(self._door, self._frames, self._current_state)
+        if before is not None:
+            parts.people.adopt(before.memory)
+        self.local_commands = LocalCommands(
+            self._door, self._frames, self._current_state, lambda: parts.people.lasting
+        )
         self._remote_commands = self._make_remote_commands()
         self._strike.changed = self._relay_changed
 
@@ -143,7 +156,7 @@ class Service:
             PinError: if the relay's guard is gone; the door is locked.
         """
         with ExitStack() as stack:
-            stack.callback(self._notifier.close)
+            stack.callback(self._life.close)
             self._publisher.outbox.start()
             stack.callback(self._publisher.outbox.close)
             stack.callback(self._say_goodbye)
@@ -173,8 +186,8 @@ class Service:
         self._door.show(faces=self._faces)
         self._watch_parts()
         self._serve_bus()
-        self._show_life()
-        if self._reload.is_set():
+        self._life.show(self._door.state.value)
+        if self._reload.is_set() and self._clock.now() >= self._reload_at:
             self._reload.clear()
             self._read_again()
 
@@ -240,39 +253,30 @@ class Service:
             self._remote_commands.pass_time()
 
     def _make_remote_commands(self) -> RemoteCommands | None:
-        parts = self._parts
+        parts, emit = self._parts, self._publisher.event
         if parts.bus is None or parts.keys is None:
             return None
-        store, emit = (lambda: self._people.store), self._publisher.event
-        handlers = RemoteHandlers(
-            self._door,
-            store=store,
-            emit=emit,
-            silence=self._silence,
-            reload=self.reload,
-            snapshot=self._take_snapshot,
-            enrolments=RemoteEnrolments(),
-        )
-        results = RemoteResults(
-            self._settings, clock=parts.clock, store=store, publish=parts.bus.publish, emit=emit
-        )
+
+        def store() -> Store | None:
+            return self._people.store
+
         return RemoteCommands(
             self._settings,
             clock=parts.clock,
             wall=parts.wall,
             keys=parts.keys,
             store=store,
-            handlers=handlers,
-            results=results,
+            handlers=RemoteHandlers(self._door, store, emit, self, RemoteEnrolments()),
+            results=RemoteResults(self._settings, parts.clock, store, parts.bus.publish, emit),
         )
 
-    def _silence(self, seconds: float) -> None:
+    def silence(self, seconds: float) -> None:
         """Disturb nobody for a while, by alert or buzzer."""
         self._publisher.silence(seconds)
         for indicator in self._parts.indicators:
             indicator.silence(seconds)
 
-    def _take_snapshot(self) -> str | None:
+    def snapshot(self) -> str | None:
         """Publish what the camera saw last, for somebody asked; return why not, in a word."""
         snapshots = self._publisher.snapshots
         if snapshots is None or not snapshots.wanted:
@@ -302,6 +306,13 @@ class Service:
             log.error("%s\nthe configuration stays as it was", error)
             self._publisher.event(EventType.CONFIG_PROBLEM, reason=str(error))
         else:
+            self.handover = Handover(
+                self._settings,
+                self._clock,
+                self._parts.vision,
+                self._recogniser,
+                self._door.successor(),
+            )
             self._stop.set()
 
     # Watch the parts
@@ -323,29 +334,6 @@ class Service:
             f"{damaged} templates or people are damaged and not used" if damaged else None,
         )
         note(EventType.CLOCK_PROBLEM, self._door.clock_problem)
-
-    def _show_life(self) -> None:
-        """Tell the service manager how it goes, as long as everything goes on.
-
-        Raises:
-            PinError: if the relay's guard is gone.
-        """
-        if not self._strike.guarded and not self._strike.answers():
-            raise PinError(
-                "the relay's guard has died or hangs; lockd ends, so that the service manager "
-                "locks the door and starts it again"
-            )
-        if not self._camera.alive:
-            return
-        self._notifier.alive()
-        self._notifier.status(self._problems.text or f"watching, {self._door.state.value}")
-        if self._ready:
-            return
-        if self._camera.started and not self._problems.needed:
-            self._ready = True
-            self._notifier.ready()
-        else:
-            self._notifier.patience(_START_PATIENCE_S)
 
     # Tell
 
@@ -387,7 +375,7 @@ class Service:
     def _lock_for_good(self) -> None:
         self._door.shut_down()
         if self.successor is None:
-            self._notifier.stopping()
+            self._life.stopping()
 
     def _say_goodbye(self) -> None:
         self._publisher.event(

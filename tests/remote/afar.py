@@ -94,17 +94,9 @@ class Afar:
             keys=self,
             store=store,
             handlers=RemoteHandlers(
-                self.door,
-                store=store,
-                emit=self._emit,
-                silence=lambda seconds: self.done.append(f"silence {seconds:g}"),
-                reload=lambda: self.done.append("reload"),
-                snapshot=self._snapshot,
-                enrolments=enrolments or RemoteEnrolments(["false"]),
+                self.door, store, self._emit, self, enrolments or RemoteEnrolments(["false"])
             ),
-            results=RemoteResults(
-                settings, clock=self.clock, store=store, publish=self._publish, emit=self._emit
-            ),
+            results=RemoteResults(settings, self.clock, store, self._publish, self._emit),
         )
         self.pass_time(ago_s)
 
@@ -113,6 +105,12 @@ class Afar:
         self.strike.close()
         if self.store is not None:
             self.store.close()
+
+    def silence(self, seconds: float) -> None:
+        self.done.append(f"silence {seconds:g}")
+
+    def reload(self) -> None:
+        self.done.append("reload")
 
     def pass_time(self, seconds: float) -> None:
         self.door.pass_time(self.clock.now() + seconds)
@@ -167,6 +165,6 @@ class Afar:
         validator("result").validate(result)
         self.results.append(result)
 
-    def _snapshot(self) -> str | None:
+    def snapshot(self) -> str | None:
         self.done.append("snapshot")
         return self.no_snapshot

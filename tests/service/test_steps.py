@@ -116,7 +116,7 @@ def stage() -> Iterator[Stage]:
     stage = Stage()
     yield stage
     for service in stage.services:
-        service._notifier.close()
+        service._life.close()
     stage.strike.close()
 
 

@@ -1,0 +1,56 @@
+"""What the service manager hears: that it is up, that it goes on, and how."""
+
+from __future__ import annotations
+
+from lockd.adapters.strike import Strike
+from lockd.adapters.systemd import Notifier
+from lockd.errors import PinError
+from lockd.ports import Camera
+from lockd.service.problems import Problems
+
+_START_PATIENCE_S = 30.0
+
+
+class Life:
+    """Feeds the watchdog for as long as everything goes on."""
+
+    def __init__(self, camera: Camera, strike: Strike, problems: Problems) -> None:
+        self._camera = camera
+        self._strike = strike
+        self._problems = problems
+        self._notifier = Notifier()
+        self._ready = False
+
+    def show(self, state: str) -> None:
+        """Notify, once more.
+
+        Args:
+            state: of the door.
+
+        Raises:
+            PinError: if the relay's guard is gone.
+        """
+        if not self._strike.guarded and not self._strike.answers():
+            raise PinError(
+                "the relay's guard has died or hangs; lockd ends, so that the service manager "
+                "locks the door and starts it again"
+            )
+        if not self._camera.alive:
+            return
+        self._notifier.alive()
+        self._notifier.status(self._problems.text or f"watching, {state}")
+        if self._ready:
+            return
+        if self._camera.started and not self._problems.needed:
+            self._ready = True
+            self._notifier.ready()
+        else:
+            self._notifier.patience(_START_PATIENCE_S)
+
+    def stopping(self) -> None:
+        """Notify that it is on its way down."""
+        self._notifier.stopping()
+
+    def close(self) -> None:
+        """Close the way to the service manager."""
+        self._notifier.close()
