@@ -35,6 +35,7 @@ from lockd.door.events import (
     Release,
     Relock,
     Remember,
+    Resume,
     ShutDown,
     State,
     Tamper,
@@ -451,3 +452,81 @@ def test_an_event_that_a_state_does_not_name_changes_nothing() -> None:
     transitions.step("held_due", 1.0)
     assert transitions.state is State.LOCKED
     assert transitions.commands == []
+
+
+class TestWhatOutlivesAService:
+    """An order of the owner stands, over a reload and over a crash."""
+
+    def test_an_order_to_lock_in_open_hours_outlives_a_restart(self) -> None:
+        door = DoorMachine(DoorRules())
+        door.handle(HoldOpenSchedule(True, first_grant=False), 0.0)
+        assert Remember() in door.handle(LockNow(stands_s=3600.0), 10.0)
+        again = DoorMachine(DoorRules(), memory=door.memory(20.0), now=0.0)
+        assert again.handle(HoldOpenSchedule(True, first_grant=False), 1.0) == []
+        assert again.state is State.LOCKED
+        # With the first grant neither, until the hours have begun anew.
+        again.handle(HoldOpenSchedule(True, first_grant=True), 2.0)
+        again.handle(Granted(), 3.0)
+        assert again.state is State.UNLOCKING
+        assert Remember() in again.handle(HoldOpenSchedule(False), 100.0)
+        again.handle(HoldOpenSchedule(True, first_grant=False), 200.0)
+        assert again.state is State.HOLD_OPEN
+
+    def test_it_ends_with_the_hours_and_with_another_order(self) -> None:
+        for ends in (HoldOpen(60.0), None):
+            door = DoorMachine(DoorRules(hold_open_longest_s=100.0))
+            door.handle(LockNow(stands_s=10.0), 0.0)
+            if ends is not None:
+                door.handle(ends, 1.0)
+                assert door.state is State.HOLD_OPEN
+                door.handle(LockNow(), 2.0)
+            assert door.memory(11.0).bolted_s == 0.0
+            door.handle(HoldOpenSchedule(True, first_grant=False), 11.0)
+            assert door.state is State.HOLD_OPEN
+
+    def test_a_lock_down_that_was_lifted_leaves_the_door_to_those_who_come(self) -> None:
+        door = DoorMachine(DoorRules())
+        door.handle(HoldOpenSchedule(True, first_grant=False), 0.0)
+        door.handle(LockDown(stands_s=3600.0), 1.0)
+        door.handle(LiftLockDown(), 2.0)
+        again = DoorMachine(DoorRules(), memory=door.memory(3.0), now=0.0)
+        again.handle(HoldOpenSchedule(True, first_grant=False), 1.0)
+        assert again.state is State.LOCKED
+
+    def test_whoever_was_let_in_stays_let_in_for_the_rest_of_the_time(self) -> None:
+        door = DoorMachine(DoorRules(open_s=5.0))
+        door.handle(Granted(), 0.0)
+        left = door.memory(2.0, successor=True)
+        assert left.released_s == pytest.approx(3.0)
+        assert door.memory(2.0).released_s == 0.0, "a restart opens nothing"
+        again = DoorMachine(DoorRules(), memory=left, now=10.0)
+        assert again.handle(Resume(left.released_s, left.held_s), 10.0) == [Release(3.0)]
+        assert again.state is State.UNLOCKING
+
+    @pytest.mark.parametrize("until", [60.0, math.inf])
+    def test_a_door_that_is_held_open_stays_so(self, until: float) -> None:
+        door = DoorMachine(DoorRules(hold_open_longest_s=100.0))
+        if until < math.inf:
+            door.handle(HoldOpen(until), 0.0)
+        else:
+            door.handle(HoldOpenSchedule(True, first_grant=False), 0.0)
+        left = door.memory(20.0, successor=True)
+        again = DoorMachine(DoorRules(hold_open_longest_s=100.0), memory=left, now=0.0)
+        again.handle(Resume(left.released_s, left.held_s), 0.0)
+        assert again.state is State.HOLD_OPEN
+        if until < math.inf:
+            again.handle(Tick(), 40.1)
+            assert again.state is State.LOCKED
+
+    def test_nothing_goes_on_through_a_lock_down_or_a_fault(self) -> None:
+        locked = DoorMachine(DoorRules(), memory=DoorMemory(locked_down=True))
+        assert Release(3.0) not in locked.handle(Resume(3.0), 0.0)
+        failing = DoorMachine(DoorRules())
+        failing.handle(RelayFault("x"), 0.0)
+        assert not [
+            one for one in failing.handle(Resume(3.0, 60.0), 1.0) if isinstance(one, Release)
+        ]
+
+    def test_a_release_that_goes_on_is_no_longer_than_any(self) -> None:
+        door = DoorMachine(DoorRules(longest_s=20.0))
+        assert door.handle(Resume(3600.0), 0.0) == [Release(20.0)]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -309,6 +310,76 @@ def test_a_rehearsal_neither_writes_nor_reads_what_the_door_remembers(site: Site
     rehearsal = site.people(remember=False)
     assert rehearsal.recall() is None
     rehearsal.keep(DoorMemory())
+    assert site.people().recall() == DoorMemory(locked_down=True)
+
+
+@contextmanager
+def unwritable(site: Site) -> Iterator[None]:
+    """Somebody else writes to the store, and does not end."""
+    with closing(sqlite3.connect(site.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+def test_what_no_store_takes_is_in_memory_for_the_next_process(site: Site, tmp_path: Path) -> None:
+    copy = tmp_path / "door-memory.json"
+    site.used().keep(DoorMemory(denials=1))
+    people = site.people(copy=copy)
+    people.recall()
+    assert people.lasting
+    with unwritable(site):
+        people.keep(DoorMemory(locked_down=True))
+        assert not people.lasting
+    site.wall += 5
+    # The process is killed now; the next one has both, and takes the later.
+    again = site.people(copy=copy)
+    assert again.recall() == DoorMemory(locked_down=True)
+    assert again.recall() is None
+
+
+def test_what_the_store_has_of_later_goes_before_the_copy(site: Site, tmp_path: Path) -> None:
+    copy = tmp_path / "door-memory.json"
+    first = site.people(copy=copy)
+    first.recall()
+    first.keep(DoorMemory(locked_down=True))
+    site.wall += 5
+    site.used().keep(DoorMemory(denials=2))
+    assert site.people(copy=copy).recall() == DoorMemory(denials=2)
+
+
+def test_without_a_store_the_copy_is_recalled_and_an_older_store_adds_nothing(
+    site: Site, tmp_path: Path
+) -> None:
+    copy = tmp_path / "door-memory.json"
+    site.used().keep(DoorMemory(denials=1))
+    people = site.people(copy=copy)
+    people.recall()
+    site.wall += 1
+    with unwritable(site):
+        people.keep(DoorMemory(locked_down=True))
+    people.close()
+    good = site.path.read_bytes()
+    site.path.write_bytes(b"junk" * 1000)
+    again = site.people(copy=copy)
+    assert again.recall() == DoorMemory(locked_down=True)
+    assert again.recall() is None
+    site.path.write_bytes(good)
+    again.refresh(10.0)
+    assert again.recall() is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"utc": "x"}', "junk"])
+def test_a_copy_that_makes_no_sense_is_none(site: Site, tmp_path: Path, text: str) -> None:
+    copy = tmp_path / "door-memory.json"
+    copy.write_text(text)
+    site.used().keep(DoorMemory(denials=2))
+    assert site.people(copy=copy).recall() == DoorMemory(denials=2)
+
+
+def test_what_is_adopted_is_kept_without_what_goes_on_just_now(site: Site) -> None:
+    people = site.people()
+    people.adopt(DoorMemory(locked_down=True, held_s=math.inf, released_s=3.0))
+    assert people.recall() is None
     assert site.people().recall() == DoorMemory(locked_down=True)
 
 
