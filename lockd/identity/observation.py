@@ -32,3 +32,8 @@ class Observation:
 
     sightings: list[Sighting]
     verdicts: list[Verdict]
+
+    def face_of(self, visit: int | None = None) -> Face | None:
+        """Return the face of a visit, or of any, if it is in the frame."""
+        faces = (one.face for one in self.sightings if visit in (None, one.visit))
+        return next(faces, None)

@@ -39,7 +39,7 @@ from lockd.service.remote_commands import RemoteCommands
 from lockd.service.remote_enrolment import RemoteEnrolments
 from lockd.service.remote_handlers import RemoteHandlers
 from lockd.service.remote_results import RemoteResults
-from lockd.types import Face, Frame
+from lockd.types import Frame
 
 log = logging.getLogger(__name__)
 
@@ -227,7 +227,9 @@ class Service:
                     again_at = self._clock.now() + (0.0 if stale else _ONCE_MORE_S)
                     self._recogniser.refused(verdict.visit, verdict.person, again_at)
             case Stranger():
-                self._publisher.stranger(verdict, *_face_of(verdict.visit, seen))
+                frame, look = seen or (None, None)
+                face = None if look is None else look.face_of(verdict.visit)
+                self._publisher.stranger(verdict, frame, face)
                 self._door.stranger(again=verdict.again > 0)
             case _:
                 self._publisher.event(
@@ -284,8 +286,7 @@ class Service:
         if self._looked is None or self._camera.problem is not None:
             return "no_picture"
         frame, look = self._looked
-        face = next((one.face for one in look.sightings), None)
-        return None if snapshots.take(frame.image, face) else "no_face"
+        return None if snapshots.take(frame.image, look.face_of()) else "no_face"
 
     def _refresh_people(self) -> bool:
         changed = self._people.refresh(self._clock.now())
@@ -382,14 +383,3 @@ class Service:
             EventType.SERVICE_STOPPED, reason="reload" if self.successor else None
         )
         self._serve_bus()
-
-
-def _face_of(
-    visit: int, seen: tuple[Frame, Observation] | None
-) -> tuple[Frame | None, Face | None]:
-    """The frame that decided on a visit, and its face there, if it is in it."""
-    if seen is None:
-        return None, None
-    frame, look = seen
-    faces = (one.face for one in look.sightings if one.visit == visit)
-    return frame, next(faces, None)

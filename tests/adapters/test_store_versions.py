@@ -191,7 +191,7 @@ def test_several_that_open_a_store_at_once_all_get_a_new_one(
     assert version(path) == LATEST + 2
 
 
-# What lockd 0.1 made, word for word.
+# What the first of lockd 0.1 were, word for word.
 VERSION_1 = """
 PRAGMA journal_mode = WAL;
 CREATE TABLE people (
@@ -222,7 +222,7 @@ INSERT INTO people VALUES ('1', 'Ada Lovelace', 'ada lovelace', '2026-01-02T03:0
         (f"{VERSION_1}PRAGMA user_version = {LATEST + 1};", "install the lockd that wrote it"),
         ("CREATE TABLE holidays (day TEXT)", "not lockd's; name another folder"),
     ],
-    ids=["of 0.1", "of a trial", "of a later lockd", "somebody else's"],
+    ids=["the first of 0.1", "the last of 0.1", "of a later lockd", "somebody else's"],
 )
 def test_one_of_no_use_is_refused_and_left_as_it_is(
     tmp_path: Path, open_store: Callable[[Path, Vault], Store], script: str, said: str

@@ -24,7 +24,7 @@ NEW_SERIES = "UPDATE numbering SET series = lower(hex(randomblob(8))), last = 0"
 """Number events anew."""
 
 FIRST = 5
-"""The first version; those before were lockd 0.1's, and of trials."""
+"""The first version; those before were lockd 0.1's."""
 
 _TABLES = """
     CREATE TABLE vault (
