@@ -223,7 +223,7 @@ class TestMistakes:
             ("door.open_s", [0.5, 60], [0.49, 61, ".nan", ".inf", "soon"]),
             ("door.id", ["a", "a-b_9"], ["''", "a b", "a/b", "+", "'#'", "x" * 65]),
             ("door.name", ["Tür"], ["''", "x" * 65]),
-            ("camera.source", [0, 63, "clip.mp4", "csi", "csi:1"], [-1, 64, "[]", "''"]),
+            ("camera.source", [0, 63, "clip.mp4", "csi", "csi:1"], [-1, 64, "[]"]),
             ("camera.rotate", [0, 90, 180, 270], [45, -90, 360, "left"]),
             ("camera.frozen_after_s", [0, 3600], [-1, 3601, ".nan"]),
             ("camera.covered_after_s", [0, 3600], [-1, 3601, ".nan"]),

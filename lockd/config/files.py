@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from lockd.config.camera import is_path
 from lockd.config.settings import Settings
+from lockd.config.sources import is_path
 from lockd.errors import ConfigError
 
 ENVIRONMENT = "LOCKD_CONFIG"
