@@ -12,13 +12,12 @@ import threading
 from pathlib import Path
 from typing import Protocol
 
-from pydantic import ValidationError
-
 from lockd.adapters.cameras import LiveCamera
 from lockd.adapters.control import SYSTEM_SOCKET, ask_for_picture, listens
 from lockd.clock import Clock
 from lockd.config import CameraSettings, Settings
 from lockd.errors import CameraError, ControlError, ImageError
+from lockd.redaction import redacted
 from lockd.types import Frame
 from lockd.vision.pictures import decode
 
@@ -140,7 +139,7 @@ class OwnFrames:
 
     def __init__(self, settings: CameraSettings, clock: Clock) -> None:
         """Open it."""
-        self._source = settings.source
+        self._source = redacted(str(settings.source))
         self._camera = LiveCamera(settings, clock)
 
     @property
@@ -191,10 +190,7 @@ def open_frames(settings: Settings, source: str | None, clock: Clock) -> Frames:
         return ServiceFrames(path, clock, settings.camera.max_age_s)
     camera = settings.camera
     if source is not None:
-        try:
-            camera = CameraSettings.model_validate({**dict(camera), "source": source})
-        except ValidationError as error:
-            raise CameraError(f"--camera: {error.errors()[0]['msg']}") from error
+        camera = camera.from_source(source)
     return OwnFrames(camera, clock)
 
 

@@ -22,8 +22,18 @@ from rich.markup import escape
 
 from lockd.errors import LockdError
 from lockd.paths import ON_BEHALF_OF
+from lockd.redaction import scrubbed
 
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+class _Discreet(Console):
+    """Prints no password that is in a URL."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print; see `Console.print`."""
+        super().print(*(scrubbed(o) if isinstance(o, str) else o for o in objects), **options)
+
+
+err = _Discreet(stderr=True, highlight=False, soft_wrap=True)
 """Progress and problems; standard output is for results."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -67,7 +77,9 @@ def reported(command: _Command) -> _Command:
         try:
             return command(*args, **kwargs)
         except LockdError as error:
-            err.print(f"[bold red]error:[/] {escape(printable(str(error), keep=chr(10)))}")
+            err.print(
+                f"[bold red]error:[/] {escape(printable(scrubbed(str(error)), keep=chr(10)))}"
+            )
             sys.exit(error.exit_code)
         except BrokenPipeError:
             # The reader of our output has gone; Python would complain once more at exit.
@@ -146,6 +158,14 @@ class Commands(click.Group):
         self.package = package
         self.table = table
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a wrong command line is quoted without the passwords in it."""
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            vars(error)["message"] = scrubbed(error.message)
+            raise
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, without importing any."""
         return sorted(self.table)
@@ -170,7 +190,7 @@ class _PriorityFormatter(logging.Formatter):
     _LEVELS = ((50, "<2>"), (40, "<3>"), (30, "<4>"), (20, "<6>"), (0, "<7>"))
 
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
+        text = scrubbed(super().format(record))
         if sys.stderr.isatty():
             return text
         prefix = next(mark for level, mark in self._LEVELS if record.levelno >= level)

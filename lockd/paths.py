@@ -42,6 +42,13 @@ def user_state_dir() -> Path:
     return platformdirs.user_data_path("lockd")
 
 
+def system_authorities() -> Path:
+    """Return the file of the authorities that this machine trusts."""
+    import ssl  # noqa: PLC0415  # not needed where speed counts
+
+    return Path(ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt")
+
+
 def by_systemd(kind: str) -> Path | None:
     """Return the folder that systemd made for this service, if it did.
 

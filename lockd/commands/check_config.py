@@ -2,21 +2,90 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import click
 import yaml
 
-from lockd.config import find, load
+from lockd.adapters.keys import CommandKeys
+from lockd.adapters.mqtt.client import password_file
+from lockd.adapters.store.vault import Vault
+from lockd.config import Settings, find, load
+from lockd.config.camera import RegionSettings
 from lockd.console import config_option, err, reported
+from lockd.errors import ModelError
+from lockd.paths import system_authorities
+from lockd.redaction import redacted, scrubbed
+from lockd.vision.models import recommended_accept
 
 
 @click.command("check-config")
 @config_option
 @reported
 def check_config(config_file: Path | None) -> None:
-    """Check the configuration and print every setting in effect."""
+    """Check the configuration and print every setting in effect, without passwords."""
     path = find(config_file)
     settings = load(path)
+    listed = in_effect(settings)
     err.print(f"{path or 'no file, the defaults'}: good", style="green")
-    click.echo(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), nl=False)
+    if settings.camera.unverified:
+        err.print(
+            "camera.tls: unverified: whoever is on the wire can show this door any face",
+            style="bold yellow",
+        )
+    click.echo(scrubbed(yaml.safe_dump(listed, sort_keys=False, allow_unicode=True)), nl=False)
+
+
+def in_effect(settings: Settings) -> dict[str, Any]:
+    """Return every setting, and what counts where none is set; null where nothing does."""
+    listed = settings.model_dump(mode="json")
+    camera = settings.camera
+    listed["camera"]["source"] = (
+        redacted(camera.source) if isinstance(camera.source, str) else camera.source
+    )
+    for section, key, value in _instead(settings):
+        if listed[section][key] is None and value is not None:
+            listed[section][key] = str(value) if isinstance(value, Path) else value
+    for group in listed["access"]["groups"].values():
+        group["hours"] = group["hours"] or "always"
+    keys = listed["mqtt"]["commands"]
+    keys["keys_file"] = str(CommandKeys.open(settings).file)
+    if (tls := listed["mqtt"]["tls"]) is not None:
+        tls["ca_file"] = tls["ca_file"] or str(system_authorities())
+    return listed
+
+
+def _instead(settings: Settings) -> list[tuple[str, str, Any]]:
+    """What counts where nothing is set."""
+    camera, recognition, mqtt = settings.camera, settings.recognition, settings.mqtt
+    folder = recognition.folder()
+    return [
+        ("camera", "ca_file", camera.authorities()),
+        ("camera", "region", RegionSettings().model_dump()),
+        ("recognition", "models", folder),
+        ("recognition", "accept", _accept(folder, recognition.profile)),
+        ("access", "timezone", _machines_zone()),
+        ("store", "folder", settings.store.path().parent),
+        ("store", "key_file", Vault.open(settings.store).key_file),
+        ("control", "socket", settings.control.path()),
+        ("mqtt", "client_id", mqtt.client(settings.door.id)),
+        ("mqtt", "password_file", password_file(mqtt)),
+    ]
+
+
+def _accept(folder: Path, profile: str) -> float | None:
+    """Return what the manifest recommends; no network is loaded for it."""
+    try:
+        return recommended_accept(folder, profile)
+    except ModelError as error:
+        err.print(f"recognition.accept: not known: {error}", style="yellow", markup=False)
+        return None
+
+
+def _machines_zone() -> str | None:
+    """Return the name of the machine's time zone, if it has one."""
+    return os.environ.get("TZ") or (
+        os.path.realpath("/etc/localtime").partition("/zoneinfo/")[2] or None
+    )

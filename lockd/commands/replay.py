@@ -33,13 +33,14 @@ def replay(source: str, gallery: Path | None, config_file: Path | None, realtime
 
     settings = settings_of(
         config_file,
-        camera={"source": source},
         relay={"factory": "mock"},
         mqtt={"host": None},
         control={"socket": None},
         inputs={"exit": None, "contact": None, "tamper": None},
         signals={"led": None, "buzzer": None},
     )
+    camera = settings.camera.from_source(source)
+    settings = settings.model_copy(update={"camera": camera})
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
 
     class Printer(Observer):

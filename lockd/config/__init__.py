@@ -8,7 +8,7 @@ silence. ``config/lockd.yaml`` shows every key.
 from __future__ import annotations
 
 from lockd.config.access import AccessSettings
-from lockd.config.camera import CSI_KINDS, STREAM_SCHEMES, CameraSettings, is_path
+from lockd.config.camera import CameraSettings
 from lockd.config.door import ControlSettings, DoorSettings
 from lockd.config.files import find, load, parse
 from lockd.config.mqtt import (
@@ -31,10 +31,12 @@ from lockd.config.pins import (
 )
 from lockd.config.recognition import QualitySettings, RecognitionSettings
 from lockd.config.settings import Settings
+from lockd.config.sources import CSI_KINDS, ENCRYPTED, STREAM_SCHEMES, is_path
 from lockd.config.store import StoreSettings
 
 __all__ = [
     "CSI_KINDS",
+    "ENCRYPTED",
     "STREAM_SCHEMES",
     "AccessSettings",
     "AlertSettings",

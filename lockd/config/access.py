@@ -27,9 +27,9 @@ def _readable(read: Callable[[str], object]) -> AfterValidator:
 def by_days(value: object, otherwise: str = "") -> object:
     """Refuse hours that are not given by days."""
     if not isinstance(value, dict):
+        found = f"{value!r} are no hours" if isinstance(value, str) else "no hours by days"
         raise ValueError(
-            f"{value!r} are no hours; use {otherwise}days with hours, "
-            'such as {mon-fri: ["09:00-17:00"]}'
+            f'{found}; use {otherwise}days with hours, such as {{mon-fri: ["09:00-17:00"]}}'
         )
     return value
 
@@ -40,7 +40,9 @@ def _by_days_or_always(value: object) -> object:
 
 
 def _listed(value: object) -> object:
-    return [value] if isinstance(value, str) else value
+    if value is None:
+        raise ValueError("no range of hours; use 00:00 to 24:00, such as 09:00-17:00")
+    return value if isinstance(value, list) else [value]
 
 
 def _zone_named(name: str) -> ZoneInfo:

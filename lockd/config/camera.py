@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from lockd.config.base import Optional_s, Seconds, Section
+from lockd.config.base import File, Optional_s, Seconds, Section
+from lockd.config.sources import CSI_KINDS, ENCRYPTED, read_source
+from lockd.errors import CameraError
+from lockd.paths import system_authorities
 
 if TYPE_CHECKING:
     from lockd.vision.pictures import View
-
-CSI_KINDS = ("csi", "picamera2")
-"""Sources of a camera on the ribbon cable; ":1" behind them means the second."""
-STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
 
 
 class RegionSettings(Section):
@@ -39,8 +39,17 @@ class RegionSettings(Section):
 class CameraSettings(Section):
     """Where the pictures come from, and when something is wrong with them."""
 
-    source: Annotated[str, Field(min_length=1)] | Annotated[int, Field(ge=0, le=63)] = 0
-    """A V4L2 device (number or path), `csi`, an rtsp or http URL, a video file or a folder."""
+    source: Annotated[str, AfterValidator(read_source)] | Annotated[int, Field(ge=0, le=63)] = (
+        Field(default=0, repr=False)
+    )
+    """A V4L2 device (number or path), `csi`, an rtsp or http URL, a video file or a folder.
+
+    Its password is in it: print it only through `lockd.redaction.redacted`.
+    """
+    tls: Literal["verified", "unverified"] = "verified"
+    """Whether an rtsps or https camera must prove who it is."""
+    ca_file: File | None = None
+    """The authority that says so; the system's if it is not set."""
     width: Annotated[int, Field(ge=160, le=4096)] = 640
     height: Annotated[int, Field(ge=120, le=4096)] = 480
     fps: Annotated[float, Field(ge=1, le=120)] = 15.0
@@ -67,6 +76,28 @@ class CameraSettings(Section):
             raise ValueError(f"source {self.source!r}; use {kind}, or {kind}:1 for the second one")
         return self
 
+    def from_source(self, source: str) -> CameraSettings:
+        """Return these settings with another source, as a command line names it.
+
+        Raises:
+            CameraError: if it is of no kind.
+        """
+        try:
+            return CameraSettings.model_validate({**dict(self), "source": source})
+        except ValidationError as error:
+            raise CameraError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+
+    @property
+    def unverified(self) -> bool:
+        """Whether anybody on the wire may pass for the camera though it speaks TLS."""
+        return self.tls == "unverified" and str(self.source).startswith(ENCRYPTED)
+
+    def authorities(self) -> Path | None:
+        """Return whom a certificate must be signed by; None if anybody may, or there is no TLS."""
+        if self.tls == "unverified" or not str(self.source).startswith(ENCRYPTED):
+            return None
+        return self.ca_file or system_authorities()
+
     def view(self) -> View:
         """Return how a picture is put upright and cut."""
         from lockd.vision.pictures import View  # noqa: PLC0415  # OpenCV takes its time
@@ -75,13 +106,3 @@ class CameraSettings(Section):
         if self.region is not None:
             region = (self.region.x, self.region.y, self.region.width, self.region.height)
         return View(self.rotate, self.mirror, region)
-
-
-def is_path(source: str | int) -> bool:
-    """Return whether a camera source names a file or folder, not a device or stream."""
-    return (
-        isinstance(source, str)
-        and not source.isdecimal()
-        and not source.startswith((*STREAM_SCHEMES, "/dev/"))
-        and source.partition(":")[0] not in CSI_KINDS
-    )

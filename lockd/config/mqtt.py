@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from ipaddress import ip_address
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -9,7 +11,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from lockd.config.access import Days, Ranges, by_days
 from lockd.config.base import File, Optional_s, Section, Slug
 from lockd.door.schedules import Schedule
+from lockd.redaction import redacted
 from lockd.remote.commands import COMMANDS, PLAIN
+
+_LONGEST_TOPIC = 128
 
 
 def _command(name: str) -> str:
@@ -24,13 +29,60 @@ def _plain_command(name: str) -> str:
     return name
 
 
+def _topic(text: str) -> str:
+    reason = None
+    if not text or text != text.strip() or len(text) > _LONGEST_TOPIC:
+        reason = f"must have 1 to {_LONGEST_TOPIC} characters and no space at its ends"
+    elif text.startswith("$share/"):
+        reason = "shares a subscription; nothing can be published there. Leave $share/ out"
+    elif text.startswith("$"):
+        reason = "is the broker's own, as all that begins with $; leave the $ out"
+    elif not all(text.split("/")):
+        reason = "has a / with nothing before or behind it; leave that out"
+    elif "+" in text or "#" in text:
+        reason = "stands for many topics; + and # may not be in it"
+    elif any(unicodedata.category(char) in ("Cc", "Cs", "Cn") for char in text):
+        reason = "has a character that cannot be seen; remove it"
+    if reason is not None:
+        raise ValueError(f"{redacted(text)!r} {reason}")
+    return text
+
+
+def _host(text: str) -> str:
+    bare = text.strip("[]")
+    reason = None
+    if "://" in text:
+        reason = "is a URL; write the host alone, the port as mqtt.port, and tls: for mqtts"
+    elif ":" in text and not _is_address(text):
+        reason = (
+            f"is more than a host; write host: {bare}"
+            if _is_address(bare)
+            else "is more than a host; the port has a setting of its own, mqtt.port"
+        )
+    elif not text or any(char.isspace() or not char.isprintable() for char in text):
+        reason = "has a space or nothing in it; write the broker's name or address"
+    elif found := set("/@?#[]\\,;'\"").intersection(text):
+        reason = f"has {' '.join(sorted(found))} in it; write the broker's name or address alone"
+    if reason is not None:
+        raise ValueError(f"{redacted(text)!r} {reason}")
+    return text
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(ip_address(text))
+    except ValueError:
+        return False
+
+
 CommandName: TypeAlias = Annotated[str, AfterValidator(_command)]
 """What can be commanded over MQTT."""
 PlainCommand: TypeAlias = Annotated[str, AfterValidator(_plain_command)]
 """What can be commanded without a signature."""
 QuietKind: TypeAlias = Literal["stranger", "spoof", "camera", "system"]
 """Alerts that can wait until the morning; a forced door cannot."""
-TopicName = Annotated[str, Field(pattern=r"^[^+#/\x00]+(/[^+#/\x00]+)*$", max_length=128)]
+TopicName: TypeAlias = Annotated[str, AfterValidator(_topic)]
+"""What topics begin with."""
 
 
 class TlsSettings(Section):
@@ -101,7 +153,7 @@ class HomeAssistantSettings(Section):
 class MqttSettings(Section):
     """Where events are published."""
 
-    host: Annotated[str, Field(min_length=1)] | None = None
+    host: Annotated[str, AfterValidator(_host)] | None = None
     """Without a host nothing is published."""
     port: Annotated[int, Field(ge=1, le=65535)] = 1883
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
@@ -130,3 +182,7 @@ class MqttSettings(Section):
         if self.password_file is not None and self.username is None:
             raise ValueError("password_file without username; set username too")
         return self
+
+    def client(self, door: str) -> str:
+        """Return what a door calls itself to the broker."""
+        return self.client_id or f"lockd-{door}"

@@ -150,6 +150,19 @@ class Models:
         return str(self.manifest["networks"][name]["sha256"])
 
 
+def recommended_accept(folder: Path, profile: str) -> float:
+    """Return the least similarity of a match that a manifest recommends; no file is checked.
+
+    Raises:
+        ModelError: if it cannot be read or has no such composition.
+    """
+    path = folder / "manifest.json"
+    try:
+        return float(_read_manifest(path)["embedders"][profile]["accept"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path}: recommends nothing for the profile {profile!r}") from error
+
+
 def _read_manifest(path: Path) -> dict[str, Any]:
     mend = "install lockd again, or rebuild the networks with `make models`"
     try:

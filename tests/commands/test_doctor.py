@@ -349,6 +349,16 @@ def test_a_covered_lens_and_darkness_are_told(
     assert (found[1].status, said in found[1].mend) == (status, True), found[1]
 
 
+def test_a_camera_whose_certificate_is_not_verified_is_warned_of(tmp_path: Path) -> None:
+    text = "camera: {source: 'https://a:sesame@127.0.0.1:1/', tls: unverified, open_timeout_s: 1}\n"
+    warned, failed = camera.camera(machine(tmp_path, text))
+    assert warned.status is Status.WARNING
+    assert "camera.tls is unverified" in warned.text
+    assert "camera.ca_file" in warned.mend
+    assert "nobody listens at port 1" in failed.text
+    assert "sesame" not in f"{warned}{failed}"
+
+
 def test_the_running_service_keeps_its_camera(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

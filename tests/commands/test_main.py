@@ -184,14 +184,66 @@ class TestCheckConfig:
         result = run("check-config", "--config", config)
         assert result.exit_code == 0
         assert f"{config}: good" in result.stderr
-        expected = Settings().model_dump(mode="json")
-        expected["door"]["open_s"] = 9.0
-        assert yaml.safe_load(result.stdout) == expected
+        shown = yaml.safe_load(result.stdout)
+        assert shown["door"] == {**Settings().door.model_dump(mode="json"), "open_s": 9.0}
+        assert shown.keys() == Settings.model_fields.keys()
 
     def test_without_a_file_it_says_that_the_defaults_hold(self) -> None:
         result = run("check-config")
         assert "no file, the defaults: good" in result.stderr
-        assert yaml.safe_load(result.stdout) == Settings().model_dump(mode="json")
+        shown = yaml.safe_load(result.stdout)
+        assert shown["quality"] == Settings().quality.model_dump(mode="json")
+
+    def test_what_is_in_effect_without_being_set_is_printed_too(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/lockd")
+        monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/lockd")
+        monkeypatch.setenv("TZ", "Europe/Berlin")
+        config = written(
+            tmp_path,
+            "door: {id: back}\nmqtt: {host: broker, tls: {}}\n"
+            "camera: {source: 'https://porch/'}\naccess: {groups: {all: {hours: always}}}\n",
+        )
+        shown = yaml.safe_load(run("check-config", "--config", config).stdout)
+        assert shown["recognition"]["accept"] == 0.5
+        assert shown["recognition"]["models"] == str(ROOT / "models")
+        assert shown["store"]["folder"] == "/var/lib/lockd"
+        assert shown["store"]["key_file"] == "/var/lib/lockd/template-key"
+        assert shown["mqtt"]["commands"]["keys_file"] == "/var/lib/lockd/command-keys"
+        assert shown["mqtt"]["client_id"] == "lockd-back"
+        assert shown["mqtt"]["tls"]["ca_file"] == shown["camera"]["ca_file"]
+        assert shown["camera"]["ca_file"].startswith("/")
+        assert shown["camera"]["region"] == {"x": 0, "y": 0, "width": 1, "height": 1}
+        assert shown["control"]["socket"] == "/run/lockd/control"
+        assert shown["access"]["timezone"] == "Europe/Berlin"
+        assert shown["access"]["groups"]["all"]["hours"] == "always"
+
+    @pytest.mark.parametrize(("profile", "accept"), [("accurate", 0.5), ("light", 0.7)])
+    def test_the_least_similarity_is_the_manifests_for_the_profile(
+        self, tmp_path: Path, profile: str, accept: float
+    ) -> None:
+        config = written(tmp_path, f"recognition: {{profile: {profile}}}\n")
+        shown = yaml.safe_load(run("check-config", "--config", config).stdout)
+        assert shown["recognition"]["accept"] == accept
+
+    def test_without_a_manifest_it_says_so_and_the_file_is_good_all_the_same(
+        self, tmp_path: Path
+    ) -> None:
+        config = written(tmp_path, "recognition: {models: gone}\n")
+        result = run("check-config", "--config", config)
+        assert result.exit_code == 0
+        assert "gone/manifest.json: No such file" in result.stderr
+
+    def test_what_it_prints_is_a_configuration_with_the_same_meaning(self, tmp_path: Path) -> None:
+        config = written(tmp_path, "door: {id: 007, name: 1e3}\nmqtt: {username: 'no'}\n")
+        first = run("check-config", "--config", config).stdout
+        assert run("check-config", "--config", written(tmp_path, first)).stdout == first
+
+    def test_an_unverified_camera_is_pointed_out(self, tmp_path: Path) -> None:
+        config = written(tmp_path, "camera: {source: 'https://porch/', tls: unverified}\n")
+        result = run("check-config", "--config", config)
+        assert "camera.tls: unverified: whoever is on the wire" in result.stderr
 
     def test_it_finds_the_file_that_the_environment_names(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

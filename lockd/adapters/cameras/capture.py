@@ -8,9 +8,12 @@ import os
 import cv2
 
 from lockd.adapters.cameras import v4l2
+from lockd.adapters.cameras.probing import why_not
 from lockd.adapters.cameras.sources import GuardedSource
+from lockd.adapters.cameras.trust import check_certificate, instruct_ffmpeg
 from lockd.config import STREAM_SCHEMES, CameraSettings
 from lockd.errors import CameraError, CameraTrouble
+from lockd.redaction import redacted
 from lockd.types import Image
 
 # FFmpeg writes a line to stderr for every frame that it does not like, past the log and as
@@ -48,7 +51,7 @@ def open_capture(source: str | int, settings: CameraSettings) -> CaptureSource:
     """Open a V4L2 device, by number or path, or a stream, by URL.
 
     Raises:
-        CameraError: if it is not there, not allowed, busy or no camera.
+        CameraError: if it is not there, not allowed, not trusted, busy or no camera.
     """
     if isinstance(source, str) and source.startswith(STREAM_SCHEMES):
         return _open_stream(source, settings)
@@ -56,7 +59,14 @@ def open_capture(source: str | int, settings: CameraSettings) -> CaptureSource:
 
 
 def _open_stream(url: str, settings: CameraSettings) -> CaptureSource:
-    name = _without_password(url)
+    name = redacted(url)
+    instruct_ffmpeg(settings)
+    try:
+        check_certificate(url, name, settings)
+    except CameraError:
+        raise
+    except OSError:
+        raise why_not(url, name, settings) from None
     capture = cv2.VideoCapture(
         url,
         cv2.CAP_FFMPEG,
@@ -69,10 +79,7 @@ def _open_stream(url: str, settings: CameraSettings) -> CaptureSource:
     )
     if not capture.isOpened():
         capture.release()
-        raise CameraError(
-            f"camera {name}: cannot be opened; is it reachable, and the user name right?",
-            CameraTrouble.MISSING,
-        )
+        raise why_not(url, name, settings)
     return CaptureSource(capture, name)
 
 
@@ -93,10 +100,3 @@ def _open_device(device: str, settings: CameraSettings) -> CaptureSource:
             raise v4l2.busy(device)
         raise CameraError(f"camera {device}: cannot be opened; is it a camera, and working?")
     return CaptureSource(capture, device, device)
-
-
-def _without_password(url: str) -> str:
-    """Return a URL fit for a log: many cameras take the password in the query."""
-    scheme, _, rest = url.partition("://")
-    secret, _, rest = rest.rpartition("@")
-    return f"{scheme}://{'...' if '?' in secret else rest.partition('?')[0]}"

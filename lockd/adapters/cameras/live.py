@@ -14,6 +14,7 @@ from lockd.adapters.cameras.sources import Source
 from lockd.clock import Backoff, Clock
 from lockd.config import CameraSettings
 from lockd.errors import CameraError, CameraTrouble
+from lockd.redaction import redacted
 from lockd.types import Frame
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,12 @@ class LiveCamera:
             clock: stamps the frames with the time at which the read returned.
             opener: opens the source; by default what the settings name.
         """
+        if settings.unverified:
+            log.warning(
+                "camera %s: camera.tls is unverified: whoever is on the wire can show this door "
+                "any face",
+                redacted(str(settings.source)),
+            )
         self._settings = settings
         self._clock = clock
         self._open = opener or (lambda: open_source(settings))

@@ -10,6 +10,7 @@ from lockd.adapters.cameras.picamera import PicameraSource
 from lockd.adapters.cameras.sources import FolderSource, Source, VideoSource
 from lockd.config import CSI_KINDS, CameraSettings, is_path
 from lockd.errors import CameraError, CameraTrouble
+from lockd.redaction import redacted
 
 
 def open_source(settings: CameraSettings) -> Source:
@@ -36,9 +37,9 @@ def _open_path(source: str, settings: CameraSettings) -> Source:
         return FolderSource(path, settings.fps)
     if not path.exists():
         raise CameraError(
-            f"camera.source: {source}: no such file or folder; use a device number such as 0, "
-            "csi for a camera on the ribbon cable, an rtsp:// or http:// URL, a video file or a "
-            "folder of pictures",
+            f"camera.source: {redacted(source)}: no such file or folder; use a device number such "
+            "as 0, csi for a camera on the ribbon cable, an rtsp:// or http:// URL, a video file "
+            "or a folder of pictures",
             CameraTrouble.MISSING,
         )
     return VideoSource(path)

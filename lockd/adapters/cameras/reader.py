@@ -18,6 +18,7 @@ from lockd.adapters.cameras.sources import Source
 from lockd.clock import Backoff, Clock
 from lockd.config import CameraSettings
 from lockd.errors import CameraError, LockdError
+from lockd.redaction import scrubbed
 from lockd.types import Image
 
 log = logging.getLogger(__name__)
@@ -145,7 +146,7 @@ class Reader:
             return error
         except Exception as error:  # a driver may raise anything; the thread must live
             log.exception("camera: unexpected failure")
-            return CameraError(f"{type(error).__name__}: {error}")
+            return CameraError(scrubbed(f"{type(error).__name__}: {error}"))
 
     def _read(self, source: Source) -> None:
         """Read until the source ends or the reader is let go."""

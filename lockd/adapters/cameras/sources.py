@@ -14,6 +14,7 @@ from typing import Protocol
 import cv2
 
 from lockd.errors import CameraError, CameraTrouble
+from lockd.redaction import redacted
 from lockd.types import Image
 from lockd.vision.pictures import decode
 
@@ -149,10 +150,10 @@ class VideoSource(GuardedSource):
     recorded = True
 
     def __init__(self, path: Path) -> None:
-        super().__init__(str(path))
+        super().__init__(redacted(str(path)))
         self._capture = cv2.VideoCapture(str(path))
         if not self._capture.isOpened():
-            raise CameraError(f"{path}: not a video that OpenCV can read, or cut short")
+            raise CameraError(f"{self._name}: not a video that OpenCV can read, or cut short")
         self._fps = self._capture.get(cv2.CAP_PROP_FPS) or 25.0
         self._expected = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self._count = 0

@@ -157,7 +157,7 @@ class Bus:
         """
         self._settings = settings
         self._topics = topics
-        self._client_id = settings.client_id or f"lockd-{door}"
+        self._client_id = settings.client(door)
         self._subscriptions = tuple(subscriptions)
         self._backoff = Backoff(retry_first_s, settings.reconnect_longest_s, random.SystemRandom())
         self._protocol: Protocol = "5" if settings.protocol == "auto" else settings.protocol

@@ -38,6 +38,20 @@ class Watched:
 def camera(machine: Machine) -> list[Finding]:
     """Look through the camera for two seconds."""
     settings = machine.settings.camera
+    if settings.unverified:
+        return [_unverified(), *_look(machine)]
+    return _look(machine)
+
+
+def _unverified() -> Finding:
+    return warning(
+        "camera.tls is unverified: whoever is on the wire can show the door any face",
+        "name the authority of its certificate in camera.ca_file, and remove tls",
+    )
+
+
+def _look(machine: Machine) -> list[Finding]:
+    settings = machine.settings.camera
     if machine.service_runs:
         status = machine.unit.get("StatusText") or "no status"
         return [
