@@ -23,7 +23,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lockd.adapters.mqtt.bus import Bus, Session
+from lockd.adapters.mqtt.bus import Bus
+from lockd.adapters.mqtt.session import Session
 from lockd.adapters.spool import Spool
 from lockd.adapters.store import STORE_PAUSE_S, Posting, Store
 from lockd.config import Settings
@@ -222,8 +223,9 @@ class Outbox:
 
     def _move_safely(self) -> bool:
         try:
-            self.errand()
-            return self.move()
+            more = self.move()
+            self.errand()  # which may have something large to send: events come first
+            return more
         except Exception:
             log.exception("the outbox stumbled; it goes on")
             return False
