@@ -119,9 +119,13 @@ def signals_heard(handlers: Mapping[int, Callable[[], None]]) -> Iterator[None]:
 
 
 def log_to_stderr(level: str) -> None:
-    """Send the log to standard error, with syslog priorities if systemd reads it."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_PriorityFormatter("%(name)s: %(message)s"))
+    """Send the log to standard error, or to the journal, with its fields, if that reads it."""
+    from lockd.adapters.journal import JournalHandler, has_our_stderr  # noqa: PLC0415
+
+    handler: logging.Handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_PriorityFormatter())
+    if has_our_stderr():
+        handler = JournalHandler(otherwise=handler)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
@@ -167,11 +171,10 @@ class Commands(click.Group):
 class _PriorityFormatter(logging.Formatter):
     """Prefixes sd-daemon(3) priorities, by which journalctl colours and filters."""
 
-    _LEVELS = ((50, "<2>"), (40, "<3>"), (30, "<4>"), (20, "<6>"), (0, "<7>"))
-
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
+        from lockd.adapters.journal import priority, text_of  # noqa: PLC0415
+
+        text = text_of(record, super().format(record))
         if sys.stderr.isatty():
             return text
-        prefix = next(mark for level, mark in self._LEVELS if record.levelno >= level)
-        return "\n".join(prefix + line for line in text.splitlines())
+        return "\n".join(f"<{priority(record.levelno)}>{line}" for line in text.splitlines())

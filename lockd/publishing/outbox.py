@@ -41,6 +41,7 @@ from lockd.messages import (
     public,
     weight,
 )
+from lockd.publishing.wording import sentence
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class _Parcel:
         """Tell the log, once."""
         if not self.logged:
             self.logged = True
-            log.info("%s", self.told)
+            log.info("%s", sentence(self.told), extra={"event": self.told})
 
     def packed(self) -> dict[str, Any]:
         """Return what `unpacked` makes the same of."""
@@ -155,7 +156,8 @@ class Outbox:
             suppressed: how many alerts of its kind were held back before; None if it is not
                 to be published as an alert.
         """
-        parcel = _Parcel(event.as_dict(), self._posting(event, suppressed))
+        told = public(event, self._mqtt.similarity)
+        parcel = _Parcel(told, self._posting(event, suppressed))
         if self._bus is None and not self._keeps:
             parcel.log()
             return
@@ -163,7 +165,7 @@ class Outbox:
             BACKLOG_FOR_ALERTS if parcel.posting.weight == ALERT else 0
         ):
             self._overflowed += len(parcel.posting.topics)
-            log.error("neither store nor broker takes events; lost: %s", parcel.told)
+            log.error("neither store nor broker takes events; lost: %s", sentence(told))
             return
         self._backlog.append(parcel)
         if self._spool is not None:
