@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -67,6 +68,10 @@ def terms_of(
     )
 
 
+def _first_line() -> str:
+    return sys.stdin.buffer.readline().decode("utf-8", "replace")
+
+
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -95,12 +100,14 @@ def add(
 
     With --camera the terminal says what to do, and frames of several poses are taken. While
     the service runs they come from it, and it goes on opening the door.
+
+    A NAME of - is the first line of standard input, which no list of processes shows.
     """
     from enroll.people import Enroller  # noqa: PLC0415
 
     if bool(photos) == (wishes is not None):
         raise click.UsageError("give photographs or --camera, one of them")
-    name = clean_name(name)
+    name = clean_name(_first_line() if name == "-" else name)
     with opened(config_file) as (settings, store):
         chosen = terms_of(settings, **terms)
         enroller = Enroller(settings, store)

@@ -13,7 +13,7 @@ from enroll.capture import Capture, Taken
 from enroll.capture_frames import open_frames
 from enroll.capture_options import Wishes
 from enroll.capture_pictures import save_sheet
-from enroll.capture_screen import screen, summary
+from enroll.capture_screen import screen, show_faces, summary
 from enroll.people import Candidate, Enroller, EnrolmentOutcome, Terms
 from enroll.poses import LEAST_FRONTAL, Pose
 from lockd.clock import RealClock
@@ -87,15 +87,18 @@ def captured(
             preview=wishes.preview,
             for_programs=wishes.json_progress,
         ) as tell:
+            began = clock.now()
             missing = capture.run(wishes.timeout_s, tell)
+        lasted_s, ended = clock.now() - began, frames.ended
     taken = capture.taken
     if taken and wishes.save_preview is not None:
         save_sheet([one.picture for one in taken], wishes.save_preview)
         err.print(f"The frames taken are in {escape(str(wishes.save_preview))}.")
     if missing:
-        _check_enough(name, taken, missing, wishes)
+        _check_enough(name, taken, missing, wishes, lasted_s, ended=ended)
     err.print(summary(taken))
     if not wishes.yes:
+        show_faces(err, taken)
         click.confirm(f"Enrol {name} with these {len(taken)} frames?", abort=True, err=True)
     return taken
 
@@ -105,17 +108,32 @@ def at_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-def _check_enough(name: str, taken: list[Taken], missing: list[Pose], wishes: Wishes) -> None:
-    """Complain, unless a part was asked for and is enough."""
+def _check_enough(
+    name: str,
+    taken: list[Taken],
+    missing: list[Pose],
+    wishes: Wishes,
+    lasted_s: float,
+    *,
+    ended: bool,
+) -> None:
+    """Complain, unless a part was asked for and is enough.
+
+    Args:
+        lasted_s: how long it took.
+        ended: whether it was over because a recording was.
+    """
     frontal = sum(one.pose is Pose.FRONTAL for one in taken)
     if wishes.accept_partial and frontal >= LEAST_FRONTAL:
         return
     lacking = ", ".join(dict.fromkeys(pose.value for pose in missing))
     if frontal >= LEAST_FRONTAL:
-        way_out = "try again, with a longer --timeout, or with --accept-partial"
+        longer = "recording" if ended else "--timeout"
+        way_out = f"try again, with a longer {longer}, or with --accept-partial"
     else:
         way_out = "try again, and do as the hints say"
+    over = ", when the recording was over" if ended else ""
     raise ImageError(
         f"{name}: not enrolled: {len(taken)} of {len(taken) + len(missing)} frames were taken "
-        f"in {wishes.timeout_s:g} s, missing: {lacking}; {way_out}"
+        f"in {lasted_s:.0f} s{over}, missing: {lacking}; {way_out}"
     )

@@ -48,17 +48,23 @@ def half_blocks(image: Image, columns: int) -> Text:
     return text
 
 
+def sheet(pictures: Sequence[Image]) -> Image:
+    """Return pictures of one size as one, four in a row."""
+    in_a_row = min(_IN_A_ROW, len(pictures))
+    blank = np.zeros_like(pictures[0])
+    padded = [*pictures, *[blank] * (-len(pictures) % in_a_row)]
+    lines = [np.hstack(padded[i : i + in_a_row]) for i in range(0, len(padded), in_a_row)]
+    return np.vstack(lines)
+
+
 def save_sheet(pictures: Sequence[Image], path: Path) -> None:
     """Write pictures of one size into one file, which only its owner may read.
 
     Raises:
         ImageError: if its kind is not known, or it cannot be written.
     """
-    blank = np.zeros_like(pictures[0])
-    padded = [*pictures, *[blank] * (-len(pictures) % _IN_A_ROW)]
-    lines = [np.hstack(padded[i : i + _IN_A_ROW]) for i in range(0, len(padded), _IN_A_ROW)]
     try:
-        _, content = cv2.imencode(path.suffix or ".jpg", np.vstack(lines))
+        _, content = cv2.imencode(path.suffix or ".jpg", sheet(pictures))
     except cv2.error as error:
         raise ImageError(f"{path}: no kind of picture; name it .jpg or .png") from error
     try:

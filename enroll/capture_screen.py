@@ -12,17 +12,23 @@ import click
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from enroll.capture import Progress, Taken
-from enroll.capture_pictures import half_blocks
+from enroll.capture_pictures import half_blocks, sheet
 from enroll.poses import Hint, Pose
 
 _PREVIEW_COLUMNS = 40
 _BAR_COLUMNS = 40
+_SHEET_COLUMNS = 80
+_NO_COLOURS = (
+    "This terminal shows no pictures. If you cannot see who stands there, say no, and look at the "
+    "picture that --save-preview FILE writes."
+)
 _AGAIN_S = 10.0
 
 WORDS = {
@@ -107,6 +113,15 @@ def summary(taken: list[Taken]) -> Table:
     return table
 
 
+def show_faces(console: Console, taken: list[Taken]) -> None:
+    """Show whom the frames taken show, or say how else that can be seen."""
+    if console.color_system:
+        columns = min(_SHEET_COLUMNS, console.width)
+        console.print(half_blocks(sheet([one.picture for one in taken]), columns))
+    else:
+        console.print(_NO_COLOURS)
+
+
 class _Screen:
     """Words and marks; derived classes put them somewhere."""
 
@@ -173,7 +188,8 @@ class LiveScreen(_Screen):
         total = len(progress.goals)
         rows = Group(
             Text(self._shown, style="bold"),
-            ProgressBar(total=total, completed=len(progress.taken), width=_BAR_COLUMNS),
+            # A bar alone does not end its line, and the poses would share it.
+            Padding(ProgressBar(total, len(progress.taken), width=_BAR_COLUMNS), 0),
             Text(told(progress, self._marks)),
             Text(f"{progress.left_s:.0f} s left; Ctrl-C ends it", style="dim"),
         )

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from enroll.opened import looked_at, name_argument, opened, sure
 from enroll.showing import as_json_option
-from lockd.console import administrator, config_option, reported
+from lockd.console import administrator, config_option, print_table, reported
 from lockd.errors import PersonError
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def check(config_file: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(one) for one in findings], ensure_ascii=False))
     elif findings:
-        Console().print(_table(findings))
+        print_table(_table(findings))
     else:
         click.echo("Nothing found.")
     if findings:

@@ -40,7 +40,7 @@ def access(
     """
     if groups and no_groups:
         raise click.UsageError("--group and --no-groups exclude each other")
-    with opened(config_file) as (settings, store):
+    with opened(config_file, revoking=True) as (settings, store):
         rights = given(settings, groups, valid_from, valid_until)
         if no_groups:
             rights["groups"] = frozenset()
@@ -88,7 +88,7 @@ def rename(name: str, new: str, config_file: Path | None) -> None:
 @reported
 def disable(name: str, config_file: Path | None) -> None:
     """Make NAME a stranger to the door, but keep everything."""
-    with opened(config_file) as (_, store):
+    with opened(config_file, revoking=True) as (_, store):
         person = store.people.set_enabled(name, False, by=administrator())
     click.echo(f"{person.name} is a stranger to the door now; see `lockd-enroll enable`.")
 
@@ -165,7 +165,7 @@ def remove(name: str, yes: bool, config_file: Path | None) -> None:
 
     See `forget` for a report of what was deleted.
     """
-    with opened(config_file) as (_, store):
+    with opened(config_file, revoking=True) as (_, store):
         person = store.people.named(name).person
         sure(f"Forget {person.name}?", yes)
         removal = store.people.remove(name, by=administrator())
@@ -190,7 +190,7 @@ def forget(name: str, report_file: Path, yes: bool, config_file: Path | None) ->
 
     The report has the name in it: give it to whoever asked to be forgotten.
     """
-    with opened(config_file) as (_, store):
+    with opened(config_file, revoking=True) as (_, store):
         person = store.people.named(name).person
         sure(f"Forget {person.name}?", yes)
         try:

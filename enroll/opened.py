@@ -22,10 +22,14 @@ from lockd.errors import LockdError, PersonError
 
 
 @contextmanager
-def opened(config_file: Path | None) -> Iterator[tuple[Settings, Store]]:
-    """Read the configuration and open the store, making it where there is none."""
+def opened(config_file: Path | None, *, revoking: bool = False) -> Iterator[tuple[Settings, Store]]:
+    """Read the configuration and open the store, making it where there is none.
+
+    Args:
+        revoking: see `Store.open`.
+    """
     settings = load(find(config_file))
-    with open_store(settings.store, make=True) as store:
+    with open_store(settings.store, make=True, revoking=revoking) as store:
         yield settings, store
 
 

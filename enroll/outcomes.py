@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lockd.console import err, printable
+from lockd.console import err, print_table, printable
 from lockd.errors import ImageError
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def report(outcomes: list[EnrolmentOutcome], as_json: bool = False) -> None:
     if sys.stdout.isatty():
         made = table(outcomes)
         if made.row_count:
-            Console().print(made)
+            print_table(made)
     else:
         for _, why in _refusals(outcomes):
             err.print(f"[yellow]refused:[/] {escape(printable(why))}")

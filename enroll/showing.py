@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -16,7 +15,7 @@ from enroll.opened import looked_at, name_argument, nobody
 from enroll.rights import days_told, groups_told, told
 from lockd.adapters.store import Enrolled, StoredTemplate
 from lockd.config import Settings
-from lockd.console import config_option, reported
+from lockd.console import config_option, print_table, reported
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -34,7 +33,7 @@ def list_(config_file: Path | None, as_json: bool) -> None:
     elif not people:
         click.echo("Nobody is enrolled, so everyone is a stranger.")
     else:
-        Console().print(_table(people, settings))
+        print_table(_table(people, settings), "Name", "Enrolled (UTC)")
 
 
 @click.command()

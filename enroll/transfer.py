@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from enroll.opened import looked_at, name_argument, nobody, on_a_terminal, opened
 from enroll.showing import as_json_option
-from lockd.console import config_option, reported
+from lockd.console import config_option, print_table, reported
 from lockd.errors import PersonError, TransferError
 from lockd.files import UnreadableError, read_file, write_over
 
@@ -150,4 +149,4 @@ def _report(steps: list[Step], as_json: bool, dry_run: bool) -> None:
     table = Table("Name", "Templates", "Would be" if dry_run else "Was", "Why")
     for one in steps:
         table.add_row(escape(one.name), str(one.templates), one.action, escape(one.why))
-    Console().print(table)
+    print_table(table, "Name")

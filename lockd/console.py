@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.console import Console
@@ -23,6 +23,9 @@ from rich.markup import escape
 from lockd.errors import LockdError
 from lockd.paths import ON_BEHALF_OF
 from lockd.redaction import scrubbed
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 class _Discreet(Console):
@@ -36,6 +39,7 @@ class _Discreet(Console):
 err = _Discreet(stderr=True, highlight=False, soft_wrap=True)
 """Progress and problems; standard output is for results."""
 
+_WIDEST = 10_000
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 config_option = click.option(
@@ -67,6 +71,37 @@ def printable(text: str, keep: str = "") -> str:
         keep: characters that may stay.
     """
     return "".join(char if char.isprintable() or char in keep else "\ufffd" for char in text)
+
+
+def print_table(table: Table, *whole: str) -> None:
+    """Print a table on standard output; nothing of it is ever cut.
+
+    On a terminal cells go on in the next line between words. Where words or times would have to be
+    broken, each row is a list of lines instead. Elsewhere than on a terminal no line is too wide.
+
+    Args:
+        whole: the titles of columns that are not to be broken at all, such as times and names.
+    """
+    console, measuring = Console(highlight=False), Console(width=_WIDEST)
+    rows = list(zip(*(column.cells for column in table.columns), strict=True))
+    least, most = [], []
+    for column in table.columns:
+        needs = [measuring.measure(one) for one in (column.header, *column.cells)]
+        most.append(max(one.maximum for one in needs))
+        least.append(most[-1] if column.header in whole else max(one.minimum for one in needs))
+    frame = 3 * len(table.columns) + 1
+    console.width = console.width if sys.stdout.isatty() else sum(most) + frame
+    room = console.width - frame - sum(least)
+    if room < 0:
+        for row in rows:
+            for column, cell in zip(table.columns, row, strict=True):
+                console.print(f"{column.header}:", cell, soft_wrap=True)
+            console.print()
+        return
+    for column, narrow, wide in zip(table.columns, least, most, strict=True):
+        column.width = min(wide, narrow + room)
+        room -= column.width - narrow
+    console.print(table)
 
 
 def reported(command: _Command) -> _Command:
@@ -131,9 +166,13 @@ def signals_heard(handlers: Mapping[int, Callable[[], None]]) -> Iterator[None]:
 
 
 def log_to_stderr(level: str) -> None:
-    """Send the log to standard error, with syslog priorities if systemd reads it."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_PriorityFormatter("%(name)s: %(message)s"))
+    """Send the log to standard error, or to the journal, with its fields, if that reads it."""
+    from lockd.adapters.journal import JournalHandler, has_our_stderr  # noqa: PLC0415
+
+    handler: logging.Handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_PriorityFormatter())
+    if has_our_stderr():
+        handler = JournalHandler(otherwise=handler)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
@@ -187,11 +226,10 @@ class Commands(click.Group):
 class _PriorityFormatter(logging.Formatter):
     """Prefixes sd-daemon(3) priorities, by which journalctl colours and filters."""
 
-    _LEVELS = ((50, "<2>"), (40, "<3>"), (30, "<4>"), (20, "<6>"), (0, "<7>"))
-
     def format(self, record: logging.LogRecord) -> str:
-        text = scrubbed(super().format(record))
+        from lockd.adapters.journal import priority, text_of  # noqa: PLC0415
+
+        text = scrubbed(text_of(record, super().format(record)))
         if sys.stderr.isatty():
             return text
-        prefix = next(mark for level, mark in self._LEVELS if record.levelno >= level)
-        return "\n".join(prefix + line for line in text.splitlines())
+        return "\n".join(f"<{priority(record.levelno)}>{line}" for line in text.splitlines())

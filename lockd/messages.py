@@ -16,6 +16,8 @@ from enum import StrEnum
 from typing import Any
 
 SCHEMA = 1
+LONGEST_REASON = 500
+"""Characters, of an event's: a broker may not take what is large. The log has all of it."""
 ONLINE, OFFLINE = b"online", b"offline"
 
 
@@ -153,7 +155,7 @@ class Event:
             "person_id": self.person_id,
             "visit": self.visit,
             "similarity": similarity,
-            "reason": self.reason,
+            "reason": self.reason and self.reason[:LONGEST_REASON],
             "trouble": self.trouble,
             "command": self.command,
             "by": self.by,

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import platformdirs
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
 from lockd.config import Settings, find, load
-from lockd.console import config_option, err, reported
+from lockd.console import config_option, err, print_table, reported
 from lockd.errors import ConfigError, ImageError, PersonError
 
 if TYPE_CHECKING:
@@ -235,7 +234,7 @@ def _print_gallery(gauged: Gauge) -> None:
         name = {0.0: "least", 0.5: "median", 1.0: "greatest"}.get(share, f"{100 * share:g} % below")
         table.add_row(name, *("" if value is None else f"{value:.3f}" for value in values))
     table.add_row("-0.2 to 1", _bars(_genuine_histogram(gauged)), _bars(gauged.histogram))
-    Console().print(table)
+    print_table(table)
 
 
 def _print_suggestion(

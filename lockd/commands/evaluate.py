@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import platformdirs
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
 from lockd.config import Settings, find, load
-from lockd.console import config_option, err, reported
+from lockd.console import config_option, err, print_table, reported
 from lockd.errors import ImageError
 
 if TYPE_CHECKING:
@@ -315,7 +314,7 @@ class Run:
         """Print the report and write the files asked for."""
         from lockd.evaluation.report import about, write_csv, write_json  # noqa: PLC0415
 
-        Console().print(report.table)
+        print_table(report.table)
         click.echo(self._summary())
         report.data.update(about(self.faces))
         report.data.update(settings or {})

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -17,7 +16,7 @@ from lockd.adapters.store import Store, Vault, restore
 from lockd.adapters.store import make_key as write_key
 from lockd.adapters.store import opened as open_store
 from lockd.config import Settings, find, load
-from lockd.console import administrator, config_option, err, reported
+from lockd.console import administrator, config_option, err, print_table, reported
 from lockd.errors import StoreError
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -134,7 +133,7 @@ def audit(limit: int, as_json: bool, config_file: Path | None) -> None:
         whom = row["person"] or row["person_id"]
         cells = (row["utc"], row["by"], row["action"], whom, row["note"])
         table.add_row(*(escape(str(cell or "")) for cell in cells))
-    Console().print(table)
+    print_table(table, "Time (UTC)", "By", "Action", "Person")
 
 
 @store.command()

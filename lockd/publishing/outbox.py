@@ -23,7 +23,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lockd.adapters.mqtt.bus import Bus, Session
+from lockd.adapters.mqtt.bus import Bus
+from lockd.adapters.mqtt.session import Session
 from lockd.adapters.spool import Spool
 from lockd.adapters.store import STORE_PAUSE_S, Posting, Store
 from lockd.config import Settings
@@ -40,6 +41,7 @@ from lockd.messages import (
     public,
     weight,
 )
+from lockd.publishing.wording import sentence
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +64,7 @@ class _Parcel:
         """Tell the log, once."""
         if not self.logged:
             self.logged = True
-            log.info("%s", self.told)
+            log.info("%s", sentence(self.told), extra={"event": self.told})
 
     def packed(self) -> dict[str, Any]:
         """Return what `unpacked` makes the same of."""
@@ -154,7 +156,8 @@ class Outbox:
             suppressed: how many alerts of its kind were held back before; None if it is not
                 to be published as an alert.
         """
-        parcel = _Parcel(event.as_dict(), self._posting(event, suppressed))
+        told = public(event, self._mqtt.similarity)
+        parcel = _Parcel(told, self._posting(event, suppressed))
         if self._bus is None and not self._keeps:
             parcel.log()
             return
@@ -162,7 +165,7 @@ class Outbox:
             BACKLOG_FOR_ALERTS if parcel.posting.weight == ALERT else 0
         ):
             self._overflowed += len(parcel.posting.topics)
-            log.error("neither store nor broker takes events; lost: %s", parcel.told)
+            log.error("neither store nor broker takes events; lost: %s", sentence(told))
             return
         self._backlog.append(parcel)
         if self._spool is not None:
@@ -222,8 +225,9 @@ class Outbox:
 
     def _move_safely(self) -> bool:
         try:
-            self.errand()
-            return self.move()
+            more = self.move()
+            self.errand()  # which may have something large to send: events come first
+            return more
         except Exception:
             log.exception("the outbox stumbled; it goes on")
             return False

@@ -75,6 +75,11 @@ class Publisher:
             self.snapshots = Snapshots(settings.mqtt.snapshot, self.topics.snapshot, bus, clock.now)
             self.outbox.errand = self.snapshots.serve
 
+    @property
+    def problem(self) -> str | None:
+        """What somebody should do about the connection to the broker, or None."""
+        return None if self._bus is None else self._bus.problem
+
     def event(self, kind: EventType, **details: Any) -> None:
         """Tell of something that happened."""
         self._emit(kind, **details)

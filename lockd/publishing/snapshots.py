@@ -3,7 +3,7 @@
 It is never written to a disk here. The broker keeps it, retained, until its time is over;
 then a grey picture takes its place, for an empty message has Home Assistant show an error.
 Where the broker speaks version 5 it forgets the picture by itself, too, should the door be
-gone by then.
+gone by then. What the broker says, or has shown, that it does not take is made smaller.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lockd.adapters.mqtt.bus import Bus, Session
+from lockd.adapters.mqtt.bus import Bus
+from lockd.adapters.mqtt.session import Session
 from lockd.config import SnapshotSettings
 from lockd.types import Face, Image
-from lockd.vision.pictures import around, encode_jpeg, jpeg_within
+from lockd.vision.pictures import LEAST_JPEG_BYTES, around, encode_jpeg, jpeg_within
 
 NOTHING = encode_jpeg(np.full((64, 64, 3), 128, np.uint8))
 """The grey picture that stands for none."""
@@ -48,6 +49,7 @@ class Snapshots:
         self._taken: _Taken | None = None
         self._shown: _Taken | None = None
         self._payload = NOTHING if settings.of != "none" else b""
+        self._room: int | None = None
         self._session: Session | None = None
 
     @property
@@ -78,11 +80,19 @@ class Snapshots:
         if taken is not None and self._now() >= taken.until:
             self._taken = taken = None
             changed = True
+        room = self._bus.room(self._topic)
+        # Broken connections teach: the room may have become smaller, and the picture too large.
+        changed |= taken is not None and room != self._room
         if changed:
-            self._shown = taken
-            limit = self._settings.max_kb * 1000
-            self._payload = NOTHING if taken is None else jpeg_within(taken.image, limit)
+            self._shown, self._room = taken, room
+            self._payload = NOTHING if taken is None else self._encoded(taken, room)
         if session is not None and (changed or session is not self._session):
             left = None if taken is None else taken.until - self._now()
             self._bus.publish(self._topic, self._payload, retain=True, expiry_s=left)
             self._session = session
+
+    def _encoded(self, taken: _Taken, room: int | None) -> bytes:
+        payload = jpeg_within(taken.image, self._settings.max_kb * 1000)
+        if room is None or self._bus.takes(self._topic, len(payload)):
+            return payload
+        return NOTHING if room < LEAST_JPEG_BYTES else jpeg_within(taken.image, room)

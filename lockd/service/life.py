@@ -21,11 +21,12 @@ class Life:
         self._notifier = Notifier()
         self._ready = False
 
-    def show(self, state: str) -> None:
+    def show(self, state: str, broker: str | None) -> None:
         """Notify, once more.
 
         Args:
             state: of the door.
+            broker: what somebody should do about the connection to it, or None.
 
         Raises:
             PinError: if the relay's guard is gone.
@@ -38,7 +39,8 @@ class Life:
         if not self._camera.alive:
             return
         self._notifier.alive()
-        self._notifier.status(self._problems.text or f"watching, {state}")
+        text = self._problems.text or f"watching, {state}"
+        self._notifier.status(text if broker is None else f"{text}; mqtt: {broker}")
         if self._ready:
             return
         if self._camera.started and not self._problems.needed:

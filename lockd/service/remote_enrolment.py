@@ -3,11 +3,13 @@
 It takes its frames from this service over the control socket, like the same command in a
 terminal, says on its standard output how it goes, a JSON object a line, and at the end what
 came of it. A thread reads that and puts it into a queue; everything else is done in the
-service's thread. What it complains of goes to the service's log.
+service's thread. What it complains of goes to the service's log. Whom it enrols it reads from its
+standard input, for everybody on the machine may read command lines.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -41,7 +43,7 @@ _LONGEST_LINE = 16_384
 _LINES = 64
 _COMMAND = (
     sys.executable, "-P", "-m", "enroll", "add", "--camera", "configured", "--yes", "--json",
-    "--json-progress", "--accept-partial", "--timeout", f"{LASTS_S:g}", "--",
+    "--json-progress", "--accept-partial", "--timeout", f"{LASTS_S:g}", "-",
 )  # fmt: skip
 _REASONS = {
     ConfigError.exit_code: "configuration",
@@ -86,7 +88,7 @@ class RemoteEnrolments:
         """Prepare it.
 
         Args:
-            command: enrols whom its last argument, added here, names.
+            command: enrols whom the first line of its standard input names.
             longest_s: how long it may take before it is ended.
         """
         self._command = tuple(command)
@@ -104,14 +106,15 @@ class RemoteEnrolments:
         lines: deque[bytes] = deque(maxlen=_LINES)
         try:
             process = subprocess.Popen(
-                [*self._command, name],
-                stdin=subprocess.DEVNULL,
+                self._command,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=_environment(by),
             )
         except OSError as error:
             log.error("nobody can be enrolled: %s", error)
             return "failed"
+        _say(process, name)
         reader = threading.Thread(
             target=_read, args=(process.stdout, lines), name="enrolling", daemon=True
         )
@@ -147,6 +150,13 @@ class RemoteEnrolments:
             child.process.kill()
             child.process.wait()
         child.reader.join(_PATIENCE_S)
+
+
+def _say(process: subprocess.Popen[bytes], line: str) -> None:
+    """Give a child its only line; one that has ended already tells by its exit code."""
+    assert process.stdin is not None  # noqa: S101
+    with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
+        pipe.write(f"{line}\n".encode())
 
 
 def _environment(by: str) -> dict[str, str]:

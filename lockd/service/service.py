@@ -186,7 +186,7 @@ class Service:
         self._door.show(faces=self._faces)
         self._watch_parts()
         self._serve_bus()
-        self._life.show(self._door.state.value)
+        self._life.show(self._door.state.value, self._publisher.problem)
         if self._reload.is_set() and self._clock.now() >= self._reload_at:
             self._reload.clear()
             self._read_again()

@@ -11,6 +11,8 @@ from lockd.errors import ImageError
 from lockd.types import Box, Face, Image
 from lockd.vision.headers import MAX_PIXELS, read_header
 
+LEAST_JPEG_BYTES = 2000
+"""Any picture can be brought down to this."""
 _GREEN, _RED, _WHITE, _BLACK = (80, 200, 60), (60, 60, 230), (255, 255, 255), (0, 0, 0)
 
 _TURNS = {
@@ -142,7 +144,7 @@ def jpeg_within(image: Image, max_bytes: int) -> bytes:
 
     Args:
         image: uint8 (height, width, 3), BGR.
-        max_bytes: at least 2000, which any picture can be brought down to.
+        max_bytes: at least `LEAST_JPEG_BYTES`.
     """
     while True:
         for quality in (85, 70, 50):

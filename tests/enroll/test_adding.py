@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from enroll.cli import main
 from enroll.outcomes import table
 from enroll.people import Candidate, Enroller, EnrolmentOutcome, Terms
 from lockd.adapters.store import Details
@@ -35,6 +37,14 @@ def reasons(outcome: dict[str, Any]) -> list[tuple[str, str]]:
 def templates() -> dict[str, int]:
     with opened() as store:
         return {one.person.name: one.templates for one in store.people.all()}
+
+
+def test_a_name_may_come_from_standard_input_so_that_no_list_of_processes_shows_it() -> None:
+    arguments = ["add", "-", str(OBAMA_ENROLLED)]
+    result = CliRunner().invoke(main, arguments, input="Zoë Müller\nnot this\n".encode())
+    assert result.exit_code == 0, result.output
+    assert templates() == {"Zoë Müller": 1}
+    assert CliRunner().invoke(main, arguments, input="\n").exit_code == 9
 
 
 class TestWhoItShows:

@@ -285,6 +285,18 @@ class TestCommand:
         assert result.exit_code == 8
         assert "0 of 8 frames were taken in 5 s" in result.stderr
 
+    def test_a_recording_that_ends_is_told_with_the_time_that_it_took(
+        self, command: Run, door: Door, vision: Vision
+    ) -> None:
+        door.play(film_of(OBAMA, vision, [Pose.FRONTAL, Pose.FRONTAL, Pose.LEFT]))
+        door.frames._ends = True
+        began = door.clock.t
+        result = command("add", "Ada", "--camera", "porch.mp4", "--yes")
+        error = result.stderr.splitlines()[-1]
+        assert f"taken in {door.clock.t - began:.0f} s, when the recording was over" in error
+        assert "120 s" not in error
+        assert "with a longer recording" in error
+
     def test_who_is_enrolled_under_another_name_is_told_so_at_the_first_frame(
         self, command: Run, door: Door, obedient: list[Image]
     ) -> None:
@@ -372,5 +384,6 @@ class TestCommand:
         arguments = ["add", "Ada", "--camera", "--accept-partial", "--timeout", "20"]
         result = CliRunner().invoke(main, arguments, input=f"{answer}\n")
         assert "Enrol Ada with these 2 frames?" in result.stderr
+        assert "shows no pictures" in result.stderr  # for it has no colours
         assert result.exit_code == (0 if templates else 1)
         assert enrolled(command) == templates

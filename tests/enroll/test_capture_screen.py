@@ -14,7 +14,7 @@ from rich.console import Console
 
 from enroll.capture import Progress, Taken
 from enroll.capture_pictures import PICTURE_PX, face_picture, half_blocks, save_sheet
-from enroll.capture_screen import WORDS, Steady, screen, summary
+from enroll.capture_screen import WORDS, Steady, screen, show_faces, summary
 from enroll.poses import GOALS, Advice, Hint, Pose
 from lockd.errors import ImageError
 from lockd.types import Image
@@ -135,6 +135,15 @@ class TestLive:
         for part in ("[b]Ada[/]", WORDS[Hint.TURN_LEFT], "1 of 8", "100 s left"):
             assert part in text
 
+    @pytest.mark.parametrize("columns", [60, 80, 120, 200])
+    def test_every_pose_that_is_wanted_is_seen(self, columns: int) -> None:
+        raw = io.BytesIO()
+        file = io.TextIOWrapper(raw, "utf-8", write_through=True)
+        out = Console(file=file, width=columns, height=30, force_terminal=True, color_system=None)
+        with screen(out, "Ada", plain=False, preview=False) as tell:
+            tell(progress(Hint.TURN_LEFT, FRONTAL))
+        assert "1 of 8: frontal ✓………  left …  right …  up …  down …" in raw.getvalue().decode()
+
     def test_the_frame_just_taken_is_shown_once(self) -> None:
         steps = (progress(Hint.TAKEN, FRONTAL), progress(Hint.TURN_LEFT, FRONTAL))
         assert "▀" not in shown(*steps, **self.TERMINAL)
@@ -144,6 +153,19 @@ class TestLive:
     def test_words_last_while_there_is_no_frame_to_tell_from(self) -> None:
         text = shown(progress(Hint.CLOSER), progress(None), **self.TERMINAL)
         assert "Come closer" in text.split("100 s left")[-2]
+
+
+@pytest.mark.parametrize(("count", "cells"), [(1, 80 * 40), (2, 80 * 20), (8, 80 * 20)])
+def test_whoever_confirms_sees_the_pictures(count: int, cells: int) -> None:
+    out, raw = console(force_terminal=True, color_system="truecolor")
+    show_faces(out, [FRONTAL] * count)
+    assert raw.getvalue().decode().count("▀") == cells
+
+
+def test_a_terminal_without_colours_says_how_the_pictures_can_be_seen() -> None:
+    out, raw = console()
+    show_faces(out, [FRONTAL])
+    assert "--save-preview" in raw.getvalue().decode()
 
 
 def test_every_hint_has_words_of_its_own() -> None:

@@ -39,6 +39,16 @@ def audit() -> list[tuple[str, str | None]]:
 
 
 class TestShow:
+    def test_what_goes_into_a_pipe_is_never_cut(
+        self, run: Run, enrol: Enrol, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        name = "Wolfeschlegelsteinhausenbergerdorff " + "M" * 28
+        enrol(name, 0, details=DETAILS)
+        monkeypatch.setenv("COLUMNS", "40")
+        (row,) = [line for line in run("list").stdout.splitlines() if "M" * 28 in line]
+        assert name in row
+        assert "B-17" in row
+
     def test_everything_that_is_kept_is_shown(self, run: Run, enrol: Enrol) -> None:
         enrol("Zoë", 0, 10, details=DETAILS)
         text = run("show", "ZOË").stdout

@@ -8,7 +8,6 @@ never pulsed            the line becomes an output, and is given back, locked
 
 from __future__ import annotations
 
-import ast
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -54,21 +53,14 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the service's log."""
+    """One line of the service's log, and the event that it tells of, if it does."""
 
     t: float
     pid: int
     level: str
     thread: str
     text: str
-
-    @property
-    def event(self) -> dict[str, Any] | None:
-        """The event that the line tells of, if it does."""
-        if not self.text.startswith("{'schema'"):
-            return None
-        event: dict[str, Any] = ast.literal_eval(self.text)
-        return event
+    event: dict[str, Any] | None = None
 
 
 class Tail:

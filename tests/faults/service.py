@@ -49,6 +49,7 @@ class Journal(logging.Handler):
             "level": record.levelname,
             "thread": record.threadName,
             "text": record.getMessage(),
+            "event": getattr(record, "event", None),
         }
         with contextlib.suppress(OSError):  # a log that cannot be written ends no service
             os.write(self._file, (json.dumps(line) + "\n").encode())

@@ -27,7 +27,7 @@ def change(t: float, what: str, level: int, pid: int = 1) -> Change:
 
 
 def told(t: float, kind: str = "access_granted", pid: int = 1) -> Line:
-    return Line(t, pid, "INFO", "MainThread", str({"schema": 1, "type": kind}))
+    return Line(t, pid, "INFO", "MainThread", kind, {"schema": 1, "type": kind})
 
 
 GOOD = [change(0, "claimed", 0), change(10, "level", 1), change(11, "level", 0)]
@@ -87,7 +87,8 @@ def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
         "pid": 1,
         "level": "INFO",
         "thread": "x",
-        "text": "{'schema': 1, 'type': 'a'}",
+        "text": "let in: Ada",
+        "event": {"schema": 1, "type": "a"},
     }
     file.write_text(json.dumps(line) + '\n{"t": 2.0, "pi\n' + json.dumps(line) + "\n")
     journal = Journal(file)

@@ -8,6 +8,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import eventually
-from tests.faults.site import Site
+from tests.faults.site import KNOWN, NOBODY, Site
 
 Sites = Callable[..., Site]
 
@@ -31,7 +32,8 @@ def small_disk(folder: Path, kilobytes: int) -> Iterator[None]:
     run("mount", "-t", "tmpfs", "-o", f"size={kilobytes}k,mode=700", "tmpfs", folder)
     try:
         for file in aside.iterdir():
-            shutil.copy2(file, folder)
+            if file.suffix != ".reserve":
+                shutil.copy2(file, folder)
         yield
     finally:
         run("umount", "--lazy", folder)
@@ -124,6 +126,26 @@ def test_the_disk_is_full(sites: Sites) -> None:
         filler.unlink()
         recovered()
         site.let_in()
+        site.end()
+
+
+@needs_root
+def test_somebody_is_disabled_while_the_disk_is_full(sites: Sites) -> None:
+    site = sites()
+    with small_disk(site.state, 4096):
+        site.start()
+        site.let_in()
+        changed = site.hear("gallery_changed")
+        filler = site.state / "filler"
+        fill(filler)
+        command = [sys.executable, "-m", "enroll", "disable", KNOWN, "--config", site.file]
+        run(*command)
+        changed()
+        site.show(KNOWN)
+        site.await_event("stranger")
+        assert not site.is_open()
+        site.show(NOBODY)
+        filler.unlink()
         site.end()
 
 

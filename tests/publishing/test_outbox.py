@@ -132,7 +132,28 @@ def test_the_log_tells_of_an_event_once_it_is_on_disk(
         bench.post(EventType.EXIT_REQUESTED)
         assert caplog.records == []
         bench.outbox.move()
-        assert "exit_requested" in caplog.text
+        (record,) = caplog.records
+        assert record.message == "the exit button was pressed"
+        assert record.event["type"] == "exit_requested"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("similarity", "told"), [("granted", False), ("always", True)])
+def test_the_log_tells_no_more_of_strangers_than_is_published(
+    bench: Bench, caplog: pytest.LogCaptureFixture, similarity: str, told: bool
+) -> None:
+    bench.outbox = bench.make(merged_similarity(similarity))
+    with caplog.at_level(logging.INFO):
+        bench.post(EventType.STRANGER, visit=3, similarity=0.31)
+        bench.post(EventType.ACCESS_GRANTED, person="Ada Lovelace", visit=4, similarity=0.71)
+        bench.outbox.move()
+    stranger, granted = caplog.records
+    assert ("0.31" in f"{stranger.__dict__}") is told
+    assert granted.message == "let in: Ada Lovelace, 0.71"
+
+
+def merged_similarity(similarity: str) -> Settings:
+    mqtt = SETTINGS.mqtt.model_copy(update={"similarity": similarity})
+    return SETTINGS.model_copy(update={"mqtt": mqtt})
 
 
 def test_the_log_tells_once_of_an_event_that_nobody_takes(
@@ -146,7 +167,7 @@ def test_the_log_tells_once_of_an_event_that_nobody_takes(
             bench.outbox.move()
         bench.broken = False
         bench.outbox.move()
-    assert caplog.text.count("exit_requested") == 1
+    assert caplog.text.count("the exit button was pressed") == 1
 
 
 def test_an_alert_goes_to_its_own_topic_too_unless_it_is_held_back(bench: Bench) -> None:

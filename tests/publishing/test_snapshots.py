@@ -20,6 +20,13 @@ class ScriptedBus:
     def __init__(self) -> None:
         self.session: object | None = object()
         self.told: list[tuple[str, bytes, float | None]] = []
+        self.bytes: int | None = None
+
+    def room(self, topic: str) -> int | None:
+        return self.bytes
+
+    def takes(self, topic: str, size: int) -> bool:
+        return self.bytes is None or size <= self.bytes
 
     def publish(
         self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: float | None = None
@@ -131,3 +138,17 @@ def test_a_face_at_the_edge_or_beyond_it_still_gives_a_picture(
 ) -> None:
     part = around(np.zeros((80, 100, 3), np.uint8), box)
     assert part.shape == shape
+
+
+def test_a_picture_becomes_as_small_as_the_broker_takes_and_grey_if_that_is_too_small() -> None:
+    wall = Wall(of="frame")
+    wall.snapshots.take(picture(), None)
+    wall.snapshots.serve()
+    sizes = [len(wall.bus.told[-1][1])]
+    for room in (20_000, 3_000, 1_500):
+        wall.bus.bytes = room
+        wall.snapshots.serve()
+        sizes.append(len(wall.bus.told[-1][1]))
+    wall.snapshots.serve()
+    assert sizes[0] > 20_000 >= sizes[1] > 3_000 >= sizes[2] > sizes[3] == len(NOTHING)
+    assert len(wall.bus.told) == 4

@@ -108,7 +108,7 @@ def test_it_ends_with_the_service(config: Path, service: subprocess.Popen[bytes]
     with sending(config, "enrol", "--name", "Ada") as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["stage"] == "started"
-        eventually(enrolling)
+        assert not [one for one in eventually(enrolling) if "Ada" in one]
         process.kill()
     service.terminate()
     assert service.wait(20) == 0

@@ -18,7 +18,7 @@ Make = Callable[..., RemoteEnrolments]
 
 @pytest.fixture
 def enrolments() -> Iterator[Make]:
-    """Makes them of a program; it is given the name."""
+    """Makes them of a program; it is given the name, on its standard input."""
     made: list[RemoteEnrolments] = []
 
     def make(program: str, longest_s: float = 60.0) -> RemoteEnrolments:
@@ -54,7 +54,10 @@ def test_progress_and_then_what_came_of_it(enrolments: Make) -> None:
         print(json.dumps({"hint": "nobody", "taken": 0, "of": 8}), flush=True)
         assert os.environ["LOCKD_ON_BEHALF_OF"] == "mqtt:anna"
         print("no JSON at all")
-        print(json.dumps([{"name": sys.argv[1], "accepted": 8, "refused": []}]))
+        assert sys.argv[1:] == []
+        name = sys.stdin.readline().strip()
+        print(json.dumps([{"name": name, "accepted": 8, "refused": []}]))
+        assert (name, sys.stdin.read()) == ("Ada", "")
         """
     )
     assert one.start("x7", "Ada", "mqtt:anna", 0.0) is None

@@ -19,7 +19,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -32,6 +32,9 @@ from lockd.adapters.mqtt.client import (
     make_client,
     open_connection,
 )
+from lockd.adapters.mqtt.rivals import Rivals
+from lockd.adapters.mqtt.session import GOODBYE, Answer, News, Publication, Session
+from lockd.adapters.mqtt.sizes import Sizes
 from lockd.clock import Backoff
 from lockd.config import MqttSettings
 from lockd.messages import OFFLINE, ONLINE, Topics
@@ -48,9 +51,10 @@ _RETRY_FIRST_S = 1.0
 _ANSWER_S = 5.0
 _LOOK_S = 1.0
 _STEADY_S = 30.0
+_TOO_LARGE = "Packet too large"
+_TIMED_OUT = "Keep alive timeout"
 _GOODBYE_S = 1.0
 _COMPLAIN_EVERY_S = 60.0
-_BAD_PROTOCOL = "Unsupported protocol version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,62 +81,13 @@ class Incoming:
     duplicate: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _News:
-    """What paho's thread has to tell: that it is connected, or why not."""
-
-    problem: str | None = None
-    other_protocol: bool = False
-
-
-_GOODBYE = _News("closing")
-
-
-@dataclass(frozen=True, slots=True)
-class _Publication:
-    """Something to be published."""
-
-    topic: str
-    payload: bytes
-    retain: bool
-    expiry_s: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    """The broker of version 5 says that it keeps something to itself."""
-
-    reason: str
-
-
-@dataclass(slots=True, eq=False)
-class Session:
-    """One connection, from its beginning to its end.
-
-    Attributes:
-        client: paho's.
-        protocol: that it speaks.
-        news: from paho's thread, and what the bus's own shall publish.
-        acknowledged: numbers of paho's that the broker has.
-        in_flight: our numbers by paho's; touched by whoever sends only.
-    """
-
-    client: mqtt.Client
-    protocol: Protocol
-    news: queue.SimpleQueue[_News | _Publication | _Refusal] = field(
-        default_factory=queue.SimpleQueue
-    )
-    acknowledged: queue.SimpleQueue[int] = field(default_factory=queue.SimpleQueue)
-    in_flight: dict[int, int] = field(default_factory=dict)
-
-
 class Bus:
     """A connection to the broker that looks after itself.
 
     Attributes:
         wake: called, from another thread, when there is something in the inbox.
         moved: called, from another thread, when a message arrived, or there is a broker.
-        refused: how many messages brokers of version 5 would not pass on.
+        refused: how many messages brokers would not pass on, and say so.
     """
 
     def __init__(
@@ -157,7 +112,6 @@ class Bus:
         """
         self._settings = settings
         self._topics = topics
-        self._client_id = settings.client(door)
         self._subscriptions = tuple(subscriptions)
         self._backoff = Backoff(retry_first_s, settings.reconnect_longest_s, random.SystemRandom())
         self._protocol: Protocol = "5" if settings.protocol == "auto" else settings.protocol
@@ -166,12 +120,18 @@ class Bus:
         self._overlooked = 0
         self._complain_at = -math.inf
         self._session: Session | None = None
+        self._sizes = Sizes()
+        self._rivals = Rivals(settings.client(door))
+        self._given_up: list[int] = []
+        self._let_in = False
+        self._told_of_refusal = False
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self.wake: Callable[[], None] = lambda: None
         self.moved: Callable[[], None] = lambda: None
         self.refused = 0
-        make_client(settings, self._client_id, self._protocol)  # its mistakes are told at once
+        # Its mistakes are told at once.
+        make_client(settings, self._rivals.client_id, self._protocol)
 
     def start(self) -> None:
         """Begin to connect; returns at once, whether or not there is a broker."""
@@ -187,6 +147,19 @@ class Bus:
     def connected(self) -> bool:
         """Whether there is a broker now."""
         return self._session is not None
+
+    @property
+    def problem(self) -> str | None:
+        """What somebody should do about this connection, or None."""
+        return self._rivals.problem
+
+    def room(self, topic: str) -> int | None:
+        """Return how many bytes the broker takes at once, None if it has not said or shown."""
+        return self._sizes.room(topic)
+
+    def takes(self, topic: str, size: int) -> bool:
+        """Return whether the broker may be sent so many bytes; if not, the log says so once."""
+        return self._sizes.takes(topic, size)
 
     # For the service's thread
 
@@ -214,13 +187,15 @@ class Bus:
     ) -> None:
         """Have something published at QoS 1 if there is a broker, else not at all; never waits.
 
+        What is larger than the broker takes is left out.
+
         Args:
             retain: whether the broker keeps it for whoever comes.
             expiry_s: after how long it forgets it; without effect under 3.1.1.
         """
         session = self._session
         if session is not None:
-            session.news.put(_Publication(topic, payload, retain, expiry_s))
+            session.news.put(Publication(topic, payload, retain, expiry_s))
 
     def announce(self) -> None:
         """Publish that the door is online, retained; wanted after every connect."""
@@ -236,7 +211,8 @@ class Bus:
     def send(self, number: int, topic: str, payload: bytes) -> bool:
         """Publish a message at QoS 1; `delivered` returns its number once it arrived.
 
-        It is gone if the connection breaks before: send it again in the next session.
+        It is gone if the connection breaks before: send it again in the next session. What is
+        larger than the broker says it takes counts as delivered, and as refused.
 
         Returns:
             Whether it is on its way; not without a broker, nor while too much is.
@@ -244,6 +220,10 @@ class Bus:
         session = self._session
         if session is None:
             return False
+        if not self._sizes.takes(topic, len(payload), guessed=False):
+            self._given_up.append(number)
+            self.refused += 1
+            return True
         sent = session.client.publish(topic, payload, qos=1)
         if sent.rc == mqtt.MQTT_ERR_QUEUE_SIZE:
             return False
@@ -253,17 +233,18 @@ class Bus:
     def delivered(self) -> list[int]:
         """Return the numbers of the messages that the broker acknowledged."""
         session = self._session
+        given_up, self._given_up = self._given_up, []
         if session is None:
-            return []
+            return given_up
         found = [session.in_flight.pop(mid, None) for mid in _emptied(session.acknowledged)]
-        return [number for number in found if number is not None]
+        return given_up + [number for number in found if number is not None]
 
     def close(self) -> None:
         """Say goodbye, if there is a broker to say it to, and end the threads."""
         session = self._session
         self._closing.set()
         if session is not None:
-            session.news.put(_GOODBYE)
+            session.news.put(GOODBYE)
         if self._thread is not None:
             self._thread.join(2 * _GOODBYE_S)
 
@@ -275,22 +256,27 @@ class Bus:
             end = self._connect_and_watch()
             if self._closing.is_set():
                 return
-            self._notices.put(Connection(end.problem))
-            if time.monotonic() - began >= _STEADY_S:
+            lasted_s = time.monotonic() - began
+            hung = end.reason == _TIMED_OUT  # which says nothing of the last message
+            heavy = not hung and self._sizes.lost(certain=end.reason == _TOO_LARGE)
+            away_s = self._rivals.ended(end.reason, lasted_s, let_in=self._let_in, heavy=heavy)
+            self._notices.put(Connection(self._rivals.problem or end.problem))
+            if heavy or lasted_s >= _STEADY_S:
                 self._backoff.reset()
             if end.other_protocol and self._settings.protocol == "auto":
                 self._protocol = "3.1.1" if self._protocol == "5" else "5"
                 if self._protocol == "3.1.1":
                     continue  # at once: there is a broker
-            self._closing.wait(self._backoff.next())
+            self._closing.wait(self._backoff.next() if away_s is None else away_s)
 
-    def _connect_and_watch(self) -> _News:
+    def _connect_and_watch(self) -> News:
         """Have one session; return how it ended."""
+        self._let_in = False
         try:
             session = self._new_session()
             open_connection(session.client, self._settings, max_packet=MAX_PACKET)
         except (OSError, ValueError) as error:
-            return _News(f"cannot be reached: {error}")
+            return News(f"cannot be reached: {error}")
         session.client.loop_start()
         try:
             return self._watch(session)
@@ -300,77 +286,96 @@ class Bus:
             session.client.loop_stop()
             let_go(session.client)
 
-    def _watch(self, session: Session) -> _News:
+    def _watch(self, session: Session) -> News:
         """Look after a session until it ends; return how."""
-        answer_by = time.monotonic() + _ANSWER_S
-        told = False
+        began = time.monotonic()
         while True:
             try:
                 news = session.news.get(timeout=_LOOK_S)
             except queue.Empty:
                 if session.client.loop_start() == mqtt.MQTT_ERR_SUCCESS:  # refused while it runs
-                    return _News("the network's thread had ended")
-                if self._session is None and time.monotonic() > answer_by:
-                    return _News("no answer; is this a broker?", other_protocol=True)
+                    return News("the network's thread had ended")
+                lasted_s = time.monotonic() - began
+                self._rivals.settled(lasted_s)
+                if self._session is None and lasted_s > _ANSWER_S:
+                    return News("no answer; is this a broker?", other_protocol=True)
+                self._send_held(session)
                 continue
-            if isinstance(news, _Publication):
-                _publish(session.client, news)
-                continue
-            if isinstance(news, _Refusal):
-                if not told:
-                    log.error(_REFUSED, news.reason)
-                told = True
-                self.refused += 1
-                continue
-            if news is _GOODBYE:
+            if isinstance(news, Publication):
+                self._send_soon(session, news)
+            elif isinstance(news, Answer):
+                self._answered(news)
+            elif news is GOODBYE:
                 self._say_goodbye(session)
-            if news.problem is not None:
                 return news
-            if self._subscriptions:
-                session.client.subscribe([(topic, 1) for topic in self._subscriptions])
-            self._session = session
-            self.moved()
-            self._notices.put(Connection(None))
+            elif news.problem is not None:
+                return news
+            else:
+                self._begin(session, news)
+
+    def _begin(self, session: Session, news: News) -> None:
+        """The broker has let the door in."""
+        self._let_in = True
+        self._sizes.begin(news.max_packet)
+        if self._subscriptions:
+            session.client.subscribe([(topic, 1) for topic in self._subscriptions])
+        self._session = session
+        self.moved()
+        self._notices.put(Connection(None))
+
+    def _answered(self, answer: Answer) -> None:
+        if answer.refusal is None:
+            self._sizes.arrived(answer.mid)
+            return
+        self.refused += 1
+        if answer.refusal == _TOO_LARGE:
+            self._sizes.refused(answer.mid)
+        elif not self._told_of_refusal:
+            log.error(_REFUSED, answer.refusal)
+            self._told_of_refusal = True
+
+    def _send_soon(self, session: Session, what: Publication) -> None:
+        """Send a message now, or when it can be sent alone if it may end the connection."""
+        size = len(what.payload)
+        if not self._sizes.takes(what.topic, size):
+            return
+        if self._sizes.needs_care(what.topic, size):
+            session.hold(what)
+        else:
+            self._send(session, what)
+
+    def _send_held(self, session: Session) -> None:
+        """Nothing has happened for a while: send the next of those that are sent alone."""
+        if session.held and not session.in_flight and not self._sizes.under_way:
+            what = session.held.popleft()
+            if self._sizes.takes(what.topic, len(what.payload)):
+                self._send(session, what)
+
+    def _send(self, session: Session, what: Publication) -> mqtt.MQTTMessageInfo:
+        properties = expiring(session.client, what.expiry_s)
+        sent = session.client.publish(
+            what.topic, what.payload, qos=1, retain=what.retain, properties=properties
+        )
+        self._sizes.sent(sent.mid, what.topic, len(what.payload))
+        return sent
 
     def _say_goodbye(self, session: Session) -> None:
-        farewell = _publish(
-            session.client, _Publication(self._topics.availability, OFFLINE, True, None)
-        )
+        farewell = self._send(session, Publication(self._topics.availability, OFFLINE, True, None))
         try:
             farewell.wait_for_publish(_GOODBYE_S)
         except (RuntimeError, ValueError) as error:
             log.debug("mqtt: no goodbye: %s", error)
 
     def _new_session(self) -> Session:
-        client = make_client(self._settings, self._client_id, self._protocol)
-        session = Session(client, self._protocol)
+        client = make_client(self._settings, self._rivals.client_id, self._protocol)
         client.will_set(self._topics.availability, OFFLINE, qos=1, retain=True)
-        answered = False
-
-        # In paho's thread: put something into a queue, nothing else.
-
-        def on_connect(_client: Any, _data: Any, _flags: Any, reason: Any, *_: Any) -> None:
-            nonlocal answered
-            answered = True
-            if reason.is_failure:
-                session.news.put(_News(f"refused: {reason}", str(reason) == _BAD_PROTOCOL))
-            else:
-                session.news.put(_News())
-
-        def on_disconnect(_client: Any, _data: Any, _flags: Any, reason: Any, *_: Any) -> None:
-            session.news.put(_News(f"connection lost: {reason}", other_protocol=not answered))
-
-        def on_publish(_client: Any, _data: Any, mid: int, reason: Any, *_: Any) -> None:
-            if reason.is_failure:
-                session.news.put(_Refusal(str(reason)))
-            session.acknowledged.put(mid)
-            self.moved()
-
-        client.on_connect = on_connect
-        client.on_disconnect = on_disconnect
-        client.on_publish = on_publish
         client.on_message = self._on_message
+        session = Session(client, self._protocol)
+        session.listen(self._stir)
         return session
+
+    def _stir(self) -> None:
+        self.moved()  # as it is by then
 
     def _on_message(self, _client: Any, _data: Any, message: mqtt.MQTTMessage) -> None:
         # All but the beginning of what is too long anyway need not be kept.
@@ -380,13 +385,6 @@ class Bus:
         except queue.Full:
             self._overlooked += 1
         self.wake()
-
-
-def _publish(client: mqtt.Client, what: _Publication) -> mqtt.MQTTMessageInfo:
-    properties = expiring(client, what.expiry_s)
-    return client.publish(
-        what.topic, what.payload, qos=1, retain=what.retain, properties=properties
-    )
 
 
 def _emptied(found: queue.SimpleQueue[Any]) -> list[Any]:

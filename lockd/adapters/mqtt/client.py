@@ -11,6 +11,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from lockd.adapters.mqtt.bounded import BoundedClient
 from lockd.config import MqttSettings
 from lockd.errors import BusError
 from lockd.paths import credential
@@ -18,12 +19,12 @@ from lockd.paths import credential
 Protocol: TypeAlias = Literal["5", "3.1.1"]
 CREDENTIAL = "mqtt-password"
 """The systemd credential that holds the password where no file is named."""
-MAX_PACKET = 64 * 1024
+MAX_PACKET = BoundedClient.max_packet
 """Bytes; a broker of version 5 keeps anything larger to itself."""
 _MAX_QUEUED = 500
 
 
-def make_client(settings: MqttSettings, client_id: str, protocol: Protocol) -> mqtt.Client:
+def make_client(settings: MqttSettings, client_id: str, protocol: Protocol) -> BoundedClient:
     """Make a client that neither connects nor tries again by itself.
 
     A session ends with its connection: what was published meanwhile is not for it.
@@ -36,7 +37,7 @@ def make_client(settings: MqttSettings, client_id: str, protocol: Protocol) -> m
         BusError: if the password or a certificate cannot be read.
     """
     five = protocol == "5"
-    client = mqtt.Client(
+    client = BoundedClient(
         CallbackAPIVersion.VERSION2,
         client_id=client_id,
         protocol=mqtt.MQTTv5 if five else mqtt.MQTTv311,
@@ -51,16 +52,17 @@ def make_client(settings: MqttSettings, client_id: str, protocol: Protocol) -> m
     return client
 
 
-def open_connection(client: mqtt.Client, settings: MqttSettings, *, max_packet: int) -> None:
+def open_connection(client: BoundedClient, settings: MqttSettings, *, max_packet: int) -> None:
     """Connect and ask for a session; waits for the connection, not for the answer.
 
     Args:
         settings: `host` must be set.
-        max_packet: bytes; see `MAX_PACKET`.
+        max_packet: bytes; a message that is longer does not arrive whole.
 
     Raises:
         OSError: if the broker cannot be reached, or its certificate is not right.
     """
+    client.max_packet = max_packet
     host, port, keepalive_s = str(settings.host), settings.port, settings.keepalive_s
     if client.protocol != mqtt.MQTTv5:
         client.connect(host, port, keepalive_s)

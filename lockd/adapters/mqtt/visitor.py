@@ -50,14 +50,23 @@ class Visitor:
         name: what the visit is for, part of the client's id; the rest of it is random, for
             two clients of one id would throw each other out.
         timeout_s: for each answer of the broker.
+        client_id: the whole id, to see whether somebody else has it.
 
     Attributes:
         protocol: the version spoken, once connected.
+        max_packet: bytes, if the broker says how much it takes at once.
     """
 
-    def __init__(self, settings: MqttSettings, name: str, timeout_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        settings: MqttSettings,
+        name: str,
+        timeout_s: float = 5.0,
+        *,
+        client_id: str | None = None,
+    ) -> None:
         self._settings = settings
-        self._name = f"lockd-{name}-{secrets.token_hex(4)}"
+        self._name = client_id or f"lockd-{name}-{secrets.token_hex(4)}"
         self._timeout_s = timeout_s
         self._where = f"mqtt: {settings.host}:{settings.port}"
         self._heard: deque[Heard] = deque()
@@ -65,6 +74,7 @@ class Visitor:
         self._lost: str | None = None
         self._client: mqtt.Client | None = None
         self.protocol: Protocol = "3.1.1"
+        self.max_packet: int | None = None
 
     def __enter__(self) -> Visitor:
         """Connect, under MQTT 5 if the broker speaks it and the settings let it.
@@ -147,7 +157,7 @@ class Visitor:
         client.on_publish = self._on_answer
         client.on_disconnect = self._on_disconnect
         welcome: list[Any] = []
-        client.on_connect = lambda _client, _data, _flags, reason, *_: welcome.append(reason)
+        client.on_connect = lambda _client, _data, _flags, *said: welcome.extend(said)
         self._client, self._lost, self.protocol = client, None, protocol
         try:
             open_connection(client, self._settings, max_packet=MAX_PACKET)
@@ -156,6 +166,7 @@ class Visitor:
             self._leave()
             raise BusError(f"{self._where}: {error}{_advice(error)}") from error
         if welcome and not welcome[0].is_failure:
+            self.max_packet = getattr(welcome[1], "MaximumPacketSize", None)
             return True
         self._leave()
         if not welcome or welcome[0] == "Unsupported protocol version":

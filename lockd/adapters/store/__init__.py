@@ -13,6 +13,7 @@ People's templates and photographs are encrypted; names, rights and events are n
     store.py     one open store, and its parts; opening.py the one that is configured
     database.py  the file: opening it, all-or-nothing, errors
     schema.py    the tables, and the way from each version to the next
+    reserve.py   room to take rights away when the disk is full
     vault.py     the key, and sealing
     people.py    people, their rights and details: adding, changing, merging, removing them
     templates.py what their faces are compared with; gallery.py reads it as it changes

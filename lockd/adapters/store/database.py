@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from lockd.adapters.store import schema
+from lockd.adapters.store.reserve import Reserve, free
 from lockd.adapters.store.vault import Vault
 from lockd.errors import StoreError
 from lockd.files import create_private, make_folder
+
+_T = TypeVar("_T")
+_FULL = 1 << 18
+"""With so few bytes free an error that says nothing else is for want of room."""
+
+
+class DiskFullError(StoreError):
+    """There is no room to write."""
 
 
 class Database:
@@ -35,6 +45,7 @@ class Database:
             StoreError: if it cannot be used; then it is closed.
         """
         self.connection, self.path, self.vault, self.writable = connection, path, vault, writable
+        self._reserve, self._on_reserve = Reserve(path), False
         # What somebody wrote into the file past lockd must not keep the others from coming in.
         connection.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
         try:
@@ -47,13 +58,23 @@ class Database:
                 schema.prepare(self)
                 if writable:
                     self.run("PRAGMA journal_mode = WAL")
+                    self._reserve.make()
         except BaseException:
             connection.close()
             raise
 
     @classmethod
-    def open(cls, path: Path, vault: Vault, timeout_s: float) -> Self:
+    def open(cls, path: Path, vault: Vault, timeout_s: float, *, revoking: bool = False) -> Self:
         """Open a file to write it too; see `Store.open`."""
+        try:
+            return cls._open(path, vault, timeout_s)
+        except DiskFullError:
+            if not (revoking and Reserve(path).give_up()):
+                raise
+        return cls._open(path, vault, timeout_s)
+
+    @classmethod
+    def _open(cls, path: Path, vault: Vault, timeout_s: float) -> Self:
         try:
             make_folder(path.parent)
             if not path.exists():
@@ -133,12 +154,32 @@ class Database:
         with self.errors():
             self.run("BEGIN IMMEDIATE")
             try:
+                if self._on_reserve:
+                    self._reserve.give_up()
                 yield
                 self.run("COMMIT")
             except BaseException:
                 if self.connection.in_transaction:
                     self.run("ROLLBACK")
                 raise
+
+    def revoke(self, change: Callable[[], _T]) -> _T:
+        """Carry out what takes rights away, on the reserve if the disk is full.
+
+        Raises:
+            DiskFullError: if even that is too little; then nothing was written.
+        """
+        try:
+            return change()
+        except DiskFullError:
+            self._on_reserve = True
+        try:
+            return change()
+        finally:
+            self._on_reserve = False
+            with suppress(StoreError):
+                self.fold_journal()
+            self._reserve.make(part=1)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -183,6 +224,12 @@ def _connect(path: Path, query: str, timeout_s: float = 10.0) -> sqlite3.Connect
 def _store_error(path: Path, error: Exception) -> StoreError:
     """Say what is wrong with a store, and the way out."""
     reason = getattr(error, "strerror", None) or str(error)
+    if _is_full(path, error):
+        return DiskFullError(
+            f"store {path}: the disk is full ({reason}); nothing was written; free some space: "
+            "`sudo journalctl --vacuum-size=50M`, `sudo apt clean`. Whoever is to come in no more "
+            "can be disabled all the same: `lockd-enroll disable NAME`"
+        )
     lowered = reason.lower()
     if "locked" in lowered or "busy" in lowered:
         advice = "another program is writing to it and does not end; see `fuser` on the file"
@@ -192,8 +239,19 @@ def _store_error(path: Path, error: Exception) -> StoreError:
         advice = (
             "it is damaged and was left as it is; restore a backup, or move it away to start anew"
         )
-    elif "full" in lowered or "space" in lowered:
-        advice = "free some space; nothing was written"
     else:
         advice = "may this user read and write the file and its folder?"
     return StoreError(f"store {path}: {reason}; {advice}")
+
+
+def _is_full(path: Path, error: Exception) -> bool:
+    """Return whether something failed for want of room; SQLite does not always say so."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL or getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    if code not in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+        return False
+    try:
+        return free(path.parent) < _FULL
+    except OSError:
+        return False

@@ -19,13 +19,14 @@ PATIENCE_S = 0.2
 
 @contextmanager
 def opened(
-    settings: StoreSettings, *, writable: bool = False, make: bool = False
+    settings: StoreSettings, *, writable: bool = False, make: bool = False, revoking: bool = False
 ) -> Iterator[Store]:
     """Open the store for a command, and close it.
 
     Args:
         writable: whether it is to be written.
         make: whether one that is missing is made, to be written.
+        revoking: see `Store.open`.
 
     Raises:
         StoreError: if it cannot be opened, or is missing and not to be made.
@@ -33,8 +34,12 @@ def opened(
     path, vault = settings.path(), Vault.open(settings)
     if not make and not path.exists():  # looking must not make a store
         raise StoreError(f"{path}: there is no store yet; `lockd-enroll add` makes it")
-    how = Store.open if writable or make else Store.open_read_only
-    with closing(how(path, vault)) as store:
+    store = (
+        Store.open(path, vault, revoking=revoking)
+        if writable or make
+        else Store.open_read_only(path, vault)
+    )
+    with closing(store):
         yield store
 
 

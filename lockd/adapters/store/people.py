@@ -12,7 +12,7 @@ from itertools import zip_longest
 from typing import Unpack
 
 from lockd.adapters.store.audit import Audit
-from lockd.adapters.store.database import Database
+from lockd.adapters.store.database import Database, DiskFullError
 from lockd.adapters.store.events import Events
 from lockd.adapters.store.records import (
     Access,
@@ -29,7 +29,7 @@ from lockd.adapters.store.records import (
 from lockd.adapters.store.removal import verified
 from lockd.adapters.store.rows import changed, delete, everybody, find, named
 from lockd.adapters.store.templates import NewTemplate, Templates
-from lockd.errors import PersonError
+from lockd.errors import PersonError, StoreError
 from lockd.types import Embedding, Person
 
 
@@ -170,6 +170,9 @@ class People:
             PersonError: if nobody of that name is enrolled, or the rights make no sense.
             StoreError: if it cannot be written; then nothing was.
         """
+        return self._database.revoke(lambda: self._change_access(name, access, by))
+
+    def _change_access(self, name: str, access: Access, by: str) -> Person:
         with self._changing(name, "change_access", by) as person:
             return self._give(person, access)
 
@@ -214,6 +217,11 @@ class People:
             PersonError: if nobody of that name is enrolled.
             StoreError: if it cannot be written; then nothing was.
         """
+        if enabled:
+            return self._set_enabled(name, True, by)
+        return self._database.revoke(lambda: self._set_enabled(name, False, by))
+
+    def _set_enabled(self, name: str, enabled: bool, by: str) -> Person:
         with self._changing(name, "enable" if enabled else "disable", by) as person:
             self._enable(person, enabled)
         return person
@@ -229,8 +237,21 @@ class People:
 
         Raises:
             PersonError: if nobody of that name is enrolled.
-            StoreError: if it cannot be written; then they are still there.
+            StoreError: if it cannot be written; then they are still there. If the disk is too full
+                for it they are disabled.
         """
+        try:
+            removal, blobs = self._database.revoke(lambda: self._remove(name, by))
+        except DiskFullError as error:
+            person = self.set_enabled(name, False, by=by)
+            raise StoreError(
+                f"{error}. {person.name} is a stranger to the door now; remove them again when "
+                "there is room"
+            ) from error
+        return verified(self._database, removal, blobs)
+
+    def _remove(self, name: str, by: str) -> tuple[Removal, list[bytes]]:
+        """Delete somebody; return what that was, and what was sealed of them."""
         with self._database.transaction():
             person = self.named(name).person
             templates, photographs = self._templates.sealed(person.id)
@@ -241,7 +262,7 @@ class People:
             person, len(templates), len(photographs), messages, events,
             backups=self._audit.backups(),
         )  # fmt: skip
-        return verified(self._database, removal, [*templates, *photographs])
+        return removal, [*templates, *photographs]
 
     @contextmanager
     def _changing(self, name: str, action: str, by: str) -> Iterator[Person]:

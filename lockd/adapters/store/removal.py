@@ -18,6 +18,7 @@ from pathlib import Path
 
 from lockd.adapters.store.database import Database
 from lockd.adapters.store.records import Removal, key_of
+from lockd.errors import StoreError
 from lockd.types import Person
 
 _WINDOW = 48
@@ -55,7 +56,8 @@ def verified(database: Database, removal: Removal, blobs: list[bytes]) -> Remova
         for one in (person.name, key_of(person.name))
         if not mentions and len(one.encode()) >= _LONG_ENOUGH
     ]
-    database.fold_journal()
+    with suppress(StoreError):  # of a full disk; what is in the journal is found there
+        database.fold_journal()
     left = _search(database, wanted)
     if left:
         rewrite(database)
@@ -65,7 +67,7 @@ def verified(database: Database, removal: Removal, blobs: list[bytes]) -> Remova
 
 def rewrite(database: Database) -> None:
     """Write the file anew, from what is still in it; if it cannot be, what is left is told."""
-    with suppress(sqlite3.Error):
+    with suppress(sqlite3.Error, StoreError):
         database.run("VACUUM")
         database.fold_journal()
 

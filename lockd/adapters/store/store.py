@@ -50,19 +50,23 @@ class Store:
         self.care = Care(database, self.audit)
 
     @classmethod
-    def open(cls, path: Path, vault: Vault, *, timeout_s: float = 10.0) -> Self:
+    def open(
+        cls, path: Path, vault: Vault, *, timeout_s: float = 10.0, revoking: bool = False
+    ) -> Self:
         """Open a store, or make an empty one where there is none.
 
         Args:
             path: the database file; its folder is made if need be.
             timeout_s: how long to wait for another process that is writing.
+            revoking: whether somebody's rights are to be taken away, for which there is a reserve
+                if the disk is full.
 
         Raises:
             StoreError: if it cannot be read and written, is damaged, was written by lockd 0.1
                 or a later version, or was encrypted with another key. One of an earlier
                 version is brought up to date.
         """
-        return cls(Database.open(path, vault, timeout_s))
+        return cls(Database.open(path, vault, timeout_s, revoking=revoking))
 
     @classmethod
     def open_read_only(cls, path: Path, vault: Vault) -> Self:

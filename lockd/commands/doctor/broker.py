@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,10 +10,11 @@ from cryptography import x509
 
 from lockd.adapters.mqtt.client import CREDENTIAL, password_file
 from lockd.adapters.mqtt.visitor import Visitor
+from lockd.commands.doctor.broker_trials import namesake, nobodys_result, size
 from lockd.commands.doctor.findings import Finding, Machine, ok, problem, skipped, warning
 from lockd.config import MqttSettings, Settings
 from lockd.errors import BusError
-from lockd.messages import Topics, utc_text
+from lockd.messages import Topics
 from lockd.paths import UNIT
 from lockd.service.remote_commands import subscriptions
 
@@ -40,6 +40,8 @@ def broker(machine: Machine) -> list[Finding]:
     with Visitor(mqtt, "doctor") as visitor:
         findings += [_entry(mqtt, visitor), *_rights(settings, visitor)]
         certificate = visitor.certificate()
+        findings += size(settings, visitor)
+    findings += namesake(machine, mqtt)
     if certificate is not None:
         parsed = x509.load_der_x509_certificate(certificate)
         findings += _lifetime("the broker's certificate", parsed.not_valid_after_utc)
@@ -103,12 +105,6 @@ def _rights(settings: Settings, visitor: Visitor) -> list[Finding]:
     if visitor.protocol == "3.1.1":
         return [ok("under MQTT 3.1.1 nobody can tell whether the broker drops what is published")]
     return [ok(f"it may publish{' and hear commands' if heard else ''}")]
-
-
-def nobodys_result(door: str) -> bytes:
-    """Return a result of a command that nobody gave; whoever listens waits for another id."""
-    values = {"schema": 1, "id": "lockd-doctor", "door": door, "utc": utc_text()}
-    return json.dumps({**values, "result": "denied", "reason": "tried_by_doctor"}).encode()
 
 
 def _attempt(what: Callable[[], None]) -> list[Finding]:
