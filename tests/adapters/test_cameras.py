@@ -549,6 +549,17 @@ class TestRecordingsAsCameras:
         studio.clock.t += 1000
         assert camera.problem is None
 
+    def test_a_recording_in_which_nothing_moved_for_minutes_is_not_silent(
+        self, studio: Studio
+    ) -> None:
+        studio.stop.held = True
+        camera = studio.camera(ScriptedSource(1, 2, recorded=True, times=[0.0, 300.0]))
+        assert studio.stop.next_wait() == 0.0
+        studio.stop.let_go.release()
+        assert studio.stop.next_wait() == 300.0
+        studio.clock.t += 200
+        assert camera.problem is None
+
     def test_a_broken_recording_raises_after_its_last_frame_and_is_not_opened_again(
         self, studio: Studio
     ) -> None:

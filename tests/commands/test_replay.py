@@ -16,6 +16,7 @@ from lockd.commands.demo import segments_of
 from lockd.commands.main import main
 from lockd.vision.pictures import decode, encode_jpeg
 from tests.conftest import CLIP, PEOPLE, PHOTOS, SCENES
+from tests.recordings import clip, record
 
 
 def replay(*arguments: object) -> Result:
@@ -148,6 +149,23 @@ def test_in_real_time_a_recording_takes_its_time(tmp_path: Path) -> None:
     on, off = (t for t, _ in summary["relay"])
     assert off - on == pytest.approx(5, abs=0.5)
     assert of_type(result, "service_stopped")[0]["t"] >= off
+
+
+@pytest.mark.parametrize("options", [{}, {"live": "1"}], ids=["whole", "of a browser"])
+def test_a_recording_that_looked_seldom_while_nobody_came_keeps_its_time(
+    tmp_path: Path, options: dict[str, str]
+) -> None:
+    (empty, _), *visit = clip(2.5, 7)
+    film = record(
+        tmp_path / "film.webm",
+        [*((empty, t) for t in (0, 4, 8, 12)), *((image, 12 + t) for image, t in visit)],
+        options=options,
+    )
+    result = replay(film, "--gallery", PEOPLE)
+    assert result.exit_code == 0, result.output
+    (granted,) = of_type(result, "access_granted")
+    assert 12.5 < granted["t"] < 16.5
+    assert of_type(result, "summary")[0]["frames"] == len(visit) + 4
 
 
 def test_a_video_that_breaks_off_is_an_error_after_what_it_showed(tmp_path: Path) -> None:

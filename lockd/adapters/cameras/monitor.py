@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 
 from lockd.adapters.cameras.slot import Slot
@@ -74,7 +75,8 @@ class CameraMonitor:
                 raise CameraError(_REOPENED[trouble], trouble)
             dim, usable = trouble, self._health.usable
         with self._lock:
-            self._last = t
+            # A recording's next picture may be minutes away; it is never late.
+            self._last = math.inf if recorded else t
             self._dim = dim
             if usable:
                 self._failure = None

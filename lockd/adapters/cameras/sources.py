@@ -13,6 +13,7 @@ from typing import Protocol
 
 import cv2
 
+from lockd.adapters.cameras.containers import Times, breaks_off
 from lockd.errors import CameraError, CameraTrouble
 from lockd.redaction import redacted
 from lockd.types import Image
@@ -20,6 +21,9 @@ from lockd.vision.pictures import decode
 
 PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """Suffixes, in lower case, of the files that a folder is searched for."""
+
+_USUAL_FPS, _MOST_FPS = 25.0, 240.0
+_MOST_FRAMES = 10**8
 
 
 class Source(Protocol):
@@ -145,30 +149,46 @@ class FolderSource:
 
 
 class VideoSource(GuardedSource):
-    """A video file."""
+    """A video file, with the times that its container gives its pictures."""
 
     recorded = True
 
     def __init__(self, path: Path) -> None:
         super().__init__(redacted(str(path)))
+        self._path = path
         self._capture = cv2.VideoCapture(str(path))
         if not self._capture.isOpened():
             raise CameraError(f"{self._name}: not a video that OpenCV can read, or cut short")
-        self._fps = self._capture.get(cv2.CAP_PROP_FPS) or 25.0
-        self._expected = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self._rate = rate_of(self._capture)
+        self._times = Times(1 / self._rate)
         self._count = 0
+        self._t = 0.0
 
     def _read(self) -> tuple[Image, float] | None:
         done, image = self._capture.read()
         if not done:
-            # The container's own count may be an estimate.
-            if self._count < self._expected - max(2, self._expected // 50):
-                raise CameraError(
-                    f"{self._name}: breaks off after {self._count} of {self._expected} frames"
-                )
+            if breaks_off(self._path):
+                raise CameraError(f"{self._name}: breaks off after {self._amount()} frames")
             return None
         self._count += 1
-        return image, (self._count - 1) / self._fps  # type: ignore[return-value]
+        self._t = self._times.of(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+        return image, self._t  # type: ignore[return-value]
+
+    def _amount(self) -> str:
+        """How many pictures there were, of how many if that is more than an estimate."""
+        expected = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        steady = round(self._t * self._rate) == self._count - 1
+        known = steady and self._count < expected < _MOST_FRAMES
+        return f"{self._count} of {expected}" if known else str(self._count)
 
     def _release(self) -> None:
         self._capture.release()
+
+
+def rate_of(capture: cv2.VideoCapture) -> float:
+    """Return the pictures a second that a file names, a usual one if that cannot be meant.
+
+    Where the rate varies containers name that of their clock, 1000 or 90000.
+    """
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    return rate if 0.1 <= rate <= _MOST_FPS else _USUAL_FPS
