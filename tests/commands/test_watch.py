@@ -128,6 +128,16 @@ def test_the_alert_of_an_event_is_not_the_event_again() -> None:
     assert line.marks == ()
 
 
+def test_what_a_command_says_of_its_progress_is_new_each_time() -> None:
+    follower = Follower("lockd")
+    told = [{"taken": 1, "left_s": 9}, {"taken": 2, "left_s": 8}, {"taken": 2, "left_s": 8}]
+    lines = [
+        said(follower, "result", id="a7", command="enrol", result="ok", stage="progress", **one)
+        for one in told
+    ]
+    assert [line.marks for (line,) in lines] == [(), (), ("seen before",)]
+
+
 def test_a_series_goes_on_after_another_came_between() -> None:
     follower = Follower("lockd")
     said_event(follower, event(1))

@@ -11,6 +11,7 @@ import json
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, NoReturn
 
 from lockd.console import printable
@@ -141,6 +142,8 @@ class Follower:
     def _marks(self, kind: str, values: dict[str, Any]) -> list[str]:
         marks = ["delayed"] if values.get("delayed") is True else []
         message = values.get("id")
+        if kind == "result":  # a command has several: what it is told of its progress
+            message = sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
         if isinstance(message, str) and len(message) <= _LONGEST_TEXT:
             if (kind, message) in self._ids:
                 marks.append("seen before")
