@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import signal
-from contextlib import ExitStack
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lockd.commands.options import gallery_maker, gallery_option, settings_of
-from lockd.console import config_option, reported
+from lockd.console import config_option, err, reported
+
+if TYPE_CHECKING:
+    from lockd.service.parts import Tally
 
 
 @click.command("replay")
@@ -19,18 +25,33 @@ from lockd.console import config_option, reported
 @gallery_option
 @config_option
 @click.option("--realtime", is_flag=True, help="Pace the source like a camera.")
+@click.option(
+    "--annotate",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.mp4",
+    help="Write a film with boxes, names, verdicts and the relay.",
+)
 @reported
-def replay(source: str, gallery: Path | None, config_file: Path | None, realtime: bool) -> None:
+def replay(
+    source: str,
+    gallery: Path | None,
+    config_file: Path | None,
+    realtime: bool,
+    annotate: Path | None,
+) -> None:
     """Run the service over a video file or a folder of pictures.
 
     The relay is simulated and nothing is published. Prints one JSON line per event
     and one with a summary at the end.
     """
+    from lockd.adapters.cameras import pace_of  # noqa: PLC0415
+    from lockd.identity.observation import Observation  # noqa: PLC0415
     from lockd.messages import Event  # noqa: PLC0415
     from lockd.ports import Observer  # noqa: PLC0415
     from lockd.service.assembly import open_service  # noqa: PLC0415
-    from lockd.service.parts import Tally  # noqa: PLC0415
+    from lockd.types import Frame  # noqa: PLC0415
 
+    _check(annotate, source)
     settings = settings_of(
         config_file,
         relay={"factory": "mock"},
@@ -42,30 +63,82 @@ def replay(source: str, gallery: Path | None, config_file: Path | None, realtime
     camera = settings.camera.from_source(source)
     settings = settings.model_copy(update={"camera": camera})
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    rate, length_s = pace_of(Path(source).expanduser(), settings.camera.fps)
 
     class Printer(Observer):
         def event(self, event: Event) -> None:
             click.echo(json.dumps(event.as_dict(), ensure_ascii=False))
 
-    def print_summary(tally: Tally) -> None:
-        summary = {
-            "type": "summary",
-            "frames": tally.frames,
-            "faces": tally.faces,
-            "judged": tally.judged,
-            "relay": [[round(t, 3), "on" if on else "off"] for t, on in tally.relay],
-        }
-        click.echo(json.dumps(summary))
+        def observed(self, frame: Frame, observation: Observation) -> None:
+            shown(frame.t)
 
     with ExitStack() as stack:
+        shown = stack.enter_context(_progress(length_s))
+        observers: list[Observer] = [Printer()]
+        if annotate is not None:
+            from lockd.commands.annotated import AnnotatedVideo  # noqa: PLC0415
+
+            film = AnnotatedVideo(annotate, rate)
+            stack.callback(film.close)
+            observers.append(film)
         service = open_service(
             settings,
             stack,
             as_fast_as_possible=not realtime,
             gallery=gallery_maker(gallery, settings),
             remember=False,
-            observers=[Printer()],
+            observers=observers,
         )
         signal.signal(signal.SIGINT, lambda *_: service.stop())
-        stack.callback(lambda: print_summary(service.tally))
+        stack.callback(lambda: _print_summary(service.tally))
         service.run()
+
+
+def _check(annotate: Path | None, source: str) -> None:
+    """Refuse to write what is no MP4, or over the recording itself.
+
+    Raises:
+        click.BadParameter: then.
+    """
+    if annotate is None:
+        return
+    if annotate.suffix.lower() != ".mp4":
+        raise click.BadParameter(f"{annotate} should end in .mp4", param_hint="--annotate")
+    if annotate.exists() and Path(source).exists() and annotate.samefile(source):
+        raise click.BadParameter(f"{annotate} is the recording", param_hint="--annotate")
+
+
+def _print_summary(tally: Tally) -> None:
+    summary = {
+        "type": "summary",
+        "frames": tally.frames,
+        "faces": tally.faces,
+        "judged": tally.judged,
+        "relay": [[round(t, 3), "on" if on else "off"] for t, on in tally.relay],
+    }
+    click.echo(json.dumps(summary))
+
+
+@contextmanager
+def _progress(length_s: float | None) -> Iterator[Callable[[float], None]]:
+    """Show on a terminal how far it has come; what is told goes above it.
+
+    Args:
+        length_s: of the recording, if it is known.
+    """
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(
+        *columns,
+        console=err,
+        transient=True,
+        disable=not err.is_terminal,
+        redirect_stdout=sys.stdout.isatty(),
+    ) as bar:
+        task = bar.add_task("loading", total=None)
+
+        def show(t: float) -> None:
+            bar.update(task, description=f"{t:.1f} s", total=length_s, completed=t)
+
+        yield show

@@ -95,13 +95,16 @@ def decode(content: bytes, name: str) -> Image:
     return image.astype(np.uint8, copy=False)
 
 
-def annotate(image: Image, labels: list[tuple[Face, str, bool]]) -> Image:
+def annotate(
+    image: Image, labels: list[tuple[Face, str, bool]], foot: tuple[str, bool] | None = None
+) -> Image:
     """Return a copy with boxes, landmarks and captions.
 
     Args:
         image: uint8 (height, width, 3), BGR.
         labels: (face, caption, known) of each face; known ones are green. Captions
             are drawn in ASCII, other characters as "?".
+        foot: what stands below, and whether in green.
     """
     drawn = image.copy()
     unit = max(1, round(min(image.shape[:2]) / 320))
@@ -113,7 +116,10 @@ def annotate(image: Image, labels: list[tuple[Face, str, bool]]) -> Image:
         for x, y in face.landmarks:
             cv2.circle(drawn, (round(float(x)), round(float(y))), 2 * unit, _WHITE, -1, cv2.LINE_AA)
             cv2.circle(drawn, (round(float(x)), round(float(y))), 2 * unit, _BLACK, 1, cv2.LINE_AA)
-        _caption(drawn, caption, x0, y0, colour, unit)
+        if caption:
+            _caption(drawn, caption, x0, y0, colour, unit)
+    if foot is not None:
+        _caption(drawn, foot[0], 0, drawn.shape[0], _GREEN if foot[1] else _RED, unit)
     return drawn
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +20,7 @@ from click.testing import CliRunner, Result
 from lockd.commands.demo import segments_of
 from lockd.commands.main import main
 from lockd.vision.pictures import decode, encode_jpeg
-from tests.conftest import CLIP, PEOPLE, PHOTOS, SCENES
+from tests.conftest import CLIP, PEOPLE, PHOTOS, ROOT, SCENES
 from tests.recordings import clip, record
 
 
@@ -166,6 +171,30 @@ def test_a_recording_that_looked_seldom_while_nobody_came_keeps_its_time(
     (granted,) = of_type(result, "access_granted")
     assert 12.5 < granted["t"] < 16.5
     assert of_type(result, "summary")[0]["frames"] == len(visit) + 4
+
+
+def test_how_far_it_has_come_is_shown_on_a_terminal_only(tmp_path: Path, porch: Result) -> None:
+    assert porch.stderr == ""
+    folder = folder_of(tmp_path, PHOTOS / "barack-obama.jpg", 5)
+    shown, terminal = pty.openpty()
+    command = [sys.executable, "-m", "lockd", "replay", folder, "--gallery", PEOPLE]
+    environment = {**os.environ, "TERM": "xterm"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=terminal, env=environment, cwd=ROOT
+    ) as done:
+        os.close(terminal)
+        assert done.stdout is not None
+        events = done.stdout.read().decode()
+    seen = b""
+    with contextlib.suppress(OSError):  # which is how a terminal ends
+        while part := os.read(shown, 9999):
+            seen += part
+    os.close(shown)
+    assert done.returncode == 0
+    assert b"loading" in seen
+    assert b" s " in seen
+    assert all(line.startswith("{") for line in events.splitlines())
+    assert json.loads(events.splitlines()[-1])["frames"] == 5
 
 
 def test_a_video_that_breaks_off_is_an_error_after_what_it_showed(tmp_path: Path) -> None:

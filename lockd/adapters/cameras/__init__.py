@@ -10,7 +10,7 @@ folder, none lost, as fast as it is asked.
 from lockd.adapters.cameras.live import LiveCamera
 from lockd.adapters.cameras.opening import open_source
 from lockd.adapters.cameras.recorded import RecordedCamera
-from lockd.adapters.cameras.sources import PICTURES, Source, list_pictures
+from lockd.adapters.cameras.sources import PICTURES, Source, list_pictures, pace_of
 
 __all__ = [
     "PICTURES",
@@ -19,4 +19,5 @@ __all__ = [
     "Source",
     "list_pictures",
     "open_source",
+    "pace_of",
 ]

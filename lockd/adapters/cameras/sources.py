@@ -192,3 +192,24 @@ def rate_of(capture: cv2.VideoCapture) -> float:
     """
     rate = capture.get(cv2.CAP_PROP_FPS)
     return rate if 0.1 <= rate <= _MOST_FPS else _USUAL_FPS
+
+
+def pace_of(path: Path, fps: float) -> tuple[float, float | None]:
+    """Return how many pictures a second a recording has, and about how many seconds, if it says.
+
+    Args:
+        path: a video file, or a folder of pictures; of anything else nothing is known.
+        fps: those of a folder.
+
+    Raises:
+        CameraError: if it is a folder that cannot be read.
+    """
+    if path.is_dir():
+        return fps, len(list_pictures(path)) / fps
+    if not path.is_file():
+        return _USUAL_FPS, None
+    capture = cv2.VideoCapture(str(path))
+    rate, count = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
+    usual = rate_of(capture)
+    capture.release()
+    return usual, count / rate if rate > 0 and 0 < count < _MOST_FRAMES else None
