@@ -26,10 +26,12 @@ from rich.markup import escape
 
 from enroll.people import Enroller
 from lockd.adapters.broker import HOST, LocalBroker
+from lockd.adapters.cameras import open_source
 from lockd.adapters.mqtt.visitor import Heard, Visitor
 from lockd.adapters.store import opened
-from lockd.config import Settings, load
+from lockd.config import Settings, is_path, load
 from lockd.console import reported
+from lockd.errors import CameraError, CameraTrouble
 from lockd.identity.observation import Observation
 from lockd.messages import Event, EventType
 from lockd.paths import shipped
@@ -47,6 +49,8 @@ _DULL = {
 _COLOURS = {"sees": "cyan", "knows": "green", "relay": "bold yellow", "mqtt": "magenta"}
 _TOLERANCE_S = 1.0
 _LISTEN_S = 0.2
+_PATIENCE_S = 20.0
+_DIM = {CameraTrouble.DARK, CameraTrouble.COVERED}
 STRANGER = "stranger"
 
 
@@ -107,15 +111,27 @@ def mistakes(segments: list[Segment], events: list[Event], tally: Tally) -> list
 class Demo(Observer):
     """One showing of the demo."""
 
-    def __init__(self, camera: int | None, port: int, console: Console | None = None) -> None:
+    def __init__(
+        self,
+        camera: str | None,
+        port: int,
+        console: Console | None = None,
+        patience_s: float = _PATIENCE_S,
+    ) -> None:
         """Prepare it.
 
         Args:
-            camera: number of a V4L2 device to use instead of the clip, or None.
+            camera: what to watch instead of the clip, as `camera.source` has it, or None.
             port: of the broker, or 0 for a free one.
+            patience_s: how long to wait for a camera that gives no picture.
         """
         self._camera = camera
         self._port = port
+        self._patience_s = patience_s
+        self._stop: Callable[[], None] = lambda: None
+        self._interrupted = False
+        self._patience: threading.Timer | None = None
+        self._given_up: str | None = None
         self._console = console or Console(highlight=False, soft_wrap=True)
         self._events: list[Event] = []
         self._heard = 0
@@ -123,7 +139,11 @@ class Demo(Observer):
         self._now: Callable[[], float] = lambda: 0.0
 
     def run(self) -> bool:
-        """Show it; return whether the door did what it should."""
+        """Show it; return whether the door did what it should, or nobody waited for that.
+
+        Raises:
+            CameraError: if there is no camera, or a file that is none.
+        """
         clip = shipped("demo/porch.mp4")
         with ExitStack() as stack:
             broker = LocalBroker(self._port)
@@ -131,6 +151,8 @@ class Demo(Observer):
             folder = Path(tempfile.mkdtemp(prefix="lockd-demo-"))
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
             settings = self._settings(clip, folder, broker.port)
+            if is_path(settings.camera.source):
+                open_source(settings.camera).close()
             self._introduce(settings)
             self._enrol(settings)
             stack.enter_context(self._subscribed(settings))
@@ -160,7 +182,7 @@ class Demo(Observer):
 
     def _introduce(self, settings: Settings) -> None:
         say = self._console.print
-        what = "a recorded porch" if self._camera is None else f"camera {self._camera}"
+        what = "a recorded porch" if self._camera is None else "a camera of yours"
         say(f"[bold]lockd demo[/]: real networks, {what}, a simulated relay, a broker of its own.")
         url, topics = f"{HOST}:{settings.mqtt.port}", "lockd/#"
         say("\nTo hear what subscribers hear, type in a second terminal:")
@@ -178,12 +200,33 @@ class Demo(Observer):
                 self._console.print(f"  {outcome.name}, photographs: {outcome.accepted}")
 
     def _watch(self, service: Service) -> Tally:
-        handler = signal.signal(signal.SIGINT, lambda *_: service.stop())
-        self._now = service.now
+        self._now, self._stop = service.now, service.stop
+        handler = signal.signal(signal.SIGINT, self._interrupt)
         try:
-            return service.run()
+            tally = service.run()
         finally:
             signal.signal(signal.SIGINT, handler)
+            self._wait_for_camera(None)
+        if self._given_up is not None:
+            raise CameraError(f"{self._given_up}; without --camera the demo needs none")
+        return tally
+
+    def _interrupt(self, *_: object) -> None:
+        self._interrupted = True
+        self._stop()
+
+    def _give_up(self, problem: str) -> None:
+        self._given_up = problem
+        self._stop()
+
+    def _wait_for_camera(self, problem: str | None) -> None:
+        """Wait for a camera with a problem, but not for ever; or no longer, if it has none."""
+        if self._patience is not None:
+            self._patience.cancel()
+        self._patience = None
+        if problem is not None:
+            self._patience = threading.Timer(self._patience_s, self._give_up, [problem])
+            self._patience.start()
 
     def _conclude(self, clip: Path, tally: Tally) -> bool:
         say = self._console.print
@@ -191,7 +234,7 @@ class Demo(Observer):
             f"\n{tally.frames} frames, {tally.faces} faces, {tally.judged} judged; "
             f"{self._heard} messages heard by the subscriber."
         )
-        if self._camera is not None:
+        if self._camera is not None or self._interrupted:
             return True
         wrong = mistakes(segments_of(clip), self._events, tally)
         if not self._heard:
@@ -226,7 +269,12 @@ class Demo(Observer):
         elif event.type is EventType.STRANGER:
             self._say(event.t, "knows", "nobody: a stranger")
         elif event.type is EventType.CAMERA_PROBLEM:
-            self._say(event.t, "sees", f"nothing: {event.reason}; trying again, Ctrl-C ends it")
+            again = f"trying again for {self._patience_s:g} s, Ctrl-C ends it"
+            self._say(event.t, "sees", f"nothing: {event.reason}; {again}")
+            if event.trouble not in _DIM:
+                self._wait_for_camera(event.reason)
+        elif event.type is EventType.CAMERA_RECOVERED:
+            self._wait_for_camera(None)
 
     def relay_switched(self, t: float, on: bool) -> None:
         """Say that the relay was switched."""
@@ -265,13 +313,21 @@ class Demo(Observer):
 
 
 @click.command("demo")
-@click.option("--camera", type=click.IntRange(0), help="Use this camera instead of the clip.")
+@click.option(
+    "--camera",
+    metavar="SOURCE",
+    help="Watch this instead of the clip: 0, csi, an rtsp or http URL, a video file, a folder.",
+)
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="Of the broker [a free one]."
 )
 @reported
-def demo(camera: int | None, port: int) -> None:
+def demo(camera: str | None, port: int) -> None:
     """Watch the whole system work, with a simulated relay and a broker of its own."""
     logging.basicConfig(level=logging.ERROR)
-    if not Demo(camera, port).run():
+    try:
+        good = Demo(camera, port).run()
+    except KeyboardInterrupt:
+        return
+    if not good:
         raise SystemExit(1)

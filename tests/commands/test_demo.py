@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import io
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from lockd.commands.demo import Segment, mistakes, segments_of
+from lockd.commands.demo import Demo, Segment, mistakes, segments_of
+from lockd.errors import CameraError
 from lockd.messages import Event, EventType
 from lockd.service.parts import Tally
 from tests.conftest import CLIP
+from tests.recordings import clip, record
 
+LOCKD = Path(sys.executable).parent / "lockd"
 SEGMENTS = [
     Segment(0, 3, None),
     Segment(3, 10, "Ada"),
@@ -21,6 +28,11 @@ SEGMENTS = [
 GRANTED = Event(EventType.ACCESS_GRANTED, 5.0, "porch", person="Ada")
 STRANGER = Event(EventType.STRANGER, 15.0, "porch")
 RELAY = [(5.0, True), (10.0, False)]
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [LOCKD, "demo", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_what_should_happen_is_no_mistake() -> None:
@@ -54,10 +66,7 @@ def test_the_clip_has_somebody_enrolled_a_stranger_and_empty_stretches() -> None
 
 
 def test_the_demo_succeeds_and_shows_each_part_of_the_path() -> None:
-    command = Path(sys.executable).parent / "lockd"
-    done = subprocess.run(
-        [command, "demo"], capture_output=True, text=True, timeout=120, check=False
-    )
+    done = run()
     assert done.returncode == 0, done.stdout + done.stderr
     for part in (
         "sees   a face",
@@ -72,3 +81,47 @@ def test_the_demo_succeeds_and_shows_each_part_of_the_path() -> None:
     ):
         assert part in done.stdout
     assert done.stderr == ""
+
+
+def test_it_watches_any_source_to_its_end(tmp_path: Path) -> None:
+    film = record(tmp_path / "film.webm", clip(3, 6), options={"live": "1"})
+    done = run("--camera", film)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "knows  Barack Obama" in done.stdout
+    assert "wrong:" not in done.stdout
+
+
+@pytest.mark.parametrize("source", ["nowhere.mp4", __file__])
+def test_a_file_that_is_no_recording_is_told_at_once(source: str) -> None:
+    done = run("--camera", source)
+    assert done.returncode == 6
+    assert Path(source).name in done.stderr
+
+
+def test_it_gives_up_a_camera_that_is_not_there() -> None:
+    shown = io.StringIO()
+    console = Console(file=shown, soft_wrap=True)
+    with pytest.raises(CameraError, match=r"/dev/video63.*without --camera"):
+        Demo("63", 0, console, patience_s=0.1).run()
+    assert "nothing: missing: camera /dev/video63" in shown.getvalue()
+
+
+@pytest.mark.parametrize("moment", ["Enrolling", "Service ready", "sees"])
+def test_it_ends_quietly_when_told_to(moment: str) -> None:
+    with subprocess.Popen(
+        [LOCKD, "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as done:
+        assert done.stdout is not None
+        for line in done.stdout:
+            if moment in line:
+                break
+        done.send_signal(signal.SIGINT)
+        rest, complaints = done.communicate(timeout=120)
+    assert done.returncode == 0
+    assert complaints == ""
+    assert "wrong:" not in rest
+    assert "for the right visit" not in rest
