@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lockd import __version__
-from lockd.console import EXIT_CODES, Commands
+from lockd.console import EXIT_CODES, Commands, version_option
 
 
 @click.group(
@@ -33,6 +32,6 @@ from lockd.console import EXIT_CODES, Commands
     epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(__version__, prog_name="lockd-enroll")
+@version_option("lockd-enroll")
 def main() -> None:
     """Say who may open the door. A running service sees each change at its next frame."""

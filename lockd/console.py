@@ -3,41 +3,45 @@
 from __future__ import annotations
 
 import functools
-import logging
 import os
-import pwd
-import signal
-import socket
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from rich.console import Console
-from rich.markup import escape
 
 from lockd.errors import LockdError
 from lockd.paths import ON_BEHALF_OF
 from lockd.redaction import scrubbed
 
+# The list of commands needs nothing but click; whatever else is imported here, it waits for.
+# ruff: noqa: PLC0415
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
-
-class _Discreet(Console):
-    """Prints no password that is in a URL."""
-
-    def print(self, *objects: Any, **options: Any) -> None:
-        """Print; see `Console.print`."""
-        super().print(*(scrubbed(o) if isinstance(o, str) else o for o in objects), **options)
+    err: Console
+    """Progress and problems; standard output is for results."""
 
 
-err = _Discreet(stderr=True, highlight=False, soft_wrap=True)
-"""Progress and problems; standard output is for results."""
+def __getattr__(name: str) -> Any:
+    """Make `err` when it is first asked for."""
+    if name != "err":
+        raise AttributeError(name)
+    from rich.console import Console
+
+    class Discreet(Console):
+        """Prints no password that is in a URL."""
+
+        def print(self, *objects: Any, **options: Any) -> None:
+            """Print; see `Console.print`."""
+            super().print(*(scrubbed(o) if isinstance(o, str) else o for o in objects), **options)
+
+    return globals().setdefault("err", Discreet(stderr=True, highlight=False, soft_wrap=True))
+
 
 _WIDEST = 10_000
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -82,6 +86,8 @@ def print_table(table: Table, *whole: str) -> None:
     Args:
         whole: the titles of columns that are not to be broken at all, such as times and names.
     """
+    from rich.console import Console
+
     console, measuring = Console(highlight=False), Console(width=_WIDEST)
     rows = list(zip(*(column.cells for column in table.columns), strict=True))
     least, most = [], []
@@ -112,6 +118,10 @@ def reported(command: _Command) -> _Command:
         try:
             return command(*args, **kwargs)
         except LockdError as error:
+            from rich.markup import escape
+
+            from lockd.console import err
+
             err.print(
                 f"[bold red]error:[/] {escape(printable(scrubbed(str(error)), keep=chr(10)))}"
             )
@@ -129,6 +139,8 @@ def administrator() -> str:
     name = os.environ.get(ON_BEHALF_OF) or os.environ.get("SUDO_USER")
     if name:
         return name
+    import pwd
+
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
@@ -142,6 +154,10 @@ def signals_heard(handlers: Mapping[int, Callable[[], None]]) -> Iterator[None]:
     Args:
         handlers: by signal number, called from that thread.
     """
+    import signal
+    import socket
+    import threading
+
     heard, told = socket.socketpair()
     told.setblocking(False)
     before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
@@ -167,16 +183,80 @@ def signals_heard(handlers: Mapping[int, Callable[[], None]]) -> Iterator[None]:
 
 def log_to_stderr(level: str) -> None:
     """Send the log to standard error, or to the journal, with its fields, if that reads it."""
-    from lockd.adapters.journal import JournalHandler, has_our_stderr  # noqa: PLC0415
+    import logging
+
+    from lockd.adapters.journal import JournalHandler, has_our_stderr, priority, text_of
+
+    class PriorityFormatter(logging.Formatter):
+        """Prefixes sd-daemon(3) priorities, by which journalctl colours and filters."""
+
+        def format(self, record: logging.LogRecord) -> str:
+            text = scrubbed(text_of(record, super().format(record)))
+            if sys.stderr.isatty():
+                return text
+            return "\n".join(f"<{priority(record.levelno)}>{line}" for line in text.splitlines())
 
     handler: logging.Handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_PriorityFormatter())
+    handler.setFormatter(PriorityFormatter())
     if has_our_stderr():
         handler = JournalHandler(otherwise=handler)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
-class Commands(click.Group):
+def version_option(program: str) -> Callable[[_Command], _Command]:
+    """Return the option --version, which looks the version up when it is asked for it."""
+
+    def show(context: click.Context, _: click.Parameter, asked: bool) -> None:
+        if asked and not context.resilient_parsing:
+            from lockd import __version__
+
+            click.echo(f"{program}, version {__version__}")
+            context.exit()
+
+    return click.option(
+        "--version",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=show,
+        help="Show the version and exit.",
+    )
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    """Return a question after what was meant by a mistyped word, if there is something like it."""
+    import difflib
+
+    close = difflib.get_close_matches(word.lower(), known, n=1)
+    return f" Did you mean '{close[0]}'?" if close else ""
+
+
+class Choice(click.Choice):  # type: ignore[type-arg]  # generic only from click 8.2 on
+    """One of several words; a mistyped one is told with what may have been meant."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the word."""
+        try:
+            word: str = super().convert(value, param, ctx)
+            return word
+        except click.BadParameter as error:
+            self.fail(error.message + _meant(str(value), self.choices), param, ctx)
+
+
+class Group(click.Group):
+    """A group of commands; a mistyped one is told with what may have been meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is called."""
+        known = self.list_commands(ctx)
+        if args and args[0] not in known and args[0][:1].isalnum():
+            ctx.fail(f"No such command '{printable(args[0])}'.{_meant(args[0], known)}")
+        return super().resolve_command(ctx, args)
+
+
+class Commands(Group):
     """A group of commands, each imported when it is called.
 
     What all of them need together takes a small board seconds to import, and `lockd send`, the
@@ -221,15 +301,3 @@ class Commands(click.Group):
         """Write the list of commands, without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, self.table[name][1]) for name in sorted(self.table)])
-
-
-class _PriorityFormatter(logging.Formatter):
-    """Prefixes sd-daemon(3) priorities, by which journalctl colours and filters."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        from lockd.adapters.journal import priority, text_of  # noqa: PLC0415
-
-        text = scrubbed(text_of(record, super().format(record)))
-        if sys.stderr.isatty():
-            return text
-        return "\n".join(f"<{priority(record.levelno)}>{line}" for line in text.splitlines())

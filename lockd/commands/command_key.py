@@ -15,7 +15,7 @@ import click
 
 from lockd.adapters.keys import keys_file, read_keys
 from lockd.config import Settings, find, load
-from lockd.console import config_option, err, reported
+from lockd.console import Group, config_option, err, reported
 from lockd.errors import BusError
 from lockd.files import create_private, make_folder, owner_of, write_over
 from lockd.remote.judging import ANYBODY
@@ -28,7 +28,7 @@ file_option = click.option(
 )
 
 
-@click.group("command-key")
+@click.group("command-key", cls=Group)
 def command_key() -> None:
     """Say who may sign commands over MQTT; see docs/commands.md.
 

@@ -9,7 +9,7 @@ import click
 
 from lockd.adapters.control import SYSTEM_SOCKET, ask
 from lockd.config import find, load
-from lockd.console import config_option, err, reported
+from lockd.console import Choice, config_option, err, reported
 from lockd.errors import ControlError
 from lockd.remote.commands import COMMANDS, DOOR
 
@@ -24,7 +24,7 @@ _HELP = "\n".join(f"  {name:9}  {COMMANDS[name].does}" for name in DOOR)
 )
 @click.argument(
     "command",
-    type=click.Choice(["status", *DOOR]),
+    type=Choice(["status", *DOOR]),
     default="status",
 )
 @click.option(

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from lockd.config import Settings, find, load
-from lockd.console import config_option, err, print_table, reported
+from lockd.console import Group, config_option, err, print_table, reported
 from lockd.errors import ImageError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _CLASSIFIERS = ("nearest", "centroid", "svm", "softmax")
 _PLOTS = (".png", ".svg", ".pdf")
 
 
-@click.group()
+@click.group(cls=Group)
 def evaluate() -> None:
     """Measure how well people are recognised, on a folder of photographs.
 

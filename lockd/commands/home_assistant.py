@@ -9,13 +9,13 @@ import click
 
 from lockd import __version__
 from lockd.config import Settings, find, load
-from lockd.console import config_option, err, reported
+from lockd.console import Group, config_option, err, reported
 from lockd.errors import BusError
 from lockd.messages import Topics
 from lockd.publishing.home_assistant import config_topic, discovery
 
 
-@click.group("home-assistant")
+@click.group("home-assistant", cls=Group)
 def home_assistant() -> None:
     """Show the door in Home Assistant, or no longer; see docs/home-assistant.md."""
 

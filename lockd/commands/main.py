@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lockd import __version__
-from lockd.console import EXIT_CODES, Commands
+from lockd.console import EXIT_CODES, Commands, version_option
 
 
 @click.group(
@@ -53,7 +52,7 @@ from lockd.console import EXIT_CODES, Commands
     epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(__version__, prog_name="lockd")
+@version_option("lockd")
 def main() -> None:
     """A door that knows its people."""
 

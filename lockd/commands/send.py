@@ -15,7 +15,7 @@ import click
 from lockd.adapters.keys import keys_in, read_keys
 from lockd.adapters.mqtt.visitor import Heard, Visitor
 from lockd.commands.broker_options import Broker, broker_options
-from lockd.console import err, printable, reported
+from lockd.console import Choice, err, printable, reported
 from lockd.errors import BusError, ControlError
 from lockd.messages import Topics
 from lockd.paths import credential
@@ -42,7 +42,7 @@ _COMMON = ("schema", "id", "door", "utc", "command", "by", "result", "people")
 
 
 @click.command("send")
-@click.argument("command", type=click.Choice([*COMMANDS]))
+@click.argument("command", type=Choice([*COMMANDS]))
 @click.option("--seconds", type=click.IntRange(1, LONGEST_S), help="How long, for hold-open.")
 @click.option("--name", help="Whom, for enrol, enable, disable, rename and remove.")
 @click.option("--new-name", help="What they are to be called.")

@@ -16,7 +16,7 @@ from lockd.adapters.store import Store, Vault, restore
 from lockd.adapters.store import make_key as write_key
 from lockd.adapters.store import opened as open_store
 from lockd.config import Settings, find, load
-from lockd.console import administrator, config_option, err, print_table, reported
+from lockd.console import Group, administrator, config_option, err, print_table, reported
 from lockd.errors import StoreError
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -25,7 +25,7 @@ limit_option = click.option(
 )
 
 
-@click.group("store")
+@click.group("store", cls=Group)
 def store() -> None:
     """Look after the people and their templates on disk; see docs/store.md."""
 

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from enroll.cli import main as enrol
 from lockd import __version__, errors
 from lockd.commands.main import main
 from lockd.config import Settings
@@ -75,6 +76,23 @@ def test_a_command_is_not_kept_waiting_by_what_it_does_not_need(
     assert not spared & set(done.stderr.split())
 
 
+@pytest.mark.parametrize("entry", ["lockd.__main__", "enroll.cli"])
+def test_the_list_of_commands_needs_nothing_but_click(entry: str) -> None:
+    program = (
+        "import click, sys; click.Group('x').main(['--help'], standalone_mode=False); "
+        "before = set(sys.modules); sys.argv[1:] = ['--help']; "
+        f"from {entry} import main\n"
+        "try: main()\n"
+        "except SystemExit: print(*sorted(set(sys.modules) - before), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    brought = done.stderr.split()
+    assert "lockd.console" in brought
+    assert [name for name in brought if not name.startswith(("lockd", "enroll"))] == []
+
+
 class TestHelp:
     @pytest.mark.parametrize("flag", ["--help", "-h"])
     def test_it_lists_every_command(self, flag: str) -> None:
@@ -101,7 +119,37 @@ class TestHelp:
         assert run("door", *words).exit_code == 2
 
     def test_a_command_that_does_not_exist_is_wrong_usage(self) -> None:
-        assert run("open-sesame").exit_code == 2
+        result = run("open-sesame")
+        assert result.exit_code == 2
+        assert "No such command 'open-sesame'." in result.stderr
+        assert "Did you mean" not in result.stderr
+
+    @pytest.mark.parametrize(
+        ("words", "meant"),
+        [
+            (["replya"], "replay"),
+            (["Door"], "door"),
+            (["checkconfig"], "check-config"),
+            (["store", "chek"], "check"),
+            (["evaluate", "opneset"], "open-set"),
+            (["command-key", "ad"], "add"),
+            (["home-assistant", "shwo"], "show"),
+            (["door", "unlok"], "unlock"),
+            (["send", "lock_down"], "lock-down"),
+        ],
+        ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+    )
+    def test_a_mistyped_command_is_told_with_what_was_meant(
+        self, words: list[str], meant: str
+    ) -> None:
+        result = run(*words)
+        assert result.exit_code == 2
+        assert result.stderr.count(f"Did you mean '{meant}'?") == 1
+
+    def test_enrolment_tells_it_too(self) -> None:
+        result = CliRunner().invoke(enrol, ["lst"])
+        assert result.exit_code == 2
+        assert "No such command 'lst'. Did you mean 'list'?" in result.stderr
 
 
 class TestExitCodes:
