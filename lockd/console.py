@@ -110,6 +110,15 @@ def print_table(table: Table, *whole: str) -> None:
     console.print(table)
 
 
+def counted(number: int, what: str, many: str | None = None) -> str:
+    """Return a number of things in words: 1 template, 2 templates.
+
+    Args:
+        many: several of them, if not with an "s".
+    """
+    return f"{number} {what if number == 1 else many or what + 's'}"
+
+
 def reported(command: _Command) -> _Command:
     """Make a command end with a message and the error's exit code instead of a traceback."""
 

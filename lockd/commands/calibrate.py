@@ -16,7 +16,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from lockd.config import Settings, find, load
-from lockd.console import config_option, err, print_table, reported
+from lockd.console import config_option, counted, err, print_table, reported
 from lockd.errors import ConfigError, ImageError, PersonError
 
 if TYPE_CHECKING:
@@ -131,7 +131,8 @@ def _from_store(settings: Settings, vision: Vision) -> Enrolled:
     with opened(settings.store) as store:
         templates, unusable = store.gallery.usable(embedder.fingerprint, embedder.size)
     if unusable:
-        err.print(f"[yellow]{unusable} templates of other networks are left out[/]")
+        other = counted(unusable, "template")
+        err.print(f"[yellow]{other} of other networks left out[/]")
     if not templates:
         raise PersonError(f"{path}: nobody is enrolled with these networks; run `lockd-enroll add`")
     templates = sorted(templates, key=lambda one: one.person.name)
@@ -219,7 +220,8 @@ def _let_in(gauged: Gauge, faces: Collection, threshold: float) -> list[dict[str
 def _print_gallery(gauged: Gauge) -> None:
     from lockd.evaluation.calibration import QUANTILES  # noqa: PLC0415
 
-    click.echo(f"{len(gauged.people)} people, {gauged.templates} templates")
+    people = counted(len(gauged.people), "person", "people")
+    click.echo(f"{people}, {counted(gauged.templates, 'template')}")
     for one in gauged.alike()[:1]:
         click.echo(f"The most alike: {one.first} and {one.second}, {one.similarity:.3f}")
     for bad in gauged.misplaced:
@@ -244,10 +246,12 @@ def _print_suggestion(
     configured: float,
     wanted: tuple[float, int, float],
 ) -> None:
+    from lockd.evaluation.sentences import calibration  # noqa: PLC0415
+
     fpir, frames, fmr = wanted
     click.echo(
-        f"At most {fpir:g} of strangers' visits, with {gauged.templates} templates and {frames} "
-        f"judged frames: a false match rate of {fmr:.1e} a comparison"
+        f"At most {fpir:g} of strangers' visits, with {counted(gauged.templates, 'template')} and "
+        f"{counted(frames, 'judged frame')}: a false match rate of {fmr:.1e} a comparison"
     )
     if suggestion.source != "measured":
         click.echo(
@@ -264,6 +268,10 @@ def _print_suggestion(
         )
     for one in confusable[:_NAMED]:
         click.echo(f"Too alike for it: {one.first} and {one.second}, {one.similarity:.3f}")
+    click.echo(f"With accept {configured:g}, as configured: {calibration(gauged, configured)}")
+    if suggestion.accept not in (None, configured):
+        said = calibration(gauged, suggestion.accept)
+        click.echo(f"With accept {suggestion.accept:g}, as suggested: {said}")
 
 
 def _in_words(suggestion: Suggestion) -> str:

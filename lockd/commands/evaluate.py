@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from lockd.config import Settings, find, load
-from lockd.console import Group, config_option, err, print_table, reported
+from lockd.console import Group, config_option, counted, err, print_table, reported
 from lockd.errors import ImageError
 
 if TYPE_CHECKING:
@@ -316,6 +316,7 @@ class Run:
 
         print_table(report.table)
         click.echo(self._summary())
+        click.echo(report.sentence)
         report.data.update(about(self.faces))
         report.data.update(settings or {})
         report.data.update(self._how())
@@ -336,8 +337,9 @@ class Run:
 
     def _summary(self) -> str:
         faces = self.faces
+        people = counted(len(faces.people), "person", "people")
         return (
-            f"{faces.images} photographs of {len(faces.people)} people, "
+            f"{counted(faces.images, 'photograph')} of {people}, "
             f"{len(faces.without_face)} without a face; {self.settings.recognition.profile} "
             f"networks {self.vision.embedder.fingerprint[:12]}"
         )

@@ -90,6 +90,10 @@ class Gauge:
         histogram: int64 (`BINS`,) of them all.
         templates: how many there are.
         misplaced: templates that look mislabelled.
+        own: float32, the greatest similarity of each template to another of its person's, of
+            those who have several.
+        several: how many people have.
+        others: float32, that of each template to anybody else's, if there is anybody.
         strangers: float32 (s,), the greatest similarity of each to anybody.
         strangers_nearest: int32 (s,), who that is.
     """
@@ -102,6 +106,9 @@ class Gauge:
     histogram: Ints
     templates: int
     misplaced: list[Misplaced]
+    own: Floats
+    several: int
+    others: Floats
     strangers: Floats
     strangers_nearest: Units
 
@@ -155,6 +162,8 @@ def gauge(enrolled: Enrolled, strangers: Floats | None = None) -> Gauge:
         histogram = histogram + histogram_of(block)
         best[part], nearest[part] = block.max(axis=1), enrolled.owner[block.argmax(axis=1)]
     impostor, people = greatest.sorted()
+    own, other, whose = _nearest(enrolled)
+    has_own, has_other = np.isfinite(own), np.isfinite(other)
     return Gauge(
         enrolled.people,
         pairs.genuine,
@@ -163,7 +172,10 @@ def gauge(enrolled: Enrolled, strangers: Floats | None = None) -> Gauge:
         pairs.impostors + len(strangers) * len(enrolled.owner),
         histogram,
         len(enrolled.owner),
-        _misplaced(enrolled),
+        _misplaced(enrolled, own, other, whose),
+        own[has_own],
+        len(np.unique(enrolled.owner[has_own])),
+        other[has_other],
         best,
         nearest,
     )
@@ -238,27 +250,35 @@ def _above(rising: Floats, accepted: int) -> float:
     return float(np.nextafter(rising[len(rising) - 1 - accepted], np.float32(2)))
 
 
-def _misplaced(enrolled: Enrolled) -> list[Misplaced]:
-    found = []
-    owner = enrolled.owner
-    for start in range(0, len(owner), _BLOCK):
-        rows = np.arange(start, min(start + _BLOCK, len(owner)))
+def _nearest(enrolled: Enrolled) -> tuple[Floats, Floats, Units]:
+    """Of each template its greatest similarity to another of its person's and to somebody else's.
+
+    Minus infinity where there is none; and whose the latter is.
+    """
+    owner, count = enrolled.owner, len(enrolled.owner)
+    own, other = np.empty(count, np.float32), np.empty(count, np.float32)
+    whose = np.empty(count, np.int32)
+    for start in range(0, count, _BLOCK):
+        rows = np.arange(start, min(start + _BLOCK, count))
         block = enrolled.embeddings[rows] @ enrolled.embeddings.T
         block[np.arange(len(rows)), rows] = -np.inf  # itself
         same = owner[rows][:, None] == owner[None, :]
-        own = np.where(same, block, -np.inf).max(axis=1)
         others = np.where(same, -np.inf, block)
-        nearest = others.argmax(axis=1)
-        similarity = others[np.arange(len(rows)), nearest]
-        for index in np.flatnonzero((similarity > own) & np.isfinite(own)):
-            row = rows[index]
-            found.append(
-                Misplaced(
-                    enrolled.labels[row],
-                    enrolled.people[owner[row]],
-                    float(own[index]),
-                    enrolled.people[owner[nearest[index]]],
-                    float(similarity[index]),
-                )
-            )
+        own[rows] = np.where(same, block, -np.inf).max(axis=1)
+        other[rows], whose[rows] = others.max(axis=1), owner[others.argmax(axis=1)]
+    return own, other, whose
+
+
+def _misplaced(enrolled: Enrolled, own: Floats, other: Floats, whose: Units) -> list[Misplaced]:
+    """The templates that are nearer to somebody else's than to their own person's."""
+    found = [
+        Misplaced(
+            enrolled.labels[row],
+            enrolled.people[enrolled.owner[row]],
+            float(own[row]),
+            enrolled.people[whose[row]],
+            float(other[row]),
+        )
+        for row in np.flatnonzero((other > own) & np.isfinite(own))
+    ]
     return sorted(found, key=lambda one: one.own - one.similarity)

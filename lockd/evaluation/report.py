@@ -15,6 +15,7 @@ from typing import Any
 from rich.table import Table
 
 from lockd.errors import ImageError
+from lockd.evaluation import sentences
 from lockd.evaluation.embeddings import NO_FACE, UNREADABLE, Collection
 from lockd.evaluation.identification import Answered, Identification, OpenSet
 from lockd.evaluation.intervals import Rate
@@ -39,12 +40,14 @@ class Report:
         table: for people.
         columns: names of what `rows` hold.
         rows: for CSV.
+        sentence: what it means to whoever owns the door.
     """
 
     data: dict[str, Any]
     table: Table
     columns: tuple[str, ...]
     rows: list[Sequence[object]]
+    sentence: str
 
 
 def verification(found: Verification, skipped: int) -> Report:
@@ -77,7 +80,8 @@ def verification(found: Verification, skipped: int) -> Report:
         },
     }
     rows: list[Sequence[object]] = [tuple(row) for row in found.det.tolist()]
-    return Report(data, table, ("threshold", "far", "fnmr"), rows)
+    sentence = sentences.verification(found)
+    return Report(data, table, ("threshold", "far", "fnmr"), rows, sentence)
 
 
 def identification(found: Sequence[Identification]) -> Report:
@@ -100,7 +104,8 @@ def identification(found: Sequence[Identification]) -> Report:
             rule: {"top1_by_people": _by_people(found, rule)} for rule in rules if rule != DOOR
         },
     }
-    return Report(data, table, ("people", "rule", "draw", "top1"), rows)
+    sentence = sentences.identification(max(found, key=lambda one: one.people), DOOR)
+    return Report(data, table, ("people", "rule", "draw", "top1"), rows, sentence)
 
 
 def open_set(found: OpenSet, accept: float, margin: float) -> Report:
@@ -134,7 +139,8 @@ def open_set(found: OpenSet, accept: float, margin: float) -> Report:
             if name != DOOR
         },
     }
-    return Report(data, table, ("rule", "threshold", "fpir", "fnir"), rows)
+    columns = ("rule", "threshold", "fpir", "fnir")
+    return Report(data, table, columns, rows, sentences.open_set(door))
 
 
 def about(faces: Collection) -> dict[str, Any]:

@@ -419,4 +419,4 @@ def test_the_store_is_the_gallery_unless_another_is_named(
     data: dict[str, Any] = json.loads(out.read_text())
     assert (data["people"], data["templates"]) == (2, 4)
     assert data["closest"]["people"] == ["Ada", "Grace"]
-    assert "1 templates of other networks are left out" in " ".join(result.stderr.split())
+    assert "1 template of other networks left out" in " ".join(result.stderr.split())

@@ -30,6 +30,9 @@ def evaluated(command: str, folder: Path, cache: Path, out: Path, *words: object
     assert (out / "a.png").read_bytes().startswith(b"\x89PNG")
     data = json.loads((out / "a.json").read_text())
     assert data["protocol"] == command
+    last = result.stdout.splitlines()[-1]
+    assert last.startswith("Of 1,000 ")
+    assert " %" in last
     assert (data["images"], data["people"], data["without_face"]) == (8, 3, 1)
     assert data["without_face_photographs"] == ["Joe_Biden/Joe_Biden_0002.jpg"]
     assert "Joe_Biden/Joe_Biden_0002.jpg" in result.stderr
