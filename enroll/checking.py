@@ -13,7 +13,7 @@ from rich.table import Table
 
 from enroll.opened import looked_at, name_argument, opened, sure
 from enroll.showing import as_json_option
-from lockd.console import administrator, config_option, print_table, reported
+from lockd.console import administrator, config_option, counted, print_table, reported
 from lockd.errors import PersonError
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def drop(name: str, templates: tuple[int, ...], yes: bool, config_file: Path | N
             )
         sure(f"Delete {len(set(templates))} of {len(own)} templates of {person.name}?", yes)
         dropped = store.templates.drop(set(templates), by=administrator())
-    click.echo(f"{person.name}: {dropped} templates deleted, {len(own) - dropped} left.")
+    click.echo(f"{person.name}: {counted(dropped, 'template')} deleted, {len(own) - dropped} left.")
 
 
 def _usable(store: Store, model: str, findings: list[GalleryFinding]) -> Enrolled | None:
@@ -134,7 +134,8 @@ def _rows(name: str, damaged: int, outdated: int, usable: int) -> Iterator[Galle
         if count:
             yield GalleryFinding(kind, name, None, None, None, f"{count} {advice}")
     if usable < FEWEST:
-        advice = f"{usable} usable templates; add photographs until there are {FEWEST} or more"
+        only = counted(usable, "usable template")
+        advice = f"{only}; add photographs until there are {FEWEST} or more"
         yield GalleryFinding("few", name, None, None, None, advice)
 
 

@@ -13,7 +13,7 @@ from enroll.portable import PortablePerson, PortableTemplate
 from lockd.adapters.store import MAX_NAME, Enrolled, Store, clean_name
 from lockd.adapters.store.records import checked, checked_details
 from lockd.config import Settings
-from lockd.console import administrator, printable
+from lockd.console import administrator, counted, printable
 from lockd.errors import PersonError
 from lockd.recognition.recogniser import Vision
 from lockd.types import Person
@@ -155,5 +155,7 @@ class Importer:
         unknown = sorted(set(one.groups) - set(self._settings.access.groups))
         remarks = [f"group {name} is unknown here" for name in unknown]
         if len(usable) < len(one.templates):
-            remarks.append(f"{len(one.templates) - len(usable)} templates of other networks")
+            remarks.append(
+                f"{counted(len(one.templates) - len(usable), 'template')} of other networks"
+            )
         return "; ".join(remarks)

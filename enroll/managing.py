@@ -13,7 +13,7 @@ from enroll.opened import name_argument, opened, sure
 from enroll.rights import given, rights_options, told
 from lockd.adapters.store import Removal, Store
 from lockd.config import Settings
-from lockd.console import administrator, config_option, err, reported
+from lockd.console import administrator, config_option, counted, err, reported
 from lockd.errors import PersonError, StoreError
 from lockd.files import write_over
 
@@ -126,7 +126,7 @@ def merge(
         sure(f"Forget {old.name}, and let their face come in as {new.name}?", yes)
         store.people.merge(source, target, by=administrator(), note=anyway and f"anyway: {anyway}")
         templates = store.people.named(target).templates
-    click.echo(f"{old.name} is {new.name} now, with {templates} templates.")
+    click.echo(f"{old.name} is {new.name} now, with {counted(templates, 'template')}.")
 
 
 def _check_alike(settings: Settings, store: Store, source: str, target: str) -> None:

@@ -84,11 +84,16 @@ def _names(context: click.Context, _: click.Parameter, incomplete: str) -> list[
 def _typed(name: str) -> str:
     """A name as it must stand on the command line; bash alone leaves that to us.
 
-    Each backslash twice, for click's script reads the answer without `read -r`.
+    Each backslash twice, for click's script reads the answer without `read -r`. Within quotes,
+    which bash closes by itself, other characters mean something than without.
     """
-    if os.environ.get("_LOCKD_ENROLL_COMPLETE", "").startswith("bash"):
-        return re.sub(r"([^\w@%+=:,./-])", r"\\\\\1", name)
-    return name
+    if not os.environ.get("_LOCKD_ENROLL_COMPLETE", "").startswith("bash"):
+        return name
+    words, number = os.environ["COMP_WORDS"].split("\n"), int(os.environ["COMP_CWORD"])
+    begun = words[number][:1] if number < len(words) else ""
+    if begun == "'":
+        return name.replace("'", r"'\\''")
+    return re.sub(r'(["$`])' if begun == '"' else r"([^\w@%+=:,./-])", r"\\\\\1", name)
 
 
 def name_argument(name: str = "name", **how: Any) -> Callable[[Any], Any]:

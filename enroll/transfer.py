@@ -12,7 +12,7 @@ from rich.table import Table
 
 from enroll.opened import looked_at, name_argument, nobody, on_a_terminal, opened
 from enroll.showing import as_json_option
-from lockd.console import config_option, print_table, reported
+from lockd.console import config_option, counted, print_table, reported
 from lockd.errors import PersonError, TransferError
 from lockd.files import UnreadableError, read_file, write_over
 
@@ -52,7 +52,7 @@ def export(
         people = list({one.person.id: one for one in people}.values())
         content = pack(store, people)
     _write_new(file, seal(content, _passphrase(passphrase_file, confirm=True)))
-    click.echo(f"{len(people)} people written to {file}.")
+    click.echo(f"{counted(len(people), 'person', 'people')} written to {file}.")
 
 
 @click.command("import")

@@ -16,7 +16,7 @@ from lockd.adapters.store import Store, Vault, restore
 from lockd.adapters.store import make_key as write_key
 from lockd.adapters.store import opened as open_store
 from lockd.config import Settings, find, load
-from lockd.console import Group, administrator, config_option, err, print_table, reported
+from lockd.console import Group, administrator, config_option, counted, err, print_table, reported
 from lockd.errors import StoreError
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -43,7 +43,9 @@ def check(mend: bool, as_json: bool, config_file: Path | None) -> None:
     with _opened(config_file, writable=mend) as (settings, opened):
         if mend:
             count = opened.care.mend(by=administrator())
-            err.print(f"{count} templates or photographs deleted")
+            err.print(
+                f"{counted(count, 'template or photograph', 'templates or photographs')} deleted"
+            )
         faults = opened.care.examine()
         people = opened.people.all()
         templates = sum(one.templates for one in people)

@@ -128,6 +128,12 @@ def test_the_alert_of_an_event_is_not_the_event_again() -> None:
     assert line.marks == ()
 
 
+def test_how_long_a_lock_out_lasts_is_no_reason() -> None:
+    values = {"type": "locked_out", "id": "a", "reason": "30 s"}
+    (line,) = said_event(Follower("lockd"), values)
+    assert line.text == "locked_out, for: 30 s"
+
+
 def test_what_a_command_says_of_its_progress_is_new_each_time() -> None:
     follower = Follower("lockd")
     told = [{"taken": 1, "left_s": 9}, {"taken": 2, "left_s": 8}, {"taken": 2, "left_s": 8}]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import stat
 import subprocess
 import sys
@@ -266,6 +267,10 @@ class TestCheck:
         enrol("Zoë", 0, 10)
         assert self.kinds(run) == [("few", "Zoë")]
 
+    def test_one_template_is_not_several(self, run: Run, enrol: Enrol) -> None:
+        enrol("Zoë", 0)
+        assert "1 usable template; add" in " ".join(run("check", "--json").stdout.split())
+
     def test_a_template_nearer_to_somebody_else_is_told_by_its_number(
         self, run: Run, enrol: Enrol
     ) -> None:
@@ -274,7 +279,7 @@ class TestCheck:
         findings = json.loads(run("check", "--json").stdout)
         (one,) = [one for one in findings if one["kind"] == "misplaced"]
         assert (one["person"], one["other"]) == ("Zoë", "Bob")
-        assert run("drop", "Zoë", one["template"]).stdout == ("Zoë: 1 templates deleted, 3 left.\n")
+        assert run("drop", "Zoë", one["template"]).stdout == "Zoë: 1 template deleted, 3 left.\n"
         assert self.kinds(run) == []
 
     def test_a_template_like_no_other_is_weak(self, run: Run, enrol: Enrol) -> None:
@@ -336,6 +341,21 @@ class TestCompletion:
         enrol("Bob", 180)
         assert self.completed(tmp_path, "show", "Z") == "Zara\\ O\\'Hara|Zoë\\ King|"
         assert self.completed(tmp_path, "merge", "Bob", "zo") == "Zoë\\ King|"
+
+    def test_within_quotes_it_completes_as_these_have_it(
+        self, enrol: Enrol, tmp_path: Path
+    ) -> None:
+        enrol("Zoë King", 0)
+        enrol("Zara O'Hara", 90)
+        enrol("Anna (at $10)", 180)
+        for begun, choices in (
+            (r'"Z', "Zara O'Hara|Zoë King|"),
+            (r'"Zoë K', "Zoë King|"),
+            ("'Zoë K", "Zoë King|"),
+            ("'Zara", r"Zara O'\''Hara|"),
+            ('"an', r"Anna (at \$10)|"),
+        ):
+            assert self.completed(tmp_path, "show", shlex.quote(begun)) == choices
 
     def test_without_a_store_there_is_nothing_to_complete(self, tmp_path: Path) -> None:
         assert self.completed(tmp_path, "show", "Z") == "|"

@@ -200,6 +200,8 @@ def _details(values: dict[str, Any], lead: str) -> str:
     parts = [lead] if lead else []
     if "person" in values:
         parts.append(_value(values["person"]))
+    if values.get("type") == "locked_out":  # for how long, which is no reason
+        values = {"for" if name == "reason" else name: value for name, value in values.items()}
     for name, value in values.items():
         if (
             name not in _DULL
