@@ -169,16 +169,12 @@ class Demo(Observer):
     def _settings(self, clip: Path, folder: Path, port: int) -> Settings:
         settings = load(shipped("config/demo.yaml"))
         changes: dict[str, dict[str, Any]] = {
-            "camera": {"source": str(clip) if self._camera is None else self._camera},
             "store": {"folder": folder},
             "mqtt": {"host": HOST, "port": port},
         }
-        return settings.model_copy(
-            update={
-                name: getattr(settings, name).model_copy(update=values)
-                for name, values in changes.items()
-            }
-        )
+        new = {name: getattr(settings, name).model_copy(update=to) for name, to in changes.items()}
+        camera = settings.camera.from_source(self._camera or str(clip))
+        return settings.model_copy(update={**new, "camera": camera})
 
     def _introduce(self, settings: Settings) -> None:
         say = self._console.print

@@ -63,7 +63,7 @@ def replay(
     camera = settings.camera.from_source(source)
     settings = settings.model_copy(update={"camera": camera})
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    rate, length_s = pace_of(Path(source).expanduser(), settings.camera.fps)
+    rate, length_s = pace_of(Path(str(camera.source)).expanduser(), camera.fps)
 
     class Printer(Observer):
         def event(self, event: Event) -> None:
