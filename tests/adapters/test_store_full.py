@@ -37,7 +37,9 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 def opened(disk: Path, **how: bool) -> Store:
     path = disk / "lockd.db"
-    return Store.open(path, Vault.open(StoreSettings(folder=disk)), timeout_s=1.0, **how)
+    store = Store.open(path, Vault.open(StoreSettings(folder=disk)), timeout_s=1.0, **how)
+    store.database.reserve.make()
+    return store
 
 
 def enrol(store: Store, *names: str, templates: int = 20, photograph: bytes | None = None) -> None:

@@ -208,7 +208,7 @@ def test_without_a_broker_the_door_opens_and_the_news_waits(
     door.enroll("folder", PEOPLE)
     camera.show(filmed(porch(PHOTOS / "barack-obama.jpg")))
     door.start()
-    eventually(lambda: "access_granted" in door.log.read_text())
+    eventually(lambda: "let in: Barack Obama" in door.log.read_text())
     assert door.end(signal.SIGKILL) == -signal.SIGKILL  # the news is on disk already
 
     camera.show(filmed(porch(SCENES / "coffee.jpg")))

@@ -34,6 +34,7 @@ class Database:
         path: where it is.
         vault: its key.
         writable: whether it can be written.
+        reserve: room that `revoke` may use; made by whoever opens a store that is in use.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Database:
             StoreError: if it cannot be used; then it is closed.
         """
         self.connection, self.path, self.vault, self.writable = connection, path, vault, writable
-        self._reserve, self._on_reserve = Reserve(path), False
+        self.reserve, self._on_reserve = Reserve(path), False
         # What somebody wrote into the file past lockd must not keep the others from coming in.
         connection.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
         try:
@@ -58,7 +59,6 @@ class Database:
                 schema.prepare(self)
                 if writable:
                     self.run("PRAGMA journal_mode = WAL")
-                    self._reserve.make()
         except BaseException:
             connection.close()
             raise
@@ -155,7 +155,7 @@ class Database:
             self.run("BEGIN IMMEDIATE")
             try:
                 if self._on_reserve:
-                    self._reserve.give_up()
+                    self.reserve.give_up()
                 yield
                 self.run("COMMIT")
             except BaseException:
@@ -179,7 +179,7 @@ class Database:
             self._on_reserve = False
             with suppress(StoreError):
                 self.fold_journal()
-            self._reserve.make(part=1)
+            self.reserve.make(part=1)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

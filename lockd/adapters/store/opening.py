@@ -34,11 +34,11 @@ def opened(
     path, vault = settings.path(), Vault.open(settings)
     if not make and not path.exists():  # looking must not make a store
         raise StoreError(f"{path}: there is no store yet; `lockd-enroll add` makes it")
-    store = (
-        Store.open(path, vault, revoking=revoking)
-        if writable or make
-        else Store.open_read_only(path, vault)
-    )
+    if writable or make:
+        store = Store.open(path, vault, revoking=revoking)
+        store.database.reserve.make()
+    else:
+        store = Store.open_read_only(path, vault)
     with closing(store):
         yield store
 
@@ -59,11 +59,13 @@ def open_for_service(
     if not make and not path.exists():
         raise StoreError(f"store {path}: it is gone; put it back, or restart lockd for a new one")
     try:
-        return Store.open(path, vault, timeout_s=patience_s)
+        store = Store.open(path, vault, timeout_s=patience_s)
     except StoreError as error:
         try:
             store = Store.open_read_only(path, vault)
         except StoreError:
             raise error from None  # it says more
         log.error("%s; people are recognised, events are not kept over a restart", error)
-        return store
+    else:
+        store.database.reserve.make()
+    return store
