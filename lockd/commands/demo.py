@@ -135,11 +135,7 @@ class Demo(Observer):
             self._enrol(settings)
             stack.enter_context(self._subscribed(settings))
             began = time.perf_counter()
-            service = open_service(
-                settings,
-                stack,
-                observers=[self],
-            )
+            service = open_service(settings, stack, observers=[self])
             self._console.print(f"\nService ready after {time.perf_counter() - began:.2f} s.\n")
             tally = self._watch(service)
         return self._conclude(clip, tally)
@@ -151,12 +147,8 @@ class Demo(Observer):
             "store": {"folder": folder},
             "mqtt": {"host": HOST, "port": port},
         }
-        return settings.model_copy(
-            update={
-                name: getattr(settings, name).model_copy(update=values)
-                for name, values in changes.items()
-            }
-        )
+        new = {name: getattr(settings, name).model_copy(update=to) for name, to in changes.items()}
+        return settings.model_copy(update=new)
 
     def _introduce(self, settings: Settings) -> None:
         say = self._console.print
@@ -205,8 +197,7 @@ class Demo(Observer):
     # What happens, line by line
 
     def _say(self, t: float, what: str, text: str) -> None:
-        line = f"{t:6.1f} s  [{_COLOURS[what]}]{what:6}[/] {escape(text)}"
-        self._console.print(line)
+        self._console.print(f"{t:6.1f} s  [{_COLOURS[what]}]{what:6}[/] {escape(text)}")
 
     def observed(self, frame: Frame, observation: Observation) -> None:
         """Say who is seen, when that changes."""

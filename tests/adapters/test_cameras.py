@@ -30,7 +30,8 @@ from lockd.errors import CameraError, ImageError, LockdError
 from lockd.types import Image
 from lockd.vision.pictures import encode_jpeg
 from tests.adapters.studio import PATIENCE_S, ScriptedSource, Studio, level, of, plain
-from tests.conftest import CLIP, Certificates, free_port
+from tests.brokers import Certificates
+from tests.conftest import CLIP, free_port
 
 
 def write_png(path: Path, grey: int) -> None:
@@ -588,7 +589,7 @@ class TestClosing:
         camera = studio.camera(source)
         assert camera.next(PATIENCE_S) is not None
         camera.close()
-        assert not camera._reader.running
+        assert not camera.alive
         assert source.closed.is_set()
 
     def test_closing_between_two_attempts_opens_nothing_more(self, studio: Studio) -> None:
@@ -596,7 +597,7 @@ class TestClosing:
         camera = studio.camera(CameraError("unplugged"), ScriptedSource(1))
         studio.stop.next_wait()
         camera.close()
-        assert not camera._reader.running
+        assert not camera.alive
         assert studio.opened == 1
 
     def test_a_real_recording_runs_through_a_real_thread_to_its_end(self, tmp_path: Path) -> None:

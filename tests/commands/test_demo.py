@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from lockd.adapters.mqtt.visitor import Heard, Visitor
 from lockd.commands.demo import Segment, mistakes, segments_of
+from lockd.config import MqttSettings
 from lockd.messages import Event, EventType
 from lockd.service.parts import Tally
 from tests.conftest import CLIP
@@ -21,6 +24,17 @@ SEGMENTS = [
 GRANTED = Event(EventType.ACCESS_GRANTED, 5.0, "porch", person="Ada")
 STRANGER = Event(EventType.STRANGER, 15.0, "porch")
 RELAY = [(5.0, True), (10.0, False)]
+# A process of its own: what amqtt leaves unclosed would be another test's warning.
+BROKER = """
+import sys
+from lockd.adapters.broker import LocalBroker
+broker = LocalBroker()
+print(broker.port, flush=True)
+sys.stdin.readline()
+broker.close()
+print("stopped", flush=True)
+sys.stdin.readline()
+"""
 
 
 def test_what_should_happen_is_no_mistake() -> None:
@@ -72,3 +86,28 @@ def test_the_demo_succeeds_and_shows_each_part_of_the_path() -> None:
     ):
         assert part in done.stdout
     assert done.stderr == ""
+
+
+def test_the_demo_s_broker_passes_on_keeps_what_is_retained_and_stops() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", BROKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as broker:
+        assert broker.stdin is not None
+        assert broker.stdout is not None
+        port = int(broker.stdout.readline())
+        ours = MqttSettings(host="127.0.0.1", port=port, protocol="3.1.1")
+        with Visitor(ours, "ear") as ear, Visitor(ours, "mouth") as mouth:
+            ear.subscribe("porch/#")
+            mouth.publish("porch/events", b"gone")
+            mouth.publish("porch/state", b"kept", retain=True)
+            heard = [next(ear.messages(10.0)), next(ear.messages(10.0))]
+            mouth.subscribe("porch/#")
+            later = next(mouth.messages(10.0))
+        broker.stdin.write("stop\n")
+        broker.stdin.flush()
+        assert broker.stdout.readline() == "stopped\n"
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0
+    assert heard == [Heard("porch/events", b"gone", False), Heard("porch/state", b"kept", False)]
+    assert later == Heard("porch/state", b"kept", True)
+    assert broker.returncode == 0

@@ -44,8 +44,8 @@ _REFUSED = (
 
 MAX_IN_FLIGHT = 20
 MAX_INBOX = 64
+ANSWER_S = 5.0
 _RETRY_FIRST_S = 1.0
-_ANSWER_S = 5.0
 _LOOK_S = 1.0
 _STEADY_S = 30.0
 _GOODBYE_S = 1.0
@@ -302,7 +302,7 @@ class Bus:
 
     def _watch(self, session: Session) -> _News:
         """Look after a session until it ends; return how."""
-        answer_by = time.monotonic() + _ANSWER_S
+        answer_by = time.monotonic() + ANSWER_S
         told = False
         while True:
             try:
