@@ -27,7 +27,7 @@ LEAST_BEHIND = 10
 
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 
-_BLOCK = 1024
+BLOCK = 1024
 _LARGEST_FMR = 0.02
 _KEPT = 200_000
 
@@ -148,8 +148,8 @@ def gauge(enrolled: Enrolled, strangers: Floats | None = None) -> Gauge:
         strangers = np.empty((0, enrolled.embeddings.shape[1]), np.float32)
     best = np.empty(len(strangers), np.float32)
     nearest = np.empty(len(strangers), np.int32)
-    for start in range(0, len(strangers), _BLOCK):
-        part = slice(start, start + _BLOCK)
+    for start in range(0, len(strangers), BLOCK):
+        part = slice(start, start + BLOCK)
         block = strangers[part] @ enrolled.embeddings.T
         greatest.add(block, np.full(len(block), -1, np.int32), enrolled.owner)
         histogram = histogram + histogram_of(block)
@@ -241,8 +241,8 @@ def _above(rising: Floats, accepted: int) -> float:
 def _misplaced(enrolled: Enrolled) -> list[Misplaced]:
     found = []
     owner = enrolled.owner
-    for start in range(0, len(owner), _BLOCK):
-        rows = np.arange(start, min(start + _BLOCK, len(owner)))
+    for start in range(0, len(owner), BLOCK):
+        rows = np.arange(start, min(start + BLOCK, len(owner)))
         block = enrolled.embeddings[rows] @ enrolled.embeddings.T
         block[np.arange(len(rows)), rows] = -np.inf  # itself
         same = owner[rows][:, None] == owner[None, :]
