@@ -102,7 +102,7 @@ class Plain(Door):
         self.took.append(time.perf_counter() - began)
 
     def close(self) -> None:
-        self.outbox._close_store()
+        self.outbox.close()
         self.bus.close()
 
 

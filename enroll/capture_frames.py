@@ -23,7 +23,7 @@ from lockd.vision.pictures import decode
 
 _SOON_S = 0.05
 _LATER_S = 0.25
-_RESTART_S = 20.0
+RESTART_S = 20.0
 _NICE = 5  # more, and a busy service would leave it no time at all
 
 
@@ -100,7 +100,7 @@ class ServiceFrames:
         try:
             answer, content = ask_for_picture(self._path, {"command": "frame", "after": self._seq})
         except ControlError as error:
-            if self._answered is None or self._clock.now() - self._answered > _RESTART_S:
+            if self._answered is None or self._clock.now() - self._answered > RESTART_S:
                 raise
             self.problem = str(error)
             return _LATER_S

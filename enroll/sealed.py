@@ -29,7 +29,7 @@ LEAST_PASSPHRASE = 10
 _MAGIC = b"lockd people\n"
 _HEADER = struct.Struct(f">{len(_MAGIC)}sBBBB16s12s")
 _TAG = 16
-_LOG_N, _R, _P = 16, 8, 1  # 64 MiB and a fraction of a second
+LOG_N, _R, _P = 16, 8, 1  # 64 MiB and a fraction of a second
 _MOST_LOG_N, _MOST_R, _MOST_P = 17, 8, 4
 
 
@@ -53,8 +53,8 @@ def seal(content: bytes, passphrase: str) -> bytes:
             f"{MAX_BYTES >> 20}; name the people to export"
         )
     salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
-    header = _HEADER.pack(_MAGIC, VERSION, _LOG_N, _R, _P, salt, nonce)
-    key = _key(passphrase, salt, _LOG_N, _R, _P)
+    header = _HEADER.pack(_MAGIC, VERSION, LOG_N, _R, _P, salt, nonce)
+    key = _key(passphrase, salt, LOG_N, _R, _P)
     return header + AESGCM(key).encrypt(nonce, content, header)
 
 

@@ -56,10 +56,14 @@ class RecordingOutput:
 
 
 class ScriptedCamera:
-    """Gives frames at the times written down for it; None is a wait that gave nothing."""
+    """Gives frames at the times written down for it; None is a wait that gave nothing.
+
+    Attributes:
+        frames: that are still to come.
+    """
 
     def __init__(self, frames: Iterable[Frame | None]) -> None:
-        self._frames = list(frames)
+        self.frames = list(frames)
         self.problem: str | None = None
         self.trouble: CameraTrouble | None = None
         self.alive = True
@@ -68,10 +72,10 @@ class ScriptedCamera:
 
     @property
     def ended(self) -> bool:
-        return not self._frames
+        return not self.frames
 
     def next(self, timeout_s: float) -> Frame | None:
-        frame = self._frames.pop(0) if self._frames else None
+        frame = self.frames.pop(0) if self.frames else None
         self.started |= frame is not None
         return frame
 
@@ -79,7 +83,7 @@ class ScriptedCamera:
         self.wakes += 1
 
     def close(self) -> None:
-        self._frames = []
+        self.frames = []
 
 
 class FixedTime:

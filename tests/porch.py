@@ -65,15 +65,15 @@ class StreamCamera:
         self.stuck = threading.Event()
         self.sent = 0
         self.port = 0
-        self._period_s = 1 / fps
-        self._film = film
+        self.period_s = 1 / fps
+        self.film = film
         self._gone = threading.Event()
         self._server: http.server.ThreadingHTTPServer | None = None
         self.switch_on()
 
     def show(self, film: bytes | Film) -> None:
         """From now on show this; bytes, over and over: a frozen picture."""
-        self._film = film
+        self.film = film
 
     @property
     def url(self) -> str:
@@ -89,11 +89,11 @@ class StreamCamera:
                 self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
                 self.end_headers()
                 while True:
-                    if gone.wait(camera._period_s):
+                    if gone.wait(camera.period_s):
                         return
                     if camera.stuck.is_set():
                         continue
-                    film = camera._film
+                    film = camera.film
                     part = film if isinstance(film, bytes) else film.frame()
                     head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
                     try:

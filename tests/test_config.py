@@ -554,8 +554,8 @@ class TestSettingsCount:
 class ScriptedVision:
     """Finds the same faces in every frame, all of them Ada's, at this cosine."""
 
-    def __init__(self, *faces: Face, similarity: float = 0.75) -> None:
-        self._faces = list(faces)
+    def __init__(self, faces: list[Face], similarity: float = 0.75) -> None:
+        self._faces = faces
         self._embedding = unit(similarity, math.sqrt(1 - similarity**2))
         self.detector = self
         self.embedder = self
@@ -578,9 +578,9 @@ class RecordingGallery(Gallery):
         return super().identify(probe, accept=accept, margin=margin)
 
 
-def watcher(text: str, *faces: Face) -> tuple[Recogniser, RecordingGallery]:
+def watcher(text: str, faces: list[Face] | None = None) -> tuple[Recogniser, RecordingGallery]:
     gallery = RecordingGallery([Template(ADA, unit(1))], 8)
-    vision: Any = ScriptedVision(*(faces or (face_at(50, 50, 120),)))
+    vision: Any = ScriptedVision([face_at(50, 50, 120)] if faces is None else faces)
     return Recogniser(parse(text), vision, gallery), gallery
 
 
@@ -615,19 +615,19 @@ class TestSettingsReachTheWatcher:
 
     def test_at_most_so_many_faces_of_a_frame_are_judged_as_set(self) -> None:
         faces = [face_at(x, 50, 120) for x in (0, 150, 300, 450)]
-        watching, gallery = watcher("recognition: {faces_per_frame: 3}", *faces)
+        watching, gallery = watcher("recognition: {faces_per_frame: 3}", faces)
         sightings = watching.look(frame(0)).sightings
         assert len(gallery.asked) == 3
         assert [one.match is not None for one in sightings].count(True) == 3
 
     @pytest.mark.parametrize(("gap_s", "visits"), [(3, 1), (1, 2)])
     def test_a_visit_ends_after_the_gap_set(self, gap_s: float, visits: int) -> None:
-        watching, _ = watcher(f"recognition: {{visit_gap_s: {gap_s}}}")
-        vision: Any = watching._vision
+        faces = [face_at(50, 50, 120)]
+        watching, _ = watcher(f"recognition: {{visit_gap_s: {gap_s}}}", faces)
         seen = {watching.look(frame(0)).sightings[0].visit}
-        faces, vision._faces = vision._faces, []
+        face = faces.pop()
         watching.look(frame(2))
-        vision._faces = faces
+        faces.append(face)
         seen.add(watching.look(frame(2.5)).sightings[0].visit)
         assert len(seen) == visits
 

@@ -21,7 +21,8 @@ import pytest
 
 from lockd.adapters.mqtt.visitor import Visitor
 from lockd.config import MqttSettings
-from tests.conftest import ROOT, Mosquitto, eventually
+from tests.brokers import Mosquitto
+from tests.conftest import ROOT, eventually
 
 EXAMPLES = ROOT / "docs" / "examples"
 JPEG = b"\xff\xd8\xff\xe0 a picture"

@@ -24,6 +24,11 @@ WORLDLY = {
 }  # fmt: skip
 # Access rules reckon with days and hours that they are given.
 CALENDAR = {"lockd/door/rules.py", "lockd/door/schedules.py"}
+# What gpiozero gives no name of its own, and what whoever adds to its pins has to override.
+GPIOZEROS = {
+    "tests/adapters/test_pins.py": {"_get_revision", "_reservations"},
+    "tests/faults/board.py": {"_set_function", "_set_pull", "_set_state"},
+}
 CLOCKS = {"fromtimestamp", "now", "today", "utcfromtimestamp", "utcnow"}
 ONE_PLACE = {
     "gpiozero": "lockd/adapters/pins.py",
@@ -176,3 +181,43 @@ def test_the_runtimes_are_named_where_they_are_imported() -> None:
     for runtime in ("ai_edge_litert", "tflite_runtime"):
         mentions = [name_of(file) for file in sources() if runtime in file.read_text("utf-8")]
         assert mentions == ["lockd/vision/models.py"]
+
+
+def private_names(tree: ast.AST) -> Iterator[str]:
+    """Names with an underscore that are asked of another than `self`, imported or patched."""
+    for node in ast.walk(tree):
+        found: list[str] = []
+        match node:
+            case ast.Attribute(ast.Name("self" | "cls")):
+                pass
+            case ast.Attribute(attr=name):
+                found = [name]
+            case ast.ImportFrom(module=module):
+                found = [*str(module).split("."), *(alias.name for alias in node.names)]
+            case ast.Import():
+                found = [part for alias in node.names for part in alias.name.split(".")]
+            case ast.Call(
+                ast.Attribute(attr="setattr" | "delattr") | ast.Name("getattr" | "setattr")
+            ):
+                texts = [one.value for one in node.args if isinstance(one, ast.Constant)]
+                found = [part for text in texts for part in str(text).split(".")]
+        yield from (name for name in found if name.startswith("_") and not name.startswith("__"))
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.glob("tests/**/*.py")), ids=name_of)
+def test_tests_ask_for_nothing_that_is_private(file: Path) -> None:
+    found = set(private_names(ast.parse(file.read_text("utf-8"))))
+    assert found == GPIOZEROS.get(name_of(file), set())
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "door._state", "door._state = 1", "door.step()._state", "from lockd.door import _state",
+        "import lockd._door", "monkeypatch.setattr(door, '_state', 1)",
+        "monkeypatch.setattr('lockd.door._STATE', 1)", "getattr(door, '_state')",
+    ],
+)  # fmt: skip
+def test_what_is_private_would_be_noticed(said: str) -> None:
+    assert list(private_names(ast.parse(said)))
+    assert not list(private_names(ast.parse(said.replace("_", ""))))

@@ -35,8 +35,7 @@ class LocalBroker:
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
         self._thread.start()
-        self._ready.wait(_START_S)
-        if self._failure is not None or not self._ready.is_set():
+        if not self._ready.wait(_START_S) or self._failure is not None:
             raise LockdError(f"the demo's broker cannot listen on port {port}: {self._failure}")
 
     def close(self) -> None:

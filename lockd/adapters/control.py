@@ -37,7 +37,7 @@ SYSTEM_SOCKET = Path("/run/lockd/control")
 MOST_CALLERS = 16
 """At once; the next ones wait."""
 PATIENCE_S = 2.0
-_ANSWER_S = 5.0
+ANSWER_S = 5.0
 _GLANCE_S = 0.05
 _CREDENTIALS = struct.Struct("3i")
 
@@ -178,20 +178,20 @@ class ControlSocket:
         content = picture() if picture is not None else b""
         if picture is not None:
             answer = {**answer, "bytes": len(content)}
-        connection.settimeout(_ANSWER_S)
+        connection.settimeout(ANSWER_S)
         connection.sendall(json.dumps(answer).encode() + b"\n" + content)
 
 
 def _answer_to(request: Request, connection: socket.socket) -> Answer:
     """Wait for an answer for as long as whoever asked does; then it must not be obeyed."""
-    given_up_at = time.monotonic() + _ANSWER_S
+    given_up_at = time.monotonic() + ANSWER_S
     while time.monotonic() < given_up_at and not _hung_up(connection):
         with contextlib.suppress(queue.Empty):
             return request.answers.get(timeout=_GLANCE_S)
     if request.abandon():
         return {"result": "no_answer"}, None
     with contextlib.suppress(queue.Empty):  # it is being obeyed this very moment
-        return request.answers.get(timeout=_ANSWER_S)
+        return request.answers.get(timeout=ANSWER_S)
     return {"result": "no_answer"}, None
 
 
@@ -238,7 +238,7 @@ def ask_for_picture(path: Path, values: dict[str, Any]) -> tuple[dict[str, Any],
         ControlError: as from `ask`.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
-        connection.settimeout(_ANSWER_S + PATIENCE_S)
+        connection.settimeout(ANSWER_S + PATIENCE_S)
         try:
             connection.connect(str(path))
             connection.sendall(json.dumps(values).encode() + b"\n")

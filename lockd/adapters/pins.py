@@ -31,7 +31,6 @@ from lockd.types import Input, InputChange
 log = logging.getLogger(__name__)
 
 AnyInput: TypeAlias = ExitSettings | ContactSettings | TamperSettings
-FACTORIES = ("lgpio", "rpigpio", "mock")
 
 
 class Inputs:
@@ -67,7 +66,10 @@ class Board:
     """Every pin that lockd uses, on one pin factory.
 
     Args:
-        factory: one of `FACTORIES`.
+        factory: one of `FACTORIES`, by name.
+
+    Attributes:
+        pin_factory: gpiozero's.
 
     Raises:
         PinError: if it cannot be had.
@@ -77,7 +79,7 @@ class Board:
         self._name = factory
         self._devices: list[Any] = []
         try:
-            self._factory, self._kind = _FACTORY[factory]()
+            self.pin_factory, self._kind = FACTORIES[factory]()
         except ImportError as error:
             raise PinError(
                 f"relay.factory: {factory} is not installed ({error}); install the Debian package "
@@ -93,7 +95,7 @@ class Board:
     @property
     def chip(self) -> int | None:
         """Number of the GPIO chip whose lines these pins are; None if there is none."""
-        return getattr(self._factory, "chip", 0 if self._name == "rpigpio" else None)
+        return getattr(self.pin_factory, "chip", 0 if self._name == "rpigpio" else None)
 
     def relay(self, settings: RelaySettings) -> Output:
         """Claim the relay's pin at its locked level.
@@ -121,7 +123,7 @@ class Board:
 
         device: Output = self._claimed(
             lambda: gpiozero.OutputDevice(
-                pin, active_high=active_high, initial_value=False, pin_factory=self._factory
+                pin, active_high=active_high, initial_value=False, pin_factory=self.pin_factory
             ),
             pin,
             setting,
@@ -155,7 +157,7 @@ class Board:
         for device in self._devices:
             device.close()
         self._devices.clear()
-        self._factory.close()
+        self.pin_factory.close()
 
     def _listen(
         self, which: Input, settings: AnyInput, heard: Callable[[InputChange], None]
@@ -171,7 +173,7 @@ class Board:
                 pull_up=pull,
                 active_state=True if pull is None else None,
                 bounce_time=settings.debounce_s or None,
-                pin_factory=self._factory,
+                pin_factory=self.pin_factory,
             ),
             settings.pin,
             f"inputs.{which}.pin",
@@ -282,7 +284,7 @@ def _rpigpio() -> tuple[Any, type]:
     return factory, SteadyFactory
 
 
-_FACTORY: dict[str, Callable[[], tuple[Any, type]]] = {
+FACTORIES: dict[str, Callable[[], tuple[Any, type]]] = {
     "lgpio": _lgpio,
     "rpigpio": _rpigpio,
     "mock": _mock,

@@ -157,11 +157,7 @@ class Demo(Observer):
             self._enrol(settings)
             stack.enter_context(self._subscribed(settings))
             began = time.perf_counter()
-            service = open_service(
-                settings,
-                stack,
-                observers=[self],
-            )
+            service = open_service(settings, stack, observers=[self])
             self._console.print(f"\nService ready after {time.perf_counter() - began:.2f} s.\n")
             tally = self._watch(service)
         return self._conclude(clip, tally)
@@ -244,8 +240,7 @@ class Demo(Observer):
     # What happens, line by line
 
     def _say(self, t: float, what: str, text: str) -> None:
-        line = f"{t:6.1f} s  [{_COLOURS[what]}]{what:6}[/] {escape(text)}"
-        self._console.print(line)
+        self._console.print(f"{t:6.1f} s  [{_COLOURS[what]}]{what:6}[/] {escape(text)}")
 
     def observed(self, frame: Frame, observation: Observation) -> None:
         """Say who is seen, when that changes."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lockd.recognition.recogniser import Vision
 
 _CLASSIFIERS = ("nearest", "centroid", "svm", "softmax")
-_PLOTS = (".png", ".svg", ".pdf")
+PLOTS = (".png", ".svg", ".pdf")
 
 
 @click.group(cls=Group)
@@ -56,8 +56,8 @@ class Options:
 
 
 def _plot_path(_: click.Context, __: click.Parameter, value: Path | None) -> Path | None:
-    if value is not None and value.suffix.lower() not in _PLOTS:
-        raise click.BadParameter(f"{value} should end in {', '.join(_PLOTS)}")
+    if value is not None and value.suffix.lower() not in PLOTS:
+        raise click.BadParameter(f"{value} should end in {', '.join(PLOTS)}")
     return value
 
 

@@ -154,11 +154,11 @@ class Transitions:
             if row.state is self.state and row.event == event and self._holds(row.condition, now):
                 self.state = row.next
                 for action in row.actions.split():
-                    _ACTIONS[action](self, now)
+                    ACTIONS[action](self, now)
                 return
 
     def _holds(self, condition: str, now: float) -> bool:
-        return not condition or _CONDITIONS[condition](self, now)
+        return not condition or CONDITIONS[condition](self, now)
 
     # Conditions
 
@@ -250,14 +250,14 @@ class Transitions:
         self.commands.append(command)
 
 
-_CONDITIONS: dict[str, Callable[[Transitions, float], bool]] = {
+CONDITIONS: dict[str, Callable[[Transitions, float], bool]] = {
     "expected": Transitions._expected,
     "too_late": Transitions._too_late,
     "relocks_on_open": Transitions._relocks_on_open,
     "release_goes_on": Transitions._release_goes_on,
     "leaf_open": Transitions._leaf_is_open,
 }
-_ACTIONS: dict[str, Callable[[Transitions, float], None]] = {
+ACTIONS: dict[str, Callable[[Transitions, float], None]] = {
     "release": Transitions._release,
     "pulse": Transitions._pulse,
     "lock": Transitions._lock,

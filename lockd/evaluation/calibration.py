@@ -27,7 +27,7 @@ LEAST_BEHIND = 10
 
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 
-_BLOCK = 1024
+BLOCK = 1024
 _LARGEST_FMR = 0.02
 _KEPT = 200_000
 
@@ -155,8 +155,8 @@ def gauge(enrolled: Enrolled, strangers: Floats | None = None) -> Gauge:
         strangers = np.empty((0, enrolled.embeddings.shape[1]), np.float32)
     best = np.empty(len(strangers), np.float32)
     nearest = np.empty(len(strangers), np.int32)
-    for start in range(0, len(strangers), _BLOCK):
-        part = slice(start, start + _BLOCK)
+    for start in range(0, len(strangers), BLOCK):
+        part = slice(start, start + BLOCK)
         block = strangers[part] @ enrolled.embeddings.T
         greatest.add(block, np.full(len(block), -1, np.int32), enrolled.owner)
         histogram = histogram + histogram_of(block)
@@ -258,8 +258,8 @@ def _nearest(enrolled: Enrolled) -> tuple[Floats, Floats, Units]:
     owner, count = enrolled.owner, len(enrolled.owner)
     own, other = np.empty(count, np.float32), np.empty(count, np.float32)
     whose = np.empty(count, np.int32)
-    for start in range(0, count, _BLOCK):
-        rows = np.arange(start, min(start + _BLOCK, count))
+    for start in range(0, count, BLOCK):
+        rows = np.arange(start, min(start + BLOCK, count))
         block = enrolled.embeddings[rows] @ enrolled.embeddings.T
         block[np.arange(len(rows)), rows] = -np.inf  # itself
         same = owner[rows][:, None] == owner[None, :]

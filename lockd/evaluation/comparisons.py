@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from lockd.evaluation.metrics import BINS, Flags, Ints, Scores, Units, histogram_of
 from lockd.types import Floats
 
-_BLOCK = 1024  # photographs on a side: a block of similarities takes 4 MB
+BLOCK = 1024  # photographs on a side: a block of similarities takes 4 MB
 _KEPT_PART = 0.02
-_KEPT_LEAST = 200_000
+KEPT_LEAST = 200_000
 
 
 class Greatest:
@@ -108,7 +108,7 @@ def all_pairs(
     embeddings, owner = embeddings[order], owner[order]
     photographs = np.bincount(owner, minlength=len(fold)).astype(np.int64)
     impostors = _impostors(photographs)
-    greatest = Greatest(max(_KEPT_LEAST, int(_KEPT_PART * impostors)))
+    greatest = Greatest(max(KEPT_LEAST, int(_KEPT_PART * impostors)))
     folds = np.zeros((int(fold.max()) + 1,) * 2 + (BINS,), np.int64)
     for rows, columns in _blocks(fold[owner]):
         similarities = embeddings[rows] @ embeddings[columns].T
@@ -138,9 +138,9 @@ def _blocks(fold: Units) -> Iterator[tuple[slice, slice]]:
     """Blocks that cover the upper triangle, each within one pair of folds."""
     starts = [0, *(np.flatnonzero(np.diff(fold)) + 1), len(fold)]
     parts = [
-        slice(int(low), int(min(low + _BLOCK, high)))
+        slice(int(low), int(min(low + BLOCK, high)))
         for start, high in itertools.pairwise(starts)
-        for low in range(int(start), int(high), _BLOCK)
+        for low in range(int(start), int(high), BLOCK)
     ]
     for index, rows in enumerate(parts):
         for columns in parts[index:]:

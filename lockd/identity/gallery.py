@@ -147,6 +147,7 @@ class Gallery:
 
     Attributes:
         people: everybody.
+        parts: with their templates, the largest first.
     """
 
     def __init__(self, templates: Iterable[Template], size: int) -> None:
@@ -190,16 +191,16 @@ class Gallery:
             raise ValueError(f"templates of length {changed.matrix.shape[1]}, not {self._size}")
         old = {*gone, *(person.id for person in changed.people)}
         gallery = Gallery((), self._size)
-        gallery._take(_tidied([*(part.without(old) for part in self._parts), _Part.of(changed)]))
+        gallery._take(_tidied([*(part.without(old) for part in self.parts), _Part.of(changed)]))
         return gallery
 
     def _take(self, parts: list[_Part]) -> None:
-        self._parts = parts
+        self.parts = parts
         self.people: list[Person] = [one for part in parts for one in part.people()]
 
     def __len__(self) -> int:
         """Return how many templates there are."""
-        return sum(int(part.faces.lengths()[part.present].sum()) for part in self._parts)
+        return sum(int(part.faces.lengths()[part.present].sum()) for part in self.parts)
 
     def identify(self, probe: Embedding, *, accept: float, margin: float) -> Match:
         """Say who a probe is.
@@ -214,7 +215,7 @@ class Gallery:
         """
         if not self.people:
             return Match(None, math.nan, None, math.nan)
-        similarities = np.concatenate([part.similarities(probe) for part in self._parts])
+        similarities = np.concatenate([part.similarities(probe) for part in self.parts])
         best = self._first(similarities)
         similarity = float(similarities[best])
         rest = [part.max() for part in (similarities[:best], similarities[best + 1 :]) if len(part)]

@@ -192,9 +192,11 @@ class Outbox:
         """End, after a last try for a second at most; what is left waits in the store."""
         self._closing = True
         self._wake.set()
-        if self._thread is not None:
-            self._thread.join(_FAREWELL_S + self._pause_s)
-            self._thread = None
+        if self._thread is None:
+            self._carry()
+            return
+        self._thread.join(_FAREWELL_S + self._pause_s)
+        self._thread = None
 
     def _posting(self, event: Event, suppressed: int | None) -> Posting:
         topics: dict[str, dict[str, Any]] = {}

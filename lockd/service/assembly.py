@@ -8,7 +8,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
 
 from lockd.adapters.cameras import LiveCamera, RecordedCamera, open_source
@@ -20,6 +20,7 @@ from lockd.adapters.signals import Signals
 from lockd.adapters.spool import Spool
 from lockd.adapters.store import open_for_service
 from lockd.adapters.strike import Strike
+from lockd.adapters.systemd import Notifier
 from lockd.adapters.wallclock import WallClock
 from lockd.clock import Clock, RealClock, RecordedClock
 from lockd.config import LedSettings, Settings
@@ -232,6 +233,7 @@ def open_service(
         indicators=[signals],
         wall=wall or WallClock(settings.access),
         reread=reread,
+        notifier=stack.enter_context(closing(Notifier())),
     )
     return Service(settings, parts, observers=observers, news=news, before=before)
 

@@ -14,11 +14,13 @@ _START_PATIENCE_S = 30.0
 class Life:
     """Feeds the watchdog for as long as everything goes on."""
 
-    def __init__(self, camera: Camera, strike: Strike, problems: Problems) -> None:
+    def __init__(
+        self, camera: Camera, strike: Strike, problems: Problems, notifier: Notifier
+    ) -> None:
         self._camera = camera
         self._strike = strike
         self._problems = problems
-        self._notifier = Notifier()
+        self._notifier = notifier
         self._ready = False
 
     def show(self, state: str, broker: str | None) -> None:
@@ -52,7 +54,3 @@ class Life:
     def stopping(self) -> None:
         """Notify that it is on its way down."""
         self._notifier.stopping()
-
-    def close(self) -> None:
-        """Close the way to the service manager."""
-        self._notifier.close()

@@ -10,6 +10,7 @@ from lockd.adapters.mqtt.bus import Bus
 from lockd.adapters.spool import Spool
 from lockd.adapters.store import Store
 from lockd.adapters.strike import Strike
+from lockd.adapters.systemd import Notifier
 from lockd.clock import Clock
 from lockd.config import Settings
 from lockd.door.events import DoorMemory
@@ -58,6 +59,7 @@ class Parts:
         changes: of the inputs, filled by their threads.
         indicators: LED and buzzer, and whatever else shows how things are.
         reread: reads the configuration anew, where it can be.
+        notifier: tells the service manager how it goes.
     """
 
     clock: Clock
@@ -76,6 +78,7 @@ class Parts:
     changes: queue.SimpleQueue[InputChange] = field(default_factory=queue.SimpleQueue)
     indicators: Sequence[Indicator] = ()
     reread: Callable[[], Settings] | None = None
+    notifier: Notifier = field(default_factory=Notifier)
 
 
 @dataclass(frozen=True, slots=True)

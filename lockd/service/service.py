@@ -104,7 +104,7 @@ class Service:
         )
         self._frames = FrameServer()
         self._problems = Problems(self._publisher.event)
-        self._life = Life(parts.camera, parts.strike, self._problems)
+        self._life = Life(parts.camera, parts.strike, self._problems, parts.notifier)
         self._stop = threading.Event()
         self._reload = threading.Event()
         self._faces = False
@@ -156,7 +156,6 @@ class Service:
             PinError: if the relay's guard is gone; the door is locked.
         """
         with ExitStack() as stack:
-            stack.callback(self._life.close)
             self._publisher.outbox.start()
             stack.callback(self._publisher.outbox.close)
             stack.callback(self._say_goodbye)

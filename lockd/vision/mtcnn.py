@@ -25,7 +25,7 @@ _CELL_PX = 12  # P-Net's window
 _STRIDE_PX = 2  # and how far apart its windows lie
 _FACTOR = 0.709  # between two levels of the pyramid: half the area
 _RNET_BATCH = 8  # several threads share a batch; a larger one is mostly padding
-_KEPT_SHAPES = 64  # P-Net interpreters kept for other image sizes
+KEPT_SHAPES = 64  # P-Net interpreters kept for other image sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class Detector:
         network = self._pnets.pop(shape, None)
         if network is None:
             network = self._models.network(self._pnet_name, (1, *shape, 3), threads=self._threads)
-            if len(self._pnets) >= _KEPT_SHAPES:
+            if len(self._pnets) >= KEPT_SHAPES:
                 self._pnets.pop(next(iter(self._pnets)))
         self._pnets[shape] = network  # the most recently used is the last
         return network

@@ -115,8 +115,9 @@ class Studio:
         self.opened = 0
         self._sources: list[ScriptedSource] = []
         self._cameras: list[LiveCamera] = []
+        self._threads: list[threading.Thread] = []
         stand_in = SimpleNamespace(
-            Event=lambda: self.stop, Lock=threading.Lock, Thread=threading.Thread
+            Event=lambda: self.stop, Lock=threading.Lock, Thread=self._thread
         )
         monkeypatch.setattr(reader, "threading", stand_in)
 
@@ -145,4 +146,10 @@ class Studio:
             source.close()
         for camera in self._cameras:
             camera.close()
-            assert not camera._reader.running
+        for thread in self._threads:
+            thread.join(PATIENCE_S)
+            assert not thread.is_alive()
+
+    def _thread(self, **options: Any) -> threading.Thread:
+        self._threads.append(threading.Thread(**options))
+        return self._threads[-1]

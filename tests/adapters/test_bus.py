@@ -8,7 +8,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -17,22 +16,26 @@ from lockd.adapters.mqtt.bus import MAX_IN_FLIGHT, MAX_INBOX, Bus, Incoming
 from lockd.config import MqttSettings, TlsSettings
 from lockd.errors import BusError
 from lockd.messages import Topics
-from tests.conftest import Amqtt, Mosquitto, Subscriber, eventually, free_port
+from tests.brokers import Mosquitto, Subscriber
+from tests.conftest import eventually, free_port
 
 TOPICS = Topics("lockd", "door")
-Broker: TypeAlias = Mosquitto | Amqtt
+either_version = pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 
 
 @pytest.fixture
-def connect(request: pytest.FixtureRequest) -> Iterator[Callable[..., Bus]]:
+def protocol() -> str:
+    """Of the buses, unless a test wants another or either one."""
+    return "auto"
+
+
+@pytest.fixture
+def connect(protocol: str) -> Iterator[Callable[..., Bus]]:
     """Makes buses, started, by the broker's port."""
     buses: list[Bus] = []
-    chosen = request.getfixturevalue("broker") if "broker" in request.fixturenames else None
-    # Asked in version 5 amqtt says nothing, and a bus would wait for its answer each time.
-    usual = {"protocol": "3.1.1"} if isinstance(chosen, Amqtt) else {}
 
     def make(port: int, subscriptions: Sequence[str] = (), **more: object) -> Bus:
-        settings = {**usual, **more}
+        settings = {"protocol": protocol, **more}
         wanted = MqttSettings(host="127.0.0.1", port=port, reconnect_longest_s=1.0, **settings)  # type: ignore[arg-type]
         bus = Bus(wanted, TOPICS, "door", subscriptions, retry_first_s=0.05)
         buses.append(bus)
@@ -54,11 +57,12 @@ def delivered(bus: Bus, *seqs: int) -> None:
     eventually(lambda: arrived.extend(bus.delivered()) or set(seqs) <= set(arrived))
 
 
+@either_version
 def test_a_message_arrives_and_is_acknowledged_by_its_number(
-    broker: Broker, connect: Callable[..., Bus], subscribe: Callable[[int], Subscriber]
+    mosquitto: Mosquitto, connect: Callable[..., Bus], subscribe: Callable[[int], Subscriber]
 ) -> None:
-    subscriber = subscribe(broker.port)
-    bus = connect(broker.port)
+    subscriber = subscribe(mosquitto.port)
+    bus = connect(mosquitto.port)
     eventually(lambda: connected(bus))
     bus.send(7, TOPICS.events, b'{"type":"stranger"}')
     bus.send(9, TOPICS.events, "Zoë".encode())
@@ -67,16 +71,17 @@ def test_a_message_arrives_and_is_acknowledged_by_its_number(
     assert subscriber.of(TOPICS.events) == [b'{"type":"stranger"}', "Zoë".encode()]
 
 
+@either_version
 def test_events_are_not_retained_but_state_and_availability_are(
-    broker: Broker, connect: Callable[..., Bus], subscribe: Callable[[int], Subscriber]
+    mosquitto: Mosquitto, connect: Callable[..., Bus], subscribe: Callable[[int], Subscriber]
 ) -> None:
-    bus = connect(broker.port)
+    bus = connect(mosquitto.port)
     eventually(lambda: connected(bus))
     bus.announce()
     bus.publish(TOPICS.state, b'{"lock":"LOCKED"}', retain=True)
     bus.send(1, TOPICS.events, b"gone")
     delivered(bus, 1)
-    late = subscribe(broker.port)
+    late = subscribe(mosquitto.port)
     eventually(lambda: len(late.heard) == 2)
     assert sorted(late.heard) == [
         (TOPICS.availability, b"online", True),
@@ -84,22 +89,24 @@ def test_events_are_not_retained_but_state_and_availability_are(
     ]
 
 
+@either_version
 def test_a_goodbye_says_offline(
-    broker: Broker, connect: Callable[..., Bus], subscribe: Callable[[int], Subscriber]
+    mosquitto: Mosquitto, connect: Callable[..., Bus], subscribe: Callable[[int], Subscriber]
 ) -> None:
-    subscriber = subscribe(broker.port)
-    bus = connect(broker.port)
+    subscriber = subscribe(mosquitto.port)
+    bus = connect(mosquitto.port)
     eventually(lambda: connected(bus))
     bus.announce()
     bus.close()
     eventually(lambda: subscriber.of(TOPICS.availability) == [b"online", b"offline"])
 
 
+@either_version
 def test_the_broker_says_offline_for_a_service_that_died(
-    broker: Broker, connect: Callable[..., Bus], subscribe: Callable[[int], Subscriber]
+    mosquitto: Mosquitto, connect: Callable[..., Bus], subscribe: Callable[[int], Subscriber]
 ) -> None:
-    subscriber = subscribe(broker.port)
-    bus = connect(broker.port)
+    subscriber = subscribe(mosquitto.port)
+    bus = connect(mosquitto.port)
     eventually(lambda: connected(bus))
     bus.announce()
     eventually(lambda: subscriber.of(TOPICS.availability) == [b"online"])
@@ -107,7 +114,6 @@ def test_the_broker_says_offline_for_a_service_that_died(
     assert bus.session is not None
     sock = bus.session.client.socket()
     assert sock is not None
-    bus._closing.set()  # it must not come back
     sock.shutdown(2)
     eventually(lambda: subscriber.of(TOPICS.availability)[-1] == b"offline")
 
@@ -143,10 +149,11 @@ def test_without_a_broker_nothing_blocks_and_nothing_may_be_sent(
     assert bus.delivered() == []
 
 
+@either_version
 def test_only_so_many_messages_are_under_way_at_once(
-    broker: Broker, connect: Callable[..., Bus]
+    mosquitto: Mosquitto, connect: Callable[..., Bus]
 ) -> None:
-    bus = connect(broker.port)
+    bus = connect(mosquitto.port)
     eventually(lambda: connected(bus))
     assert bus.free() == MAX_IN_FLIGHT
     bus.send(1, TOPICS.events, b"")
@@ -216,25 +223,27 @@ def test_a_certificate_that_cannot_be_read_is_an_error_at_the_start(tmp_path: Pa
         Bus(settings, TOPICS, "door")
 
 
+@either_version
 def test_paho_thread_outlives_everything_a_broker_says(
-    broker: Broker, connect: Callable[..., Bus]
+    mosquitto: Mosquitto, connect: Callable[..., Bus]
 ) -> None:
-    bus = connect(broker.port)
+    bus = connect(mosquitto.port)
     eventually(lambda: connected(bus))
     for _ in range(3):
-        broker.stop()
+        mosquitto.stop()
         eventually(lambda: not connected(bus))
-        broker.start()
+        mosquitto.start()
         eventually(lambda: connected(bus))
     assert [one for one in threading.enumerate() if one.name.startswith("paho")]
 
 
+@either_version
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # paho's pair to wake the old one
 def test_a_network_thread_that_died_is_noticed_and_the_connection_made_anew(
-    broker: Broker, connect: Callable[..., Bus]
+    mosquitto: Mosquitto, connect: Callable[..., Bus]
 ) -> None:
-    bus = connect(broker.port)
+    bus = connect(mosquitto.port)
     eventually(lambda: connected(bus))
     first = bus.session
     assert first is not None
@@ -254,26 +263,28 @@ def test_a_network_thread_that_died_is_noticed_and_the_connection_made_anew(
 def test_the_thread_that_keeps_the_connection_is_replaced_when_it_dies(
     mosquitto: Mosquitto, connect: Callable[..., Bus], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unforeseen(self: Bus) -> object:
+    def unforeseen(*_: object, **__: object) -> None:
         raise RuntimeError("nobody foresaw this")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Bus, "_connect_and_watch", unforeseen)
+        patched.setattr("lockd.adapters.mqtt.bus.open_connection", unforeseen)
         bus = connect(mosquitto.port)
-        assert bus._thread is not None
-        bus._thread.join()
+        for thread in threading.enumerate():
+            if thread.name == "mqtt":
+                thread.join()
     eventually(lambda: connected(bus))
 
 
+@either_version
 def test_only_what_was_subscribed_to_comes_in_with_all_that_is_known_of_it(
-    broker: Broker, connect: Callable[..., Bus]
+    mosquitto: Mosquitto, connect: Callable[..., Bus]
 ) -> None:
-    sender = connect(broker.port, client_id="sender")
+    sender = connect(mosquitto.port, client_id="sender")
     eventually(lambda: connected(sender))
     sender.publish(TOPICS.command, b"of old", retain=True)
     sender.send(1, TOPICS.command, b"of old, not kept")
     delivered(sender, 1)
-    bus = connect(broker.port, [TOPICS.command])
+    bus = connect(mosquitto.port, [TOPICS.command])
     woken: list[bool] = []
     bus.wake = lambda: woken.append(True)
     came: list[Incoming] = []
@@ -286,36 +297,37 @@ def test_only_what_was_subscribed_to_comes_in_with_all_that_is_known_of_it(
     assert woken
 
 
+@either_version
 def test_commands_of_the_time_without_a_connection_are_not_handed_out_later(
-    broker: Broker, connect: Callable[..., Bus]
+    mosquitto: Mosquitto, connect: Callable[..., Bus]
 ) -> None:
-    for protocol in ("5", "3.1.1") if isinstance(broker, Mosquitto) else ("3.1.1",):
-        bus = connect(broker.port, [TOPICS.command], protocol=protocol)
-        sender = connect(broker.port, client_id="sender", protocol=protocol)
-        eventually(lambda bus=bus, sender=sender: connected(bus) and connected(sender))
-        bus.close()
-        eventually(lambda bus=bus: not connected(bus))
-        sender.send(1, TOPICS.command, b"while away")
-        delivered(sender, 1)
-        again = connect(broker.port, [TOPICS.command], protocol=protocol)
-        eventually(lambda again=again: connected(again))
-        sender.send(2, TOPICS.command, b"now")
-        came: list[Incoming] = []
-        eventually(lambda again=again, came=came: came.extend(again.inbox()) or came)
-        assert [one.payload for one in came] == [b"now"]
-        again.close()
-        sender.close()
-
-
-def test_a_flood_of_messages_takes_no_more_memory_than_the_inbox(
-    broker: Broker, connect: Callable[..., Bus], caplog: pytest.LogCaptureFixture
-) -> None:
-    bus = connect(broker.port, [TOPICS.command])
-    sender = connect(broker.port, client_id="sender")
+    bus = connect(mosquitto.port, [TOPICS.command])
+    sender = connect(mosquitto.port, client_id="sender")
     eventually(lambda: connected(bus) and connected(sender))
+    bus.close()
+    eventually(lambda: not connected(bus))
+    sender.send(1, TOPICS.command, b"while away")
+    delivered(sender, 1)
+    again = connect(mosquitto.port, [TOPICS.command])
+    eventually(lambda: connected(again))
+    sender.send(2, TOPICS.command, b"now")
+    came: list[Incoming] = []
+    eventually(lambda: came.extend(again.inbox()) or came)
+    assert [one.payload for one in came] == [b"now"]
+
+
+@either_version
+def test_a_flood_of_messages_takes_no_more_memory_than_the_inbox(
+    mosquitto: Mosquitto, connect: Callable[..., Bus], caplog: pytest.LogCaptureFixture
+) -> None:
+    bus = connect(mosquitto.port, [TOPICS.command])
+    sender = connect(mosquitto.port, client_id="sender")
+    eventually(lambda: connected(bus) and connected(sender))
+    came: list[bool] = []
+    bus.wake = lambda: came.append(True)
     for _ in range(3 * MAX_INBOX):
         sender.publish(TOPICS.command, b"flood")
-    eventually(lambda: bus._overlooked == 2 * MAX_INBOX)
+    eventually(lambda: len(came) == 3 * MAX_INBOX)
     assert len(bus.inbox()) == MAX_INBOX
     assert f"{2 * MAX_INBOX} messages came too fast" in caplog.text
     assert bus.inbox() == []
@@ -355,17 +367,18 @@ def test_a_broker_that_does_not_speak_version_5_is_asked_in_3_1_1_at_once(answer
 def test_a_broker_that_does_not_answer_in_version_5_is_asked_in_3_1_1(
     connect: Callable[..., Bus], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lockd.adapters.mqtt.bus._ANSWER_S", 0.1)
-    amqtt = Amqtt(free_port())
-    amqtt.start()
-    try:
-        bus = connect(amqtt.port)
-        eventually(lambda: connected(bus))
-        assert bus.session is not None
-        assert bus.session.protocol == "3.1.1"
-        bus.close()
-    finally:
-        amqtt.stop()
+    """As amqtt, which says nothing and does not hang up either."""
+    monkeypatch.setattr("lockd.adapters.mqtt.bus.ANSWER_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        bus = connect(server.getsockname()[1])
+        silent, _ = server.accept()
+        answering, _ = server.accept()
+        with silent, answering:
+            answering.sendall(b"\x20\x02\x00\x00")
+            eventually(lambda: connected(bus))
+            assert bus.session is not None
+            assert bus.session.protocol == "3.1.1"
+            bus.close()
 
 
 def test_what_a_broker_refuses_by_its_access_list_is_counted_and_told_once(

@@ -587,7 +587,7 @@ class TestClosing:
         camera = studio.camera(source)
         assert camera.next(PATIENCE_S) is not None
         camera.close()
-        assert not camera._reader.running
+        assert not camera.alive
         assert source.closed.is_set()
 
     def test_closing_between_two_attempts_opens_nothing_more(self, studio: Studio) -> None:
@@ -595,7 +595,7 @@ class TestClosing:
         camera = studio.camera(CameraError("unplugged"), ScriptedSource(1))
         studio.stop.next_wait()
         camera.close()
-        assert not camera._reader.running
+        assert not camera.alive
         assert studio.opened == 1
 
     def test_a_real_recording_runs_through_a_real_thread_to_its_end(self, tmp_path: Path) -> None:

@@ -176,8 +176,9 @@ class TestPictures:
 
     def test_a_recording_is_not_suspected(self, studio: Studio) -> None:
         times = [number * 1.0 for number in range(100)]
-        camera = studio.camera(ScriptedSource(*[0] * 100, recorded=True, times=times))
-        eventually(lambda: camera._slot.over)
+        source = ScriptedSource(*[0] * 100, recorded=True, times=times)
+        camera = studio.camera(source)
+        assert source.used_up.wait(PATIENCE_S)
         frame = camera.next(PATIENCE_S)
         assert frame is not None
         assert (frame.seq, camera.problem) == (100, None)

@@ -141,7 +141,7 @@ def test_without_a_service_the_error_says_what_to_look_at(path: Path) -> None:
 def test_a_service_that_does_not_answer_does_not_keep_the_caller(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lockd.adapters.control._ANSWER_S", 0.05)
+    monkeypatch.setattr("lockd.adapters.control.ANSWER_S", 0.05)
     control = ControlSocket(path, lambda: None)
     assert ask(path, {"command": "status"}) == {"result": "no_answer"}
     control.close()
@@ -151,20 +151,15 @@ def test_running_out_of_file_descriptors_does_not_end_the_listening(
     service: Answering, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lockd.adapters.control.PATIENCE_S", 0.05)
-    accept = service.control._socket.accept
+    accept = socket.socket.accept
     failures: list[Any] = [OSError(24, "Too many open files")]
 
-    class Listening:
-        def accept(self) -> Any:
-            if failures:
-                raise failures.pop()
-            return accept()
+    def accept_or_fail(listening: socket.socket) -> Any:
+        if failures:
+            raise failures.pop()
+        return accept(listening)
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(real, name)
-
-    real = service.control._socket
-    monkeypatch.setattr(service.control, "_socket", Listening())
+    monkeypatch.setattr(socket.socket, "accept", accept_or_fail)
     for _ in range(3):  # the first is taken by the accept that was waiting already
         assert ask(path, {"command": "status"})["result"] == "ok"
     assert not failures

@@ -142,7 +142,7 @@ class TestLevels:
         locked = bool(LOCKED[active_high, wiring])
         board = Board("mock")
         output = board.relay(relay(active_high, wiring))
-        pin = board._factory.pin(17)
+        pin = board.pin_factory.pin(17)
         assert (pin.function, pin.state) == ("output", locked)
         strike = Strike(output)
         strike.release(60)
@@ -199,7 +199,7 @@ class TestTheFactory:
         class Wanted(MockFactory):  # type: ignore[misc]
             pass
 
-        monkeypatch.setitem(module._FACTORY, "lgpio", lambda: (Substitute(), Wanted))
+        monkeypatch.setitem(module.FACTORIES, "lgpio", lambda: (Substitute(), Wanted))
         with pytest.raises(PinError, match=r"relay\.pin: GPIO17 is driven through Substitute"):
             Board("lgpio").relay(relay())
 
@@ -368,7 +368,7 @@ class TestInputs:
         heard: list[InputChange] = []
         board = Board("mock")
         inputs = board.inputs(parse(WIRED).inputs, heard.append)
-        board._factory.pin(24).drive_low()
+        board.pin_factory.pin(24).drive_low()
         assert inputs.levels() == {Input.EXIT: False, Input.CONTACT: False, Input.TAMPER: True}
-        board._factory.pin(23).drive_low()
+        board.pin_factory.pin(23).drive_low()
         assert heard == [InputChange(Input.CONTACT, False), InputChange(Input.EXIT, True)]

@@ -20,12 +20,24 @@ from tests.fakes import RecordingOutput
 
 
 class MachineClock:
-    """The machine's monotonic clock, which goes on only when told to."""
+    """The machine's monotonic clock, which goes on only when told to.
+
+    Attributes:
+        t: what it shows.
+        leap_s: by how much it is ahead when the main thread looks at it next.
+        broken: it cannot be read.
+    """
 
     def __init__(self) -> None:
         self.t = 100.0
+        self.leap_s = 0.0
+        self.broken = False
 
     def __call__(self) -> float:
+        if self.broken:
+            raise MemoryError
+        if threading.current_thread() is threading.main_thread():
+            self.t, self.leap_s = self.t + self.leap_s, 0.0
         return self.t
 
 
@@ -153,6 +165,10 @@ class TestWithoutAGuard:
         yield strike
         strike.close()
 
+    @pytest.fixture
+    def guard(self, strike: Strike) -> threading.Thread:
+        return [one for one in threading.enumerate() if one.name == "strike-guard"][-1]
+
     def test_a_guard_at_work_keeps_proving_it(self, strike: Strike, machine: MachineClock) -> None:
         for _ in range(3):
             machine.t += 1.9
@@ -168,10 +184,14 @@ class TestWithoutAGuard:
         eventually(lambda: strike.guarded)
 
     def test_a_guard_that_ended_releases_nothing_and_locks(
-        self, strike: Strike, output: RecordingOutput, monkeypatch: pytest.MonkeyPatch
+        self,
+        strike: Strike,
+        guard: threading.Thread,
+        output: RecordingOutput,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         strike.release(60)
-        monkeypatch.setattr(strike._guard, "is_alive", lambda: False)
+        monkeypatch.setattr(guard, "is_alive", lambda: False)
         assert not strike.guarded
         assert not strike.answers()
         with pytest.raises(PinError, match="guard"):
@@ -180,20 +200,19 @@ class TestWithoutAGuard:
         assert not strike.is_on
 
     def test_a_guard_that_dies_locks_as_its_last_act(
-        self, strike: Strike, output: RecordingOutput, monkeypatch: pytest.MonkeyPatch
+        self,
+        strike: Strike,
+        guard: threading.Thread,
+        output: RecordingOutput,
+        machine: MachineClock,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
         strike.release(60)
-
-        def broken() -> float:
-            raise MemoryError
-
-        with strike._condition:
-            strike._machine = broken
-            strike._condition.notify_all()
+        machine.broken = True
         assert output.switched_off.wait(5)
-        strike._guard.join(5)
-        strike._machine = time.monotonic
+        guard.join(5)
+        machine.broken = False
         assert not strike.guarded
         with pytest.raises(PinError, match="guard"):
             strike.release(5)
@@ -202,11 +221,8 @@ class TestWithoutAGuard:
     def test_a_guard_that_hangs_in_the_driver_is_noticed_and_passed_by(
         self, strike: Strike, output: RecordingOutput, machine: MachineClock
     ) -> None:
-        strike.release(60)
         output.off_hangs.set()
-        strike._deadline = 0.0
-        with strike._condition:
-            strike._condition.notify_all()
+        strike.release(0.01)
         assert output.hanging.wait(5)
         machine.t += 2.1
         assert not strike.guarded
@@ -239,11 +255,10 @@ class TestWithoutAGuard:
     def test_a_guard_that_was_only_stopped_with_the_process_answers_and_releases(
         self, strike: Strike, output: RecordingOutput, machine: MachineClock
     ) -> None:
-        with strike._condition:  # as if the main thread went on first
-            machine.t += 30
-            assert not strike.guarded
-            strike.release(60)
+        machine.leap_s = 30  # as if the main thread went on first, and looked at the clock
+        strike.release(60)
         assert output.log == ["on"]
+        assert machine.t == 130
         assert strike.guarded
 
 

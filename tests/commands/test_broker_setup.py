@@ -27,7 +27,8 @@ from lockd.config import DoorSettings, MqttSettings, Settings, TlsSettings, load
 from lockd.errors import BusError, InstallError
 from lockd.messages import Topics
 from lockd.publishing.home_assistant import config_topic
-from tests.conftest import ROOT, Mosquitto, free_port
+from tests.brokers import Mosquitto
+from tests.conftest import ROOT, free_port
 from tests.invoking import invoke
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -418,10 +419,7 @@ def test_with_client_certificates_a_password_alone_is_not_enough(tmp_path: Path)
 def test_retained_messages_outlive_a_restart_of_the_broker(site: Site) -> None:
     with Visitor(site.door, "door") as door:
         door.publish(FRONT.state, b"{}", retain=True)
-    process = site.broker._process
-    assert process is not None
-    process.terminate()
-    process.wait(10)
+    site.broker.end()
     site.broker.start()
     with Visitor(site.user("book"), "book") as book:
         book.subscribe(FRONT.state)

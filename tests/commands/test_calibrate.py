@@ -80,7 +80,7 @@ def test_well_labelled_people_are_left_in_peace() -> None:
 
 def test_every_comparison_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     people, others = crowd(20), crowd(15, seed=1).embeddings
-    monkeypatch.setattr(calibration, "_BLOCK", 7)
+    monkeypatch.setattr(calibration, "BLOCK", 7)
     gauged = gauge(people, others)
     between = people.embeddings @ people.embeddings.T
     two = between[np.triu(people.owner[:, None] != people.owner[None, :])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from lockd.adapters.mqtt.visitor import Heard, Visitor
 from lockd.commands.demo import Demo, Segment, mistakes, segments_of
+from lockd.config import MqttSettings
 from lockd.errors import CameraError
 from lockd.messages import Event, EventType
 from lockd.service.parts import Tally
@@ -28,6 +31,17 @@ SEGMENTS = [
 GRANTED = Event(EventType.ACCESS_GRANTED, 5.0, "porch", person="Ada")
 STRANGER = Event(EventType.STRANGER, 15.0, "porch")
 RELAY = [(5.0, True), (10.0, False)]
+# A process of its own: what amqtt leaves unclosed would be another test's warning.
+BROKER = """
+import sys
+from lockd.adapters.broker import LocalBroker
+broker = LocalBroker()
+print(broker.port, flush=True)
+sys.stdin.readline()
+broker.close()
+print("stopped", flush=True)
+sys.stdin.readline()
+"""
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -125,3 +139,28 @@ def test_it_ends_quietly_when_told_to(moment: str) -> None:
     assert complaints == ""
     assert "wrong:" not in rest
     assert "for the right visit" not in rest
+
+
+def test_the_demo_s_broker_passes_on_keeps_what_is_retained_and_stops() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", BROKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as broker:
+        assert broker.stdin is not None
+        assert broker.stdout is not None
+        port = int(broker.stdout.readline())
+        ours = MqttSettings(host="127.0.0.1", port=port, protocol="3.1.1")
+        with Visitor(ours, "ear") as ear, Visitor(ours, "mouth") as mouth:
+            ear.subscribe("porch/#")
+            mouth.publish("porch/events", b"gone")
+            mouth.publish("porch/state", b"kept", retain=True)
+            heard = [next(ear.messages(10.0)), next(ear.messages(10.0))]
+            mouth.subscribe("porch/#")
+            later = next(mouth.messages(10.0))
+        broker.stdin.write("stop\n")
+        broker.stdin.flush()
+        assert broker.stdout.readline() == "stopped\n"
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0
+    assert heard == [Heard("porch/events", b"gone", False), Heard("porch/state", b"kept", False)]
+    assert later == Heard("porch/state", b"kept", True)
+    assert broker.returncode == 0

@@ -27,7 +27,8 @@ from lockd.commands.doctor.findings import Check, Finding, Machine, Status, ok
 from lockd.commands.doctor.table import CHECKS
 from lockd.commands.main import main
 from lockd.errors import CameraError, ConfigError, PinError
-from tests.conftest import CLIP, ROOT, Certificates, Mosquitto, free_port
+from tests.brokers import Certificates, Mosquitto
+from tests.conftest import CLIP, ROOT, free_port
 from tests.invoking import invoke
 from tests.schemas import validator
 
@@ -397,20 +398,33 @@ class Kernel:
         return 0
 
 
+class FirstChip:
+    """A pin factory that can be used, with the pins of the first chip."""
+
+    chip = 0
+
+    def __init__(self, factory: str) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
 @pytest.fixture
 def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kernel:
     fake = Kernel({17: ("lg", 1 | 8), 18: ("spi0 CS0", 1 | 8)})
     write(tmp_path / "root/dev/gpiochip0", "")
     monkeypatch.setattr(fcntl, "ioctl", fake.ioctl)
-    monkeypatch.setattr(pins, "_factory", lambda name: (0, []))
+    monkeypatch.setattr(pins, "Board", FirstChip)
     return fake
 
 
 def test_a_line_is_asked_about_and_never_claimed(kernel: Kernel, tmp_path: Path) -> None:
     found = pins.pins(machine(tmp_path, "relay:\n  pin: 27\n"))
 
-    assert statuses(found) == [Status.OK, Status.OK]
-    assert "GPIO27, input, used by nobody else" in found[1].text
+    assert statuses(found) == [Status.OK] * 3
+    assert "the factory lgpio can be used" in found[0].text
+    assert "GPIO27, input, used by nobody else" in found[2].text
     assert set(kernel.asked) == {0x8044B401, 0xC100B405}
 
 
@@ -419,7 +433,7 @@ def test_every_pin_that_is_configured_is_looked_at(kernel: Kernel, tmp_path: Pat
 
     found = [one.text.split(",")[0] for one in pins.pins(machine(tmp_path, config))]
 
-    assert sorted(found[1:]) == [
+    assert sorted(found[2:]) == [
         "inputs.contact.pin: GPIO24",
         "relay.pin: GPIO27",
         "signals.led.pin: GPIO22",
@@ -467,11 +481,11 @@ def test_no_chip_and_no_factory_are_two_problems(tmp_path: Path) -> None:
 def test_a_file_that_is_no_chip_is_a_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pins, "_factory", lambda name: (0, []))
+    monkeypatch.setattr(pins, "Board", FirstChip)
 
     found = pins.pins(with_files(tmp_path, {"dev/gpiochip0": ""}))
 
-    assert "not a GPIO chip" in found[0].text
+    assert "not a GPIO chip" in found[1].text
 
 
 # Files, store, broker, unit
@@ -639,7 +653,7 @@ def test_a_certificate_that_cannot_be_used_is_named(
     if text is not None:
         write(tmp_path / "ca.crt", text)
     this = machine(tmp_path, broker_config(free_port(), "  tls: {ca_file: ca.crt}\n"))
-    first = broker._own_files(this.settings.mqtt)[0]
+    first = broker.certificates(this.settings.mqtt)[0]
     assert (first.status, said in first.text) == (Status.PROBLEM, True)
 
 
@@ -690,8 +704,11 @@ def test_the_services_state_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Machine, "unit", state)
+    monkeypatch.setattr(service, "run", lambda *command: None)
+    ours = (ROOT / "systemd/lockd.service").read_text()
 
-    assert statuses(service._state(machine(tmp_path))) == expected
+    this = with_files(tmp_path, {"etc/systemd/system/lockd.service": ours})
+    assert statuses(service.unit(this)) == expected
 
 
 def test_a_configuration_that_this_user_may_not_read_is_told(

@@ -18,7 +18,8 @@ from lockd.config import Settings, load
 from lockd.messages import Topics
 from lockd.paths import shipped
 from lockd.publishing import home_assistant
-from tests.conftest import ROOT, Mosquitto, Subscriber, eventually
+from tests.brokers import Mosquitto, Subscriber
+from tests.conftest import ROOT, eventually
 from tests.invoking import invoke
 
 BLUEPRINTS = sorted(shipped("config/home_assistant").glob("*.yaml"))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -57,17 +58,23 @@ class Pretended(System):
         return self.active
 
 
+def accounts(monkeypatch: pytest.MonkeyPatch, *users: str) -> None:
+    """The machine has these users, and they are in every group."""
+    group = SimpleNamespace(gr_mem=users)
+    known = SimpleNamespace(getpwnam=dict.fromkeys(users).__getitem__)
+    monkeypatch.setattr(steps, "pwd", known)
+    monkeypatch.setattr(steps, "grp", SimpleNamespace(getgrnam=lambda name: group))
+
+
 @pytest.fixture
 def no_such_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "_user_is_there", lambda: False)
-    monkeypatch.setattr(steps, "_has_user", lambda: False)
+    accounts(monkeypatch)
 
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The user is there once the first run has made it."""
-    monkeypatch.setattr(steps, "_user_is_there", lambda: True)
-    monkeypatch.setattr(steps, "_has_user", lambda: True)
+    accounts(monkeypatch, "lockd")
 
 
 def live(root: Path, **options: bool) -> Pretended:
@@ -257,7 +264,7 @@ def test_an_update_that_fails_leaves_the_old_environment_in_use(
 ) -> None:
     steps.install(live(tmp_path))
     old = os.readlink(tmp_path / "opt/lockd/.venv")
-    monkeypatch.setattr(environment, "_fingerprint", lambda tree: "another")
+    monkeypatch.setattr(environment, "fingerprint", lambda tree: "another")
     update = live(tmp_path)
     update.fails = "-m pip"
 
@@ -368,14 +375,14 @@ def test_an_installed_lockd_keeps_its_own_environment_and_no_other(
 def test_the_fingerprint_changes_with_any_file_that_is_installed(tmp_path: Path) -> None:
     (tmp_path / "lockd/__pycache__").mkdir(parents=True)
     (tmp_path / "lockd/a.py").write_text("1")
-    first = environment._fingerprint(tmp_path)
+    first = environment.fingerprint(tmp_path)
 
     (tmp_path / "lockd/__pycache__/a.pyc").write_text("compiled")
     (tmp_path / "notes.txt").write_text("not installed")
-    assert environment._fingerprint(tmp_path) == first
+    assert environment.fingerprint(tmp_path) == first
 
     (tmp_path / "lockd/a.py").write_text("2")
-    assert environment._fingerprint(tmp_path) != first
+    assert environment.fingerprint(tmp_path) != first
 
 
 def test_a_program_that_fails_is_shown_with_what_it_said() -> None:

@@ -23,7 +23,9 @@ from lockd.adapters.strike import Strike
 from lockd.clock import RealClock
 from lockd.commands.main import main
 from lockd.config import Settings, load
+from lockd.identity.observation import Observation
 from lockd.messages import Topics
+from lockd.ports import Observer
 from lockd.remote.commands import COMMANDS
 from lockd.remote.signing import Order
 from lockd.service.parts import Parts
@@ -31,7 +33,8 @@ from lockd.service.people import People
 from lockd.service.remote_commands import subscriptions
 from lockd.service.service import Service
 from lockd.types import Frame, Signal
-from tests.conftest import Mosquitto, Subscriber, eventually
+from tests.brokers import Mosquitto, Subscriber
+from tests.conftest import eventually
 from tests.fakes import RecordingOutput, ScriptedCamera, ScriptedVision, unit
 from tests.invoking import invoke
 from tests.remote.fuzzing import Fuzzer
@@ -83,7 +86,7 @@ class Silent:
         self.silent_s.append(seconds)
 
 
-class Running:
+class Running(Observer):
     """A service in a thread of its own, in which it also opened everything."""
 
     def __init__(self, config: Path) -> None:
@@ -93,9 +96,13 @@ class Running:
         self.service: Service | None = None
         self.bus: Bus | None = None
         self.error: BaseException | None = None
+        self.looked = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
         eventually(lambda: self.error or (self.bus and self.bus.connected))
+
+    def observed(self, frame: Frame, observation: Observation) -> None:
+        self.looked.set()
 
     def close(self) -> None:
         if self.service is not None:
@@ -138,6 +145,7 @@ class Running:
                 keys=CommandKeys.open(settings),
                 indicators=[self.indicator],
             ),
+            observers=[self],
         )
         self.bus.start()
         try:
@@ -211,6 +219,11 @@ def test_a_command_is_sent_obeyed_and_its_result_shown(running: Running, send: S
     assert running.output.log[:2] == ["on", "off"]
 
 
+def people_of(states: list[bytes]) -> list[int]:
+    """How many people the door knew, one number after the other."""
+    return [number for number, _ in itertools.groupby(json.loads(one)["people"] for one in states)]
+
+
 def test_silence_snapshot_and_people(
     running: Running,
     send: Send,
@@ -220,7 +233,7 @@ def test_silence_snapshot_and_people(
     heard = subscribe(mosquitto.port)
     assert send("silence", "--seconds", "60").stdout == "ok, seconds: 60\n"
     assert running.indicator.silent_s == [60]
-    eventually(lambda: running.service and running.service._looked)
+    eventually(running.looked.is_set)
     assert send("snapshot").stdout == "ok\n"
     eventually(lambda: any(one.startswith(b"\xff\xd8") for one in heard.of(TOPICS.snapshot)))
 
@@ -231,7 +244,7 @@ def test_silence_snapshot_and_people(
     assert send("disable", "--name", "ada").exit_code == 0
     assert send("people").stdout == "Ada (disabled)\nok, total: 1\n"
     # The door sees what it changed itself.
-    eventually(lambda: running.service and not len(running.service._recogniser.gallery))
+    eventually(lambda: people_of(heard.of(TOPICS.state)) == [0, 1, 0])
     assert [one.by for one in store.audit.latest() if one.action == "disable"] == ["mqtt:anna"]
     store.close()
 

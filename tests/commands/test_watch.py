@@ -24,7 +24,8 @@ from lockd.commands.watch.follow import follow, for_people, for_programs
 from lockd.commands.watch.lines import Follower, Line
 from lockd.config import MqttSettings
 from lockd.errors import BusError
-from tests.conftest import Mosquitto, eventually, free_port
+from tests.brokers import Mosquitto
+from tests.conftest import eventually, free_port
 from tests.invoking import invoke
 
 
@@ -218,9 +219,12 @@ def test_what_is_remembered_is_bounded() -> None:
     follower = Follower("lockd")
     for number in range(1_100):
         said(follower, "state", at=f"door-{number}", lock="LOCKED")
+    assert said(follower, "state", at="door-100", lock="LOCKED") == []
+    assert said(follower, "state", at="door-99", lock="LOCKED") != []
     for number in range(10_100):
         said_event(follower, event(1, id=f"{number}"))
-    assert (len(follower._doors), len(follower._ids)) == (1_000, 10_000)
+    assert "seen before" in said_event(follower, event(1, id="100"))[-1].marks
+    assert "seen before" not in said_event(follower, event(1, id="99"))[-1].marks
 
 
 def test_a_delayed_event_tells_its_own_time() -> None:

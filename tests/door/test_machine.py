@@ -43,10 +43,11 @@ from lockd.door.events import (
     Unlock,
 )
 from lockd.door.machine import DoorMachine
-from lockd.door.transitions import _ACTIONS, _CONDITIONS, TABLE, TIMERS, Transitions
+from lockd.door.transitions import ACTIONS, CONDITIONS, TABLE, TIMERS, Transitions
 from lockd.messages import EventType
 
 RELEASING = {State.UNLOCKING, State.OPEN, State.HOLD_OPEN}
+AJAR = {State.OPEN, State.HELD, State.FORCED, State.HOLD_OPEN}
 
 
 # What must hold in every history
@@ -107,19 +108,13 @@ class Watched:
         door = self.door
         assert door.released == (self.on_since is not None), "it mistakes the strike"
         if door.released:
-            assert door._transitions.state in RELEASING
-            assert not door.fault
+            assert door.state in RELEASING
             assert door.next_deadline is not None
             assert door.next_deadline <= self.on_until + 1e-9
         if door.next_deadline is not None:
             assert door.next_deadline > self.now, "time does not pass"
         if door.leaf_open:
-            assert door._transitions.state in {
-                State.OPEN,
-                State.HELD,
-                State.FORCED,
-                State.HOLD_OPEN,
-            }
+            assert door.state in {*AJAR, State.FAULT}
         kinds = [type(one) for one in commands]
         if Refuse in kinds:
             assert Release not in kinds[kinds.index(Refuse) :], "refused and released"
@@ -196,7 +191,7 @@ def test_whatever_happens_the_strike_is_on_only_when_it_may_be(
             watched.handle(any_event(dice), now)
         watched.handle(ShutDown(), now)
         assert watched.on_since is None
-        assert watched.door.next_deadline is None or watched.door._denials.until is not None
+        assert watched.door.next_deadline is None or watched.door.locked_out
 
 
 def test_nobody_can_shut_staff_out_for_good(pytestconfig: pytest.Config) -> None:
@@ -412,10 +407,10 @@ def test_what_refuses_everybody_is_said_before_that_it_is_not_allowed() -> None:
 
 def test_the_table_names_only_what_there_is() -> None:
     for row in TABLE:
-        assert not row.condition or row.condition in _CONDITIONS
-        assert set(row.actions.split()) <= _ACTIONS.keys()
-    assert {action for row in TABLE for action in row.actions.split()} == _ACTIONS.keys()
-    assert {row.condition for row in TABLE} - {""} == _CONDITIONS.keys()
+        assert not row.condition or row.condition in CONDITIONS
+        assert set(row.actions.split()) <= ACTIONS.keys()
+    assert {action for row in TABLE for action in row.actions.split()} == ACTIONS.keys()
+    assert {row.condition for row in TABLE} - {""} == CONDITIONS.keys()
     assert {row.event for row in TABLE} >= set(TIMERS)
 
 

@@ -137,7 +137,7 @@ class TestService:
     def test_a_service_that_is_gone_for_good_is_an_error(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(capture_frames, "_RESTART_S", 0.0)
+        monkeypatch.setattr(capture_frames, "RESTART_S", 0.0)
         service = Service(path)
         frames = frames_of(path)
         service.show(40, seq=1)

@@ -92,13 +92,13 @@ def log(tmp_path: Path, configuration: Path) -> Iterator[Path]:
             env={**os.environ, "RUNTIME_DIRECTORY": str(tmp_path)},
             stderr=stderr,
         )
-    eventually(lambda: _answers(tmp_path / "control"), 60)
+    eventually(lambda: answers(tmp_path / "control"), 60)
     yield file
     process.terminate()
     assert process.wait(20) == 0
 
 
-def _answers(path: Path) -> bool:
+def answers(path: Path) -> bool:
     try:
         return ask(path, {"command": "status"})["result"] == "ok"
     except ControlError:

@@ -26,7 +26,7 @@ PASSPHRASE = "correct horse battery"
 @pytest.fixture(autouse=True)
 def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     """A key that costs little, as tests make many."""
-    monkeypatch.setattr(sealed, "_LOG_N", 10)
+    monkeypatch.setattr(sealed, "LOG_N", 10)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def brute(embeddings: Floats, owner: Units) -> tuple[Floats, Floats]:
 
 @pytest.fixture(params=[7, 1024])
 def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparisons, "_BLOCK", request.param)
+    monkeypatch.setattr(comparisons, "BLOCK", request.param)
 
 
 @pytest.mark.usefixtures("block")
@@ -64,7 +64,7 @@ def test_with_only_the_greatest_kept_the_rates_are_the_same(
     embeddings, owner = crowd()
     fold = fold_of_people(np.bincount(owner).astype(np.int64), 5, 0)
     exact = Curve(all_pairs(embeddings, owner, fold).scores)
-    monkeypatch.setattr(comparisons, "_KEPT_LEAST", 50)
+    monkeypatch.setattr(comparisons, "KEPT_LEAST", 50)
     partly = all_pairs(embeddings, owner, fold).scores
     assert len(partly.impostor) == max(50, int(0.02 * partly.impostors))
     curve = Curve(partly)
@@ -79,7 +79,7 @@ def test_the_weight_of_pairs_that_were_not_kept_is_known(monkeypatch: pytest.Mon
     fold = np.zeros(30, np.int32)
     weights = np.random.default_rng(1).multinomial(30, np.full(30, 1 / 30)).astype(np.float64)
     exact = Curve(all_pairs(embeddings, owner, fold).scores, weights)
-    monkeypatch.setattr(comparisons, "_KEPT_LEAST", 50)
+    monkeypatch.setattr(comparisons, "KEPT_LEAST", 50)
     partly = all_pairs(embeddings, owner, fold).scores
     threshold = float(partly.impostor[10])
     assert Curve(partly, weights).far(threshold) == pytest.approx(exact.far(threshold))

@@ -136,7 +136,7 @@ class Saboteur:
         """Something outside gives an input line its level."""
         for factory in FACTORIES:
             for one in factory.pins.values():
-                if one._number == pin:
+                if one.info.name == f"GPIO{pin}":
                     one.drive(level)
 
 

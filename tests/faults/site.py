@@ -20,16 +20,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from lockd.adapters.control import ask
 from lockd.errors import ControlError
-from tests.conftest import (
-    PEOPLE,
-    PHOTOS,
-    ROOT,
-    SCENES,
-    Mosquitto,
-    distinct,
-    eventually,
-    free_port,
-)
+from tests.brokers import Mosquitto, distinct
+from tests.conftest import PEOPLE, PHOTOS, ROOT, SCENES, eventually, free_port
 from tests.faults.board import Board
 from tests.faults.manager import Manager, Unit
 from tests.faults.proxy import Proxy

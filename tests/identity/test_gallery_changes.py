@@ -47,8 +47,8 @@ def test_however_it_came_about_it_knows_the_same_people(seed: int) -> None:
         assert afresh.people == people
         assert sorted(gallery.people, key=lambda one: one.id) == people
         assert len(gallery) == len(afresh) == sum(len(some) for _, some in enrolled.values())
-        assert {part.faces.matrix.dtype for part in gallery._parts} <= {np.dtype(np.float32)}
-        sizes = [len(part.faces) for part in gallery._parts]
+        assert {part.faces.matrix.dtype for part in gallery.parts} <= {np.dtype(np.float32)}
+        sizes = [len(part.faces) for part in gallery.parts]
         assert all(first >= 2 * second for first, second in pairwise(sizes))
         assert sum(sizes) <= 10 * max(1, len(gallery)), "people who left are kept"
         for probe in some_vectors(dice):

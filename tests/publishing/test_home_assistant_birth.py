@@ -16,7 +16,8 @@ from lockd.config import Settings
 from lockd.messages import Topics
 from lockd.publishing.home_assistant import Announcement, births
 from lockd.publishing.publisher import Publisher
-from tests.conftest import Mosquitto, Subscriber, eventually
+from tests.brokers import Mosquitto, Subscriber
+from tests.conftest import eventually
 
 CONFIG = "homeassistant/device/lockd_front_door/config"
 STATE = "lockd/front_door/state"

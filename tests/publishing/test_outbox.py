@@ -72,14 +72,23 @@ class Bench:
         self.now = 0.0
         self.broken = False
         self.outboxes: list[Outbox] = []
+        self.spools: list[Spool] = []
         self.outbox = self.make()
 
-    def make(self, settings: Settings = SETTINGS, *, bus: bool = True) -> Outbox:
+    def make(
+        self, settings: Settings = SETTINGS, *, bus: bool = True, pause_s: float = 0.0
+    ) -> Outbox:
         wire: Any = self.bus if bus else None
         spool = Spool(self.path.parent)
-        made = Outbox(settings, lambda: self.now, wire, self.open, spool=spool, pause_s=0.0)
+        made = Outbox(settings, lambda: self.now, wire, self.open, spool=spool, pause_s=pause_s)
         self.outboxes.append(made)
+        self.spools.append(spool)
         return made
+
+    def close(self) -> None:
+        self.bus.break_down()  # nothing is waited for
+        for one in (*self.outboxes, *self.spools):
+            one.close()
 
     def open(self) -> Store:
         if self.broken or not self.path.exists():
@@ -104,10 +113,7 @@ class Bench:
 def bench(tmp_path: Path) -> Iterator[Bench]:
     bench = Bench(tmp_path)
     yield bench
-    for outbox in bench.outboxes:
-        outbox._close_store()
-        assert outbox._spool is not None
-        outbox._spool.close()
+    bench.close()
 
 
 def test_an_event_is_written_then_sent_then_forgotten(bench: Bench) -> None:
@@ -265,7 +271,8 @@ def test_without_a_store_events_go_straight_out_numbered_in_a_series_of_their_ow
     *_, last = bench.bus.sent[-1]
     assert (last["type"], last["seq"]) == ("door_opened", 2)
     assert last["series"] != values["series"]
-    assert bench.outbox._loose == []
+    bench.bus.acknowledge()
+    assert not bench.outbox.move()  # nothing is left to be sent again
 
 
 def test_a_store_that_was_replaced_is_not_told_that_others_messages_arrived(bench: Bench) -> None:
@@ -355,7 +362,8 @@ def test_what_was_posted_before_the_process_was_killed_is_told_by_the_next_one(
         ("events", "door_opened", 3, True),
         ("events", "service_started", 4, False),
     ]
-    assert bench.make()._left == []
+    bench.make()
+    assert bench.spools[-1].left == []
 
 
 @pytest.mark.parametrize("written", [1, 2])
@@ -382,13 +390,13 @@ def test_what_it_had_written_before_is_not_told_as_another_event(
 
 
 def test_a_spool_that_is_spoilt_or_cannot_be_opened_is_no_reason_to_fail(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    bench: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / NAME).write_bytes(b'{"told": {}}\n[1]\n\xff\n{"told"')
-    spool = Spool(tmp_path)
+    (bench.path.parent / NAME).write_bytes(b'{"told": {}}\n[1]\n\xff\n{"told"')
+    made, spool = bench.make(), bench.spools[-1]
     assert spool.left == [{"told": {}}]
-    made = Outbox(SETTINGS, lambda: 0.0, None, None, spool=spool)
-    assert made._left == []
+    assert not made.move()
+    assert (made.problem, bench.bus.sent, bench.waiting()) == (None, [], [])
     spool.close()
     spool.add({"after": "the end"})
     none = Spool(tmp_path / "none")
@@ -414,14 +422,13 @@ def test_a_spool_does_not_grow_without_bounds(
 
 
 def test_at_the_end_the_store_is_tried_once_more(bench: Bench) -> None:
-    bench.outbox._pause_s = 3600.0
+    bench.outbox = bench.make(pause_s=3600.0)
     bench.broken = True
     bench.bus.break_down()
     bench.post(EventType.EXIT_REQUESTED)
     bench.outbox.move()
     bench.broken = False
-    bench.outbox._closing = True
-    bench.outbox._carry()
+    bench.outbox.close()
     assert bench.waiting() == [("events", "exit_requested")]
 
 
@@ -431,8 +438,7 @@ def test_what_is_left_at_the_end_is_not_passed_over(
     bench.broken = True
     bench.bus.break_down()
     bench.post(EventType.EXIT_REQUESTED)
-    bench.outbox._closing = True
-    bench.outbox._carry()
+    bench.outbox.close()
     assert "at the end 1 events were not written, 0 messages not delivered" in caplog.text
 
 

@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from lockd.recognition.recogniser import Vision
-from tests.conftest import Mosquitto, eventually
-from tests.enroll.test_capture_service import BIN, Actor, _answers, camera
+from tests.brokers import Mosquitto
+from tests.conftest import eventually
+from tests.enroll.test_capture_service import BIN, Actor, answers, camera
 from tests.pictures import OBAMA
 from tests.porch import StreamCamera
 from tests.remote.orders import KEY
@@ -49,7 +50,7 @@ def service(config: Path) -> Iterator[subprocess.Popen[bytes]]:
             env={**os.environ, "RUNTIME_DIRECTORY": str(config.parent)},
             stderr=log,
         )
-    eventually(lambda: _answers(config.parent / "control"), 60)
+    eventually(lambda: answers(config.parent / "control"), 60)
     eventually(lambda: "mqtt: connected" in (config.parent / "log").read_text(), 60)
     yield process
     process.terminate()

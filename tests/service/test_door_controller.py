@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -44,6 +45,7 @@ class Keeping:
         self.names: list[str | None] = []
         self.active: dict[Input, bool] = held or {}
         self.unreadable = False
+        self.hear: Callable[[str], None] = lambda kind: None
         self.wall = FixedTime(MONDAY_NOON)
         self.keeper = DoorController(
             parse(yaml.safe_dump(sections)),
@@ -58,6 +60,7 @@ class Keeping:
         )
 
     def _emit(self, kind: EventType, **details: Any) -> None:
+        self.hear(kind.value)
         self.told.append((kind.value, {name: one for name, one in details.items() if one}))
 
     def levels(self) -> dict[Input, bool]:
@@ -102,7 +105,7 @@ def ada(visit: int = 1, person: Person = ADA) -> Recognised:
 def test_the_strike_comes_before_the_news(keeping: Any) -> None:
     one = keeping()
     order: list[str] = one.output.log
-    one.keeper._emit = lambda kind, **details: order.append(kind.value)
+    one.hear = order.append
     assert one.at(1.0).recognised(ada())
     assert order == ["on", "access_granted"]
 

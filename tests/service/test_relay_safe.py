@@ -95,7 +95,7 @@ def pins(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[int, MockPin]]:
 
     class Pins(dict[int, Any]):
         def __missing__(self, number: int) -> Any:
-            return {pin._number: pin for pin in made[-1].pins.values()}[number]
+            return {pin.info.name: pin for pin in made[-1].pins.values()}[f"GPIO{number}"]
 
     yield Pins()
     for factory in made:

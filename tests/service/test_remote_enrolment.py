@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,6 +44,11 @@ def all_of(enrolments: RemoteEnrolments, now: float = 0.0) -> list[CommandProgre
 
     eventually(over)
     return found
+
+
+def readers() -> list[threading.Thread]:
+    """The threads that take in what a child says."""
+    return [one for one in threading.enumerate() if one.name == "enrolling"]
 
 
 def details(news: list[CommandProgress]) -> list[dict[str, Any]]:
@@ -109,8 +117,7 @@ def test_one_that_says_too_much_costs_nothing(enrolments: Make) -> None:
         """
     )
     one.start("x7", "Ada", "mqtt:anna", 0.0)
-    assert one._child is not None
-    one._child.reader.join(20)
+    eventually(lambda: not readers())
     news = one.news(0.0)
     while not news[-1].over:
         news += one.news(0.0)
@@ -118,14 +125,22 @@ def test_one_that_says_too_much_costs_nothing(enrolments: Make) -> None:
     assert news[-1].outcome.reason is None
 
 
-def test_the_end_of_the_service_ends_it(enrolments: Make) -> None:
-    one = enrolments("import signal, time; signal.signal(15, lambda *_: None); time.sleep(600)")
+def test_the_end_of_the_service_ends_it(enrolments: Make, tmp_path: Path) -> None:
+    one = enrolments(
+        f"""
+        import os, pathlib, signal, time
+        signal.signal(15, lambda *_: None)
+        pathlib.Path({str(tmp_path / "unfinished")!r}).write_text(str(os.getpid()))
+        pathlib.Path({str(tmp_path / "unfinished")!r}).rename({str(tmp_path / "process")!r})
+        time.sleep(600)
+        """
+    )
     one.start("x7", "Ada", "mqtt:anna", 0.0)
-    assert one._child is not None
-    process, reader = one._child.process, one._child.reader
+    eventually((tmp_path / "process").exists)
     one.close()
-    assert process.poll() is not None
-    assert not reader.is_alive()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "process").read_text()), 0)
+    assert not readers()
     one.close()
 
 

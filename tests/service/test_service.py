@@ -18,7 +18,8 @@ import pytest
 import yaml
 
 from lockd.adapters.control import ask
-from tests.conftest import PEOPLE, PHOTOS, SCENES, Mosquitto, Subscriber, distinct, eventually
+from tests.brokers import Mosquitto, Subscriber, distinct
+from tests.conftest import PEOPLE, PHOTOS, SCENES, eventually
 from tests.porch import StreamCamera, filmed, on_porch, porch
 from tests.schemas import check_all
 

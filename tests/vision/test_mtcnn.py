@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import cv2
 import numpy as np
@@ -250,11 +252,14 @@ class CountingModels:
     def __init__(self, models: Models) -> None:
         self.manifest = models.manifest
         self.built = 0
+        self.kept: WeakSet[Any] = WeakSet()
         self._models = models
 
     def network(self, name: str, shape: Any = None, *, threads: int = 1) -> Any:
         self.built += 1
-        return self._models.network(name, shape, threads=threads)
+        network = self._models.network(name, shape, threads=threads)
+        self.kept.add(network)
+        return network
 
 
 class TestKeptNetworks:
@@ -269,10 +274,12 @@ class TestKeptNetworks:
     def test_networks_of_sizes_long_gone_are_given_up(
         self, vision: Vision, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(mtcnn, "_KEPT_SHAPES", 3)
+        monkeypatch.setattr(mtcnn, "KEPT_SHAPES", 3)
         models: Any = CountingModels(vision.models)
         detector = Detector(models)
+        other_networks = len(models.kept)
         for _ in range(2):
             for image in (collins(), obama()):
                 assert same(detector.detect(image), vision.detector.detect(image))
-        assert len(detector._pnets) <= 3
+        gc.collect()
+        assert len(models.kept) <= other_networks + 3

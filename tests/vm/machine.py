@@ -140,7 +140,7 @@ class Door:
         from lockd.commands.install import environment
 
         RELEASES.mkdir(parents=True, exist_ok=True)
-        release = RELEASES / environment._fingerprint(SOURCE)
+        release = RELEASES / environment.fingerprint(SOURCE)
         run("cp", "--archive", "--link", ENVIRONMENT, release)
         began = time.monotonic()
         run(SOURCE / "tools/install.sh")

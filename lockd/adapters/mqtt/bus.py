@@ -47,8 +47,8 @@ _REFUSED = (
 
 MAX_IN_FLIGHT = 20
 MAX_INBOX = 64
+ANSWER_S = 5.0
 _RETRY_FIRST_S = 1.0
-_ANSWER_S = 5.0
 _LOOK_S = 1.0
 _STEADY_S = 30.0
 _TOO_LARGE = "Packet too large"
@@ -297,7 +297,7 @@ class Bus:
                     return News("the network's thread had ended")
                 lasted_s = time.monotonic() - began
                 self._rivals.settled(lasted_s)
-                if self._session is None and lasted_s > _ANSWER_S:
+                if self._session is None and lasted_s > ANSWER_S:
                     return News("no answer; is this a broker?", other_protocol=True)
                 self._send_held(session)
                 continue

@@ -28,7 +28,7 @@ def broker(machine: Machine) -> list[Finding]:
     settings = machine.settings
     if settings.mqtt.host is None:
         return [skipped("mqtt.host is not set, so nothing is published")]
-    findings = _own_files(settings.mqtt)
+    findings = certificates(settings.mqtt)
     mqtt = _with_credential(machine, settings.mqtt)
     secret = password_file(mqtt)
     for file in (secret, mqtt.tls.key_file if mqtt.tls is not None else None):
@@ -56,7 +56,7 @@ def _with_credential(machine: Machine, mqtt: MqttSettings) -> MqttSettings:
     return mqtt if handed is None else mqtt.model_copy(update={"password_file": handed})
 
 
-def _own_files(mqtt: MqttSettings) -> list[Finding]:
+def certificates(mqtt: MqttSettings) -> list[Finding]:
     """Look at the certificates that are configured; their keys are looked at among the files."""
     findings = []
     for name in ("ca_file", "cert_file"):

@@ -58,7 +58,7 @@ def put_environment(system: System, wheels: Path | None) -> bool:
     tree = source_tree()
     if tree is None:
         return _keep_current(system)
-    release = f"{RELEASES}/{_fingerprint(tree)}"
+    release = f"{RELEASES}/{fingerprint(tree)}"
     made = not system.has(f"{release}/{_COMPLETE}")
     if made:
         _build(system, tree, release, wheels)
@@ -107,7 +107,7 @@ def _keep_current(system: System) -> bool:
     )
 
 
-def _fingerprint(tree: Path) -> str:
+def fingerprint(tree: Path) -> str:
     """Return a name for exactly these files and this machine's Python."""
     digest = hashlib.sha256(f"{_python()} {sys.version}".encode())
     for part in _PARTS:
