@@ -111,7 +111,7 @@ class AnnotatedVideo(Observer):
         self._next += count
 
     def _drawn(self, frame: Frame, observation: Observation) -> Image:
-        labels = [(one.face, *self._label(one)) for one in observation.sightings]
+        labels = [(one.face, *self.label(one)) for one in observation.sightings]
         unlocked = self._switched[1]
         foot = f"{frame.t:.1f} s  {'UNLOCKED' if unlocked else 'locked'}", unlocked
         drawn = annotate(frame.image, labels, foot)
@@ -119,7 +119,7 @@ class AnnotatedVideo(Observer):
             return drawn
         return np.asarray(cv2.resize(drawn, self._size), np.uint8)
 
-    def _label(self, one: Sighting) -> tuple[str, bool]:
+    def label(self, one: Sighting) -> tuple[str, bool]:
         """What is said of a face, and whether it is one that may come in."""
         if one.visit in self._verdicts:
             return self._verdicts[one.visit]

@@ -90,7 +90,7 @@ def test_somebody_is_disabled_and_somebody_removed_though_the_disk_is_full(
         with closing(opened(disk)) as store:
             assert names(store).items() >= {"Ada": False, "Cyd": True}.items()
             assert "Bob" not in names(store)
-        assert Reserve(disk / "lockd.db")._size() == SIZE
+        assert Reserve(disk / "lockd.db").size() == SIZE
     finally:
         service.close()
 

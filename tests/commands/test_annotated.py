@@ -81,7 +81,7 @@ def test_pictures_stay_for_as_long_as_they_did(tmp_path: Path) -> None:
 def test_what_is_said_of_a_face_is_what_is_known_of_it() -> None:
     def label(written: AnnotatedVideo, **of: object) -> tuple[str, bool]:
         values = {"unfit": None, "match": None, **of}
-        return written._label(Sighting(visit=7, face=face_at(0, 0), **values))  # type: ignore[arg-type]
+        return written.label(Sighting(visit=7, face=face_at(0, 0), **values))  # type: ignore[arg-type]
 
     written = AnnotatedVideo(Path(os.devnull), 10)
     assert label(written, unfit=Unfit.TOO_DARK) == ("too dark", False)

@@ -53,14 +53,14 @@ class FilmFrames:
     def __init__(self, film: Iterable[Image | None], clock: FilmClock, *, ends: bool = False):
         self._film = list(film)
         self._clock = clock
-        self._ends = ends
+        self.ends = ends
         self.problem: str | None = None
         self.given = 0
         self.closed = False
 
     @property
     def ended(self) -> bool:
-        return self._ends and not self._film
+        return self.ends and not self._film
 
     def next(self, timeout_s: float) -> Frame | None:
         image = self._film.pop(0) if self._film else None
@@ -289,7 +289,7 @@ class TestCommand:
         self, command: Run, door: Door, vision: Vision
     ) -> None:
         door.play(film_of(OBAMA, vision, [Pose.FRONTAL, Pose.FRONTAL, Pose.LEFT]))
-        door.frames._ends = True
+        door.frames.ends = True
         began = door.clock.t
         result = command("add", "Ada", "--camera", "porch.mp4", "--yes")
         error = result.stderr.splitlines()[-1]

@@ -31,7 +31,7 @@ class Reserve:
             part: how large a part of what is free it may take at most: one of so many.
         """
         with suppress(OSError):
-            before = self._size()
+            before = self.size()
             size = min(SIZE, (free(self._path.parent) + before) // part)
             # One that was made in a hurry may become larger.
             if size >= max(_LEAST, 2 * before) or before < _LEAST:
@@ -49,7 +49,8 @@ class Reserve:
         self._path.unlink(missing_ok=True)
         return there
 
-    def _size(self) -> int:
+    def size(self) -> int:
+        """Return the bytes that are reserved."""
         return self._path.lstat().st_size if self._path.exists() else 0
 
     def _fill(self, size: int) -> None:
