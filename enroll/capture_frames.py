@@ -98,7 +98,9 @@ class ServiceFrames:
     def _ask(self) -> Frame | float:
         """Return the newest frame, or how long to wait before asking again."""
         try:
-            answer, content = ask_for_picture(self._path, {"command": "frame", "after": self._seq})
+            answer, content = ask_for_picture(
+                self._path, {"command": "frame", "after": self._seq, "enrolling": True}
+            )
         except ControlError as error:
             if self._answered is None or self._clock.now() - self._answered > RESTART_S:
                 raise

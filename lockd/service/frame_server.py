@@ -21,10 +21,11 @@ LEAST_GAP_S = 0.2
 """Between two pictures, whoever asks for them."""
 JPEG_QUALITY = 95
 _FORGOTTEN_S = 60.0
+_ENROLLING_S = 3.0  # since the last frame that was asked for it
 
 
 class FrameServer:
-    """RemoteResults the requests for the newest frame.
+    """Answers the requests for the newest frame.
 
     Attributes:
         frame: the newest, or None before the first.
@@ -34,6 +35,7 @@ class FrameServer:
         self.frame: Frame | None = None
         self._shown = float("-inf")
         self._viewers: dict[str, float] = {}
+        self._enrolling_at = float("-inf")
 
     def answer(self, request: Request, now: float, problem: str | None) -> None:
         """Answer with the newest frame as a JPEG, or with why there is none.
@@ -47,6 +49,8 @@ class FrameServer:
             now: on the clock of the frames.
             problem: of the camera, if there is one.
         """
+        if request.values.get("enrolling") is True:
+            self._enrolling_at = now
         frame = self.frame
         if frame is None or problem is not None:
             reason = problem or "the camera has shown nothing yet"
@@ -59,6 +63,10 @@ class FrameServer:
             self._shown = now
             self._note(request.by, now)
             request.answer(_described(frame, now), partial(encode_jpeg, frame.image, JPEG_QUALITY))
+
+    def enrolling(self, now: float) -> bool:
+        """Return whether somebody is being enrolled with these frames."""
+        return now - self._enrolling_at <= _ENROLLING_S
 
     def _note(self, by: str, now: float) -> None:
         """Tell the log that somebody begins to look through the camera."""

@@ -225,6 +225,8 @@ class Service:
                 if stale or not self._door.recognised(verdict):
                     again_at = self._clock.now() + (0.0 if stale else _ONCE_MORE_S)
                     self._recogniser.refused(verdict.visit, verdict.person, again_at)
+            case Stranger() if self._frames.enrolling(self._clock.now()):
+                log.info("visit %d: no stranger, for somebody is being enrolled", verdict.visit)
             case Stranger():
                 frame, look = seen or (None, None)
                 face = None if look is None else look.face_of(verdict.visit)

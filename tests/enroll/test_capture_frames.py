@@ -218,7 +218,7 @@ class TestChoosing:
         frames.close()
 
     def test_a_camera_that_there_cannot_be_is_told(self, path: Path) -> None:
-        with pytest.raises(CameraError, match=r"--camera: .*csi:77"):
+        with pytest.raises(CameraError, match=r"source .csi:77.; use csi"):
             open_frames(self.settings(path), "csi:77", RealClock())
 
     def test_a_service_that_this_user_may_not_ask_is_told(

@@ -338,6 +338,26 @@ def test_a_request_whose_caller_was_told_that_it_was_not_done_is_not_done(stage:
     assert request.answers.empty()
 
 
+def test_whoever_is_being_enrolled_is_no_stranger_and_locks_nobody_out(stage: Stage) -> None:
+    newcomer, porch = stage.vision.scene(NOBODY), stage.vision.scene()
+    enrolling = film(*[(newcomer, 4), (porch, 3)] * 3)
+    later = film((newcomer, 4))
+    start = enrolling[-1].t + 10
+    moved = [Frame(one.image, one.t + start, one.seq + 1000) for one in later]
+    service = stage.service([*enrolling, *moved])
+
+    def asks(frame: Frame, _: object) -> None:
+        if frame.seq < 1000:
+            request = Request({"command": "frame", "enrolling": True}, "root")
+            service.local_commands.take(request, frame.t, None)
+
+    stage.on_observed = asks
+    service.run()
+    told = [event.t for event in stage.events if event.type is EventType.STRANGER]
+    assert len(told) == 1, "when it is done they are one again"
+    assert told[0] > start
+
+
 # With a store
 
 
