@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -23,6 +24,7 @@ from lockd.config import Settings
 from lockd.identity.gallery import Gallery
 from lockd.recognition.photographs import gallery_of_folder
 from lockd.recognition.recogniser import Vision
+from tests.patience import eventually
 
 ROOT = Path(__file__).resolve().parent.parent
 PHOTOS = ROOT / "tests" / "data" / "photos"
@@ -31,12 +33,24 @@ PEOPLE = ROOT / "demo" / "people"
 CLIP = ROOT / "demo" / "porch.mp4"
 
 # No test fails for a machine that is busy just then.
-hypothesis_settings.register_profile("patient", deadline=None)
+hypothesis_settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 hypothesis_settings.load_profile("patient")
 # For `make mutants`, which runs the tests hundreds of times and must find the same each time.
 hypothesis_settings.register_profile(
-    "quick", max_examples=20, deadline=None, derandomize=True, database=None
+    "quick",
+    hypothesis_settings.get_profile("patient"),
+    max_examples=20,
+    derandomize=True,
+    database=None,
 )
+
+# Who is started in the background ignores SIGINT, and hands that down to every child, whereas a
+# handler is not inherited: so the tests go on ignoring it, and their children hear it.
+for _number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:  # Popen restores these
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, lambda *_: None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -82,17 +96,6 @@ def demo_gallery(vision: Vision, settings: Settings) -> Gallery:
         raise AssertionError(error)
 
     return gallery_of_folder(PEOPLE, vision, settings.quality.limits(), refused)
-
-
-def eventually(what: Callable[[], Any], timeout_s: float = 20.0) -> Any:
-    """Return the first true answer of a question asked again and again."""
-    end = time.monotonic() + timeout_s
-    while time.monotonic() < end:
-        answer = what()
-        if answer:
-            return answer
-        time.sleep(0.01)
-    raise AssertionError(f"did not happen within {timeout_s:g} s: {what}")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from lockd.adapters.mqtt.visitor import Heard, Visitor
 from lockd.config import MqttSettings, TlsSettings
 from lockd.errors import BusError
 from tests.conftest import Amqtt, Certificates, Mosquitto, free_port
+from tests.patience import PATIENCE_S
 
 STATE, EVENTS, COMMAND = "lockd/door/state", "lockd/door/events", "lockd/door/command"
 ACL = f"""
@@ -208,7 +209,7 @@ def encrypted(
 def refusal(ours: MqttSettings) -> str:
     """What a visitor says that is not let in."""
     try:
-        Visitor(ours, "x", timeout_s=2.0).__enter__()
+        Visitor(ours, "x", timeout_s=PATIENCE_S).__enter__()
     except BusError as error:
         return str(error)
     finally:

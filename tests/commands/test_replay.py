@@ -17,6 +17,8 @@ from lockd.commands.main import main
 from lockd.vision.pictures import decode, encode_jpeg
 from tests.conftest import CLIP, PEOPLE, PHOTOS, SCENES
 
+pytestmark = pytest.mark.slow
+
 
 def replay(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["replay", *map(str, arguments)])

@@ -37,9 +37,9 @@ def test_broker_and_service_are_killed_again_and_again(
         try:
             obeyed += site.command("lock")["result"] == "ok"
         except ControlError:
-            eventually(lambda: site.answers("status"), 60)
+            eventually(lambda: site.answers("status"))
     assert dooms == {}
-    eventually(lambda: not site.missing(), 60)
+    eventually(lambda: not site.missing())
     assert site.manager.stop() == 0
     happened = site.events()
     eventually(lambda: not site.missing())

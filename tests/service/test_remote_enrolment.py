@@ -12,6 +12,7 @@ import pytest
 from lockd.remote.outcome import CommandProgress
 from lockd.service.remote_enrolment import RemoteEnrolments
 from tests.conftest import eventually
+from tests.patience import PATIENCE_S
 
 Make = Callable[..., RemoteEnrolments]
 
@@ -110,7 +111,7 @@ def test_one_that_says_too_much_costs_nothing(enrolments: Make) -> None:
     )
     one.start("x7", "Ada", "mqtt:anna", 0.0)
     assert one._child is not None
-    one._child.reader.join(20)
+    one._child.reader.join(PATIENCE_S)
     news = one.news(0.0)
     while not news[-1].over:
         news += one.news(0.0)
@@ -125,6 +126,7 @@ def test_the_end_of_the_service_ends_it(enrolments: Make) -> None:
     process, reader = one._child.process, one._child.reader
     one.close()
     assert process.poll() is not None
+    reader.join(PATIENCE_S)
     assert not reader.is_alive()
     one.close()
 

@@ -40,6 +40,7 @@ from tests.fakes import (
     film,
     unit,
 )
+from tests.patience import PATIENCE_S
 from tests.schemas import check_all
 
 ADA_FACE, GRACE_FACE, NOBODY = unit(1), unit(0, 1), unit(0, 0, 1)
@@ -49,14 +50,15 @@ PEOPLE = Gallery([Template(ADA, ADA_FACE), Template(GRACE, GRACE_FACE)], 8)
 class Stage(Observer):
     """A service over scripted frames, with everything it did."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience_s: float) -> None:
         self.vision = ScriptedVision()
         self.output = RecordingOutput()
-        self.strike = Strike(self.output)
+        self.clock = RecordedClock()
+        self.strike = Strike(self.output, self.clock.now, machine=lambda: 0.0)
         self.camera = ScriptedCamera([])
         self.events: list[Event] = []
         self.services: list[Service] = []
-        self.clock = RecordedClock()
+        self._patience_s = patience_s
 
     def service(self, frames: list[Frame | None], **parts: Any) -> Service:
         self.camera = ScriptedCamera(frames)
@@ -73,7 +75,7 @@ class Stage(Observer):
                 strike=self.strike,
                 wall=FixedTime(),
                 people=people,
-                messages=None if store is None else lambda: opened_again(store),
+                messages=None if store is None else lambda: opened_again(store, self._patience_s),
                 **parts,
             ),
             observers=[self],
@@ -104,16 +106,22 @@ class Stage(Observer):
         return [(event.type.value, event.person) for event in self.events if event.type in wanted]
 
 
-def opened_again(store: Store) -> Store:
+def opened_again(store: Store, patience_s: float) -> Store:
     vault = Vault.beside(store.path)
     if not store.writable:
         return Store.open_read_only(store.path, vault)
-    return Store.open(store.path, vault, timeout_s=0.05)
+    return Store.open(store.path, vault, timeout_s=patience_s)
 
 
 @pytest.fixture
-def stage() -> Iterator[Stage]:
-    stage = Stage()
+def patience_s() -> float:
+    """How long a store waits for another that is writing."""
+    return PATIENCE_S
+
+
+@pytest.fixture
+def stage(patience_s: float) -> Iterator[Stage]:
+    stage = Stage(patience_s)
     yield stage
     for service in stage.services:
         service._life.close()
@@ -216,7 +224,7 @@ def test_being_stopped_locks_though_a_frame_is_being_judged(
         emit(kind, **details)
         if kind is EventType.ACCESS_GRANTED and not told:
             service.stop()
-            assert stage.output.switched_off.wait(10)
+            assert stage.output.switched_off.wait(PATIENCE_S)
         told.append(kind.value)
 
     monkeypatch.setattr(service._door, "_emit", stop_when_told)
@@ -342,8 +350,9 @@ def test_a_request_whose_caller_was_told_that_it_was_not_done_is_not_done(stage:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store.open(tmp_path / "lockd.db", Vault.beside(tmp_path / "lockd.db"), timeout_s=0.01)
+def store(tmp_path: Path, patience_s: float) -> Iterator[Store]:
+    path = tmp_path / "lockd.db"
+    store = Store.open(path, Vault.beside(path), timeout_s=patience_s)
     yield store
     store.close()
 
@@ -483,6 +492,7 @@ def test_events_of_a_time_without_broker_are_published_when_it_comes(
     assert kinds == ["service_started", "access_granted", "service_stopped"]
 
 
+@pytest.mark.parametrize("patience_s", [0.01])
 def test_a_locked_store_delays_neither_the_door_nor_loses_an_event(
     stage: Stage, store: Store, mosquitto: Mosquitto, subscribe: Callable[[int], Subscriber]
 ) -> None:
