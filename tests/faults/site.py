@@ -199,7 +199,7 @@ class Site:
                 "mqtt": {
                     "host": "127.0.0.1",
                     "port": self.proxy.port,
-                    "keepalive_s": 5,
+                    "keepalive_s": 20,
                     "reconnect_longest_s": 2.0,
                 },
             },
