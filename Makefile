@@ -5,8 +5,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 ARGS ?=
 BIN := .venv/bin
+TESTS := $(BIN)/pytest -q -n 3 --dist loadfile -m "not fault_slow and not kills and not afar"
+QUICK := $(addprefix tests/,door identity vision remote publishing evaluation commands test_*.py)
 
-.PHONY: help demo test test-kills test-faults test-systemd soak lint models clip bench bench-compare \
+.PHONY: help demo test quick test-busy test-kills test-faults test-systemd soak lint models clip bench bench-compare \
 	test-tflite-runtime mutants fuzz clean setup-demo setup-test
 
 help: ## this list
@@ -15,8 +17,14 @@ help: ## this list
 demo: setup-demo ## the whole system on this computer: camera, door and broker are simulated
 	@$(BIN)/lockd demo $(ARGS)
 
+quick: lint ## lint, pure rooms and command lines, in less than a minute: for between two edits
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow and not afar" $(QUICK) $(ARGS)
+
 test: lint ## lint, then the tests, without the slowest faults (ARGS="tests/door -x" for some)
-	$(BIN)/pytest -q -n 3 --dist loadfile -m "not fault_slow and not kills and not afar" $(ARGS)
+	$(TESTS) $(ARGS)
+
+test-busy: setup-test ## those tests three times, beside processes that keep every core busy (long)
+	$(BIN)/python tools/busy.py --rounds 3 -- $(TESTS) $(ARGS)
 
 test-faults: setup-test ## every fault that we can cause, against the real service
 	$(BIN)/pytest -q tests/faults $(ARGS)

@@ -18,7 +18,8 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from lockd.commands.broker_setup.certificates import issue_broker, issue_client, make_authority
-from tests.conftest import eventually, free_port
+from tests.conftest import free_port
+from tests.patience import eventually
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import socket
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from lockd.config import Settings
@@ -25,12 +24,24 @@ PEOPLE = ROOT / "demo" / "people"
 CLIP = ROOT / "demo" / "porch.mp4"
 
 # No test fails for a machine that is busy just then.
-hypothesis_settings.register_profile("patient", deadline=None)
+hypothesis_settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 hypothesis_settings.load_profile("patient")
 # For `make mutants`, which runs the tests hundreds of times and must find the same each time.
 hypothesis_settings.register_profile(
-    "quick", max_examples=20, deadline=None, derandomize=True, database=None
+    "quick",
+    hypothesis_settings.get_profile("patient"),
+    max_examples=20,
+    derandomize=True,
+    database=None,
 )
+
+# Who is started in the background ignores SIGINT, and hands that down to every child, whereas a
+# handler is not inherited: so the tests go on ignoring it, and their children hear it.
+for _number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:  # Popen restores these
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, lambda *_: None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -76,17 +87,6 @@ def demo_gallery(vision: Vision, settings: Settings) -> Gallery:
         raise AssertionError(error)
 
     return gallery_of_folder(PEOPLE, vision, settings.quality.limits(), refused)
-
-
-def eventually(what: Callable[[], Any], timeout_s: float = 20.0) -> Any:
-    """Return the first true answer of a question asked again and again."""
-    end = time.monotonic() + timeout_s
-    while time.monotonic() < end:
-        answer = what()
-        if answer:
-            return answer
-        time.sleep(0.01)
-    raise AssertionError(f"did not happen within {timeout_s:g} s: {what}")
 
 
 def free_port() -> int:

@@ -8,8 +8,8 @@ import pytest
 
 from lockd.adapters.strike import Strike
 from lockd.clock import RealClock
-from tests.conftest import eventually
 from tests.fakes import RecordingOutput
+from tests.patience import eventually
 
 
 class Suspended:

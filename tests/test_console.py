@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lockd.console import print_table, signals_heard
+from tests.patience import PATIENCE_S
 
 TIME, NAME = "2026-03-01T08:15:02Z", "Zoë Maria Fernández de la Montaña"
 NOTE = "anyway: twins [both] who look alike and were enrolled on one day, 6d1e2c60b0f54c5f"
@@ -29,7 +30,7 @@ def test_a_signal_is_heard_by_a_thread_of_its_own_and_others_stay_as_they_were()
     with signals_heard({signal.SIGUSR1: note, signal.SIGHUP: note}):
         os.kill(os.getpid(), signal.SIGUSR1)
         os.kill(os.getpid(), signal.SIGHUP)
-        assert both.wait(10)
+        assert both.wait(PATIENCE_S)
     assert heard == ["signal-listener"] * 2
     assert signal.getsignal(signal.SIGUSR2) == before
     assert signal.set_wakeup_fd(-1) == -1

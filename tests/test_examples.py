@@ -22,7 +22,8 @@ import pytest
 from lockd.adapters.mqtt.visitor import Visitor
 from lockd.config import MqttSettings
 from tests.brokers import Mosquitto
-from tests.conftest import ROOT, eventually
+from tests.conftest import ROOT
+from tests.patience import PATIENCE_S, eventually, running
 
 EXAMPLES = ROOT / "docs" / "examples"
 JPEG = b"\xff\xd8\xff\xe0 a picture"
@@ -49,18 +50,12 @@ def say(mosquitto: Mosquitto) -> Iterator[Callable[..., None]]:
 
 
 @contextmanager
-def running(program: str, told: Path, *options: object) -> Iterator[subprocess.Popen[bytes]]:
+def example(program: str, told: Path, *options: object) -> Iterator[subprocess.Popen[bytes]]:
     """A program of the examples, from when it says that it listens."""
-    told.write_text("")
-    command = [sys.executable, str(EXAMPLES / program), *map(str, options)]
-    with told.open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
+    command = (sys.executable, EXAMPLES / program, *options)
+    with told.open("w") as log, running(*command, stdout=log, stderr=log) as process:
         eventually(told.read_text)
         yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_the_visitors_book_has_each_event_once_and_its_gaps(
@@ -73,7 +68,7 @@ def test_the_visitors_book_has_each_event_once_and_its_gaps(
         with book.open(newline="") as file:
             return [(row["seq"], row["type"], row["person"]) for row in csv.DictReader(file)]
 
-    with running("visitors_book.py", told, *options) as program:
+    with example("visitors_book.py", told, *options) as program:
         say("events", b"garbage")
         say("events", event(1, type="access_granted", person="=Zoë()"))
         say("events", event(2))
@@ -84,7 +79,7 @@ def test_the_visitors_book_has_each_event_once_and_its_gaps(
     say("events", event(5))
     with book.open("a") as file:
         file.write("half a li")  # as a power cut leaves it
-    with running("visitors_book.py", told, *options):
+    with example("visitors_book.py", told, *options):
         say("events", event(6, series="another"))
         eventually(lambda: len(rows()) == 5)
 
@@ -133,13 +128,13 @@ def test_ntfy_gets_a_stranger_with_the_picture_and_other_alerts_without(
     token.write_text("tk_secret\n")
     say("snapshot", b"\xff\xd8 an old picture", retain=True)
     options = ("--ntfy", url, "--host", "127.0.0.1", "--port", mosquitto.port)
-    with running("ntfy_bridge.py", tmp_path / "told", *options, "--token-file", token):
+    with example("ntfy_bridge.py", tmp_path / "told", *options, "--token-file", token):
         alert = event(1, alert="stranger", suppressed=2)
         eventually(lambda: _listens(say, alert, came))
-        first, picture = came.get(timeout=10)
+        first, picture = came.get(timeout=PATIENCE_S)
         say("alerts/stranger", alert)  # once more
         say("alerts/door_held", event(2, type="door_held", alert="door_held", delayed=True))
-        second, nothing = came.get(timeout=10)
+        second, nothing = came.get(timeout=PATIENCE_S)
 
     assert picture == JPEG
     assert first == {
@@ -196,7 +191,7 @@ def test_a_one_liner_does_what_is_said_of_it(
     say(name, payload, retain=True)
     here = line.replace("mosquitto_sub", f"mosquitto_sub -h 127.0.0.1 -p {mosquitto.port} -C 1")
     done = subprocess.run(
-        ["bash", "-c", here], cwd=tmp_path, capture_output=True, timeout=20, check=True
+        ["bash", "-c", here], cwd=tmp_path, capture_output=True, timeout=PATIENCE_S, check=True
     )
     file = tmp_path / "stranger.jpg"
     assert expected in (file.read_bytes() if file.exists() else done.stdout)

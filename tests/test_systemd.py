@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S
+
 UNITS = Path(__file__).resolve().parent.parent / "systemd"
 UNIT = UNITS / "lockd.service"
 INSTALLED = "/opt/lockd/.venv/bin/lockd"
@@ -30,7 +32,7 @@ needs_systemd = pytest.mark.skipif(
 
 def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
     """Runs a command to its end and keeps what it says."""
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
 
 def directives(text: str) -> dict[str, list[str]]:

@@ -14,8 +14,8 @@ from lockd.config import Settings
 from lockd.messages import Event, EventType
 from lockd.publishing.outbox import Outbox
 from lockd.types import Signal
-from tests.conftest import eventually
 from tests.fakes import RecordingOutput
+from tests.patience import eventually
 from tests.publishing.test_outbox import ScriptedBus
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -6,7 +6,7 @@ deadline whatever the rest of the program does. Above it stands `LONGEST_ON_S`,
 which no setting exceeds, and above that the service manager's watchdog and its
 `ExecStopPost`.
 
-The guard proves that it makes progress: it wakes at least every `_BEAT_S` and notes the
+The guard proves that it makes progress: it wakes at least every `BEAT_S` and notes the
 machine's time since boot, which no clock setting steps and no suspend stops. `Strike.guarded`
 is true only while that note is fresh. What may go wrong with it, and what happens then:
 
@@ -40,11 +40,11 @@ log = logging.getLogger(__name__)
 LONGEST_ON_S = 60.0
 """The longest that the relay is ever on in one go, in seconds."""
 
-_BEAT_S = 0.5
+BEAT_S = 0.5
 _FRESH_S = 2.0
 _RETRY_S = 0.05
-_PATIENCE_S = 0.5
-_ANSWER_S = 0.25
+PATIENCE_S = 0.5
+ANSWER_S = 0.25
 
 
 class Strike:
@@ -110,11 +110,11 @@ class Strike:
         A whole process that was stopped and continued has a guard that is not `guarded`
         until it had its turn; one that is dead or hangs does not answer.
         """
-        if not self._lock.acquire(timeout=_PATIENCE_S):
+        if not self._lock.acquire(timeout=PATIENCE_S):
             return False
         try:
             self._condition.notify_all()
-            return self._condition.wait_for(lambda: self.guarded, _ANSWER_S)
+            return self._condition.wait_for(lambda: self.guarded, ANSWER_S)
         finally:
             self._lock.release()
 
@@ -128,7 +128,7 @@ class Strike:
             PinError: if the guard is dead or hangs, the strike closed or the pin fails;
                 the relay is then off or being switched off.
         """
-        if not self._lock.acquire(timeout=_PATIENCE_S):
+        if not self._lock.acquire(timeout=PATIENCE_S):
             raise PinError("the relay's driver hangs, so nothing is released")
         try:
             self._release(seconds)
@@ -137,7 +137,7 @@ class Strike:
 
     def lock(self) -> None:
         """Switch the relay off; if the pin fails, the guard goes on trying."""
-        if not self._lock.acquire(timeout=_PATIENCE_S):
+        if not self._lock.acquire(timeout=PATIENCE_S):
             self._switch_off_past_a_hang()
             return
         try:
@@ -230,9 +230,9 @@ class Strike:
     def _pause(self) -> float:
         """Switch off if it is due, and say how long to wait then, in seconds."""
         if self._deadline is None:
-            return _BEAT_S
+            return BEAT_S
         left = self._deadline - self._now()
         if left > 0:
-            return min(left, _BEAT_S)
+            return min(left, BEAT_S)
         self._switch_off()
-        return _BEAT_S if self._deadline is None else _RETRY_S
+        return BEAT_S if self._deadline is None else _RETRY_S

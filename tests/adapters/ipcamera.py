@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from lockd.vision.pictures import encode_jpeg
-from tests.adapters.studio import PATIENCE_S, plain
+from tests.adapters.studio import plain
+from tests.patience import PATIENCE_S
 
 Answer = Callable[[str], bytes]
 """From a request's head to what is sent."""

@@ -14,9 +14,7 @@ from lockd.adapters.cameras import LiveCamera, Source, reader
 from lockd.config import CameraSettings
 from lockd.errors import CameraError
 from lockd.types import Image
-
-PATIENCE_S = 20.0
-"""For what happens at once; long, so that a busy machine fails nothing."""
+from tests.patience import PATIENCE_S
 
 
 def plain(level: int) -> Image:

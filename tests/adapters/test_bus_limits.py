@@ -20,7 +20,9 @@ from lockd.config import MqttSettings, SnapshotSettings
 from lockd.messages import Event, EventType, Topics, encode
 from lockd.publishing.snapshots import NOTHING, Snapshots
 from lockd.types import Image
-from tests.conftest import Mosquitto, Subscriber, eventually, free_port
+from tests.brokers import Mosquitto, Subscriber
+from tests.conftest import free_port
+from tests.patience import PATIENCE_S, eventually
 
 TOPICS = Topics("lockd", "door")
 SAID, UNSAID = "max_packet_size 20000", "message_size_limit 20000"
@@ -319,6 +321,18 @@ def resident_mb() -> float:
     return int(fields[1]) * resource.getpagesize() / 1e6
 
 
+def hear(bus: Bus, sender: mqtt.Client) -> None:
+    """Wait until the broker knows what the bus subscribes to, and nothing is under way."""
+
+    def heard(payload: bytes) -> bool:
+        sender.publish(TOPICS.command, payload, qos=1).wait_for_publish(PATIENCE_S)
+        return payload in {one.payload for one in bus.inbox()}
+
+    eventually(lambda: heard(b"first"))
+    sender.publish(TOPICS.command, b"last", qos=1)
+    eventually(lambda: b"last" in {one.payload for one in bus.inbox()})
+
+
 @pytest.mark.parametrize("retain", [False, True])
 def test_a_huge_message_under_3_1_1_costs_no_more_memory_than_a_small_one(
     mosquitto: Mosquitto, retain: bool, caplog: pytest.LogCaptureFixture
@@ -333,9 +347,10 @@ def test_a_huge_message_under_3_1_1_costs_no_more_memory_than_a_small_one(
     try:
         bus.start()
         eventually(lambda: bus.notices() == [] and bus.connected)
+        hear(bus, sender)
         session, before, most = bus.session, resident_mb(), 0.0
-        sender.publish(TOPICS.command, huge, qos=1, retain=retain).wait_for_publish(30)
-        sender.publish(TOPICS.command, b"small", qos=1).wait_for_publish(30)
+        sender.publish(TOPICS.command, huge, qos=1, retain=retain).wait_for_publish(PATIENCE_S)
+        sender.publish(TOPICS.command, b"small", qos=1).wait_for_publish(PATIENCE_S)
         came: list[bytes] = []
 
         def both() -> bool:

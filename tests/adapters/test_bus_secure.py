@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +17,8 @@ from lockd.config import MqttSettings, TlsSettings
 from lockd.errors import BusError
 from lockd.messages import Topics
 from tests.brokers import Certificates, Mosquitto
-from tests.conftest import eventually, free_port
+from tests.conftest import free_port
+from tests.patience import eventually, running
 
 TOPICS = Topics("lockd", "door")
 SECRET = "correct-horse-battery-staple"
@@ -164,15 +164,10 @@ def test_no_password_is_among_a_process_s_arguments_or_in_its_environment(
     command += ["--ca", str(certificates.authority)]
     command += ["--cert", str(certificates.client), "--key", str(certificates.client_key)]
     told = tmp_path / "told"
-    with told.open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
+    with told.open("w") as log, running(*command, stdout=log, stderr=log) as process:
         eventually(lambda: "connected" in told.read_text())
         seen = b"".join(
             Path(f"/proc/{process.pid}/{one}").read_bytes() for one in ("cmdline", "environ")
         )
         assert b"watch" in seen
         assert SECRET.encode() not in seen + told.read_bytes()
-    finally:
-        process.kill()
-        process.wait()

@@ -19,7 +19,8 @@ import pytest
 from lockd.adapters.cameras import open_source, v4l2
 from lockd.adapters.cameras.capture import CaptureSource
 from lockd.errors import CameraError, CameraTrouble
-from tests.adapters.studio import PATIENCE_S, of, plain
+from tests.adapters.studio import of, plain
+from tests.patience import PATIENCE_S
 
 CAPTURE, METADATA, STREAMING = 0x1, 0x800000, 0x4000000
 HAS_DEVICE_CAPS = 0x80000000

@@ -16,13 +16,14 @@ from lockd.adapters.cameras import LiveCamera, open_source
 from lockd.clock import RealClock
 from lockd.errors import CameraError
 from tests.adapters.ipcamera import Answer, Authority, camera, film, locked, status
-from tests.adapters.studio import PATIENCE_S, level, of
+from tests.adapters.studio import level, of
 from tests.conftest import free_port
+from tests.patience import PATIENCE_S
 
 
 def opened(url: str, **values: Any) -> int:
     """The grey level of a stream's first picture."""
-    source = open_source(of(url, **values))
+    source = open_source(of(url, **{"open_timeout_s": PATIENCE_S, **values}))
     try:
         picture = source.read()
         assert picture is not None
@@ -33,7 +34,7 @@ def opened(url: str, **values: Any) -> int:
 
 def refused(url: str, **values: Any) -> CameraError:
     with pytest.raises(CameraError) as caught:
-        open_source(of(url, **{"open_timeout_s": 2, **values}))
+        open_source(of(url, **{"open_timeout_s": PATIENCE_S, **values}))
     return caught.value
 
 

@@ -15,8 +15,8 @@ from lockd.adapters.cameras import LiveCamera, Source
 from lockd.clock import RealClock
 from lockd.errors import CameraError, CameraTrouble
 from lockd.types import Image
-from tests.adapters.studio import PATIENCE_S, ScriptedSource, SetClock, Studio, level, of, plain
-from tests.conftest import eventually
+from tests.adapters.studio import ScriptedSource, SetClock, Studio, level, of, plain
+from tests.patience import PATIENCE_S, eventually
 
 PERIOD_S = 0.25
 
@@ -371,9 +371,8 @@ class TestHangs:
         stuck = Hanging()
         camera = garage.camera(stuck)
         assert stuck.entered.wait(PATIENCE_S)
-        began = time.monotonic()
         camera.close()
-        assert time.monotonic() - began < PATIENCE_S / 2
+        assert camera._reader.running
 
 
 class TestWaking:
@@ -422,12 +421,12 @@ def test_a_live_stream_that_ends_is_no_end_of_the_camera(garage: Garage) -> None
 
 
 def test_a_real_clock_and_a_real_hang_are_noticed_without_any_help() -> None:
-    stuck, good = Hanging(), ScriptedSource(7)
-    openings = [stuck, good]
+    stuck, good = Hanging(), Hanging(plain(7))
+    good.let_go.set()
+    openings = iter([stuck])
     settings = of(0, open_timeout_s=0.01, read_timeout_s=0.01, retry_first_s=0.01)
-    camera = LiveCamera(settings, RealClock(), opener=lambda: openings.pop(0))
+    camera = LiveCamera(settings, RealClock(), opener=lambda: next(openings, good))
     frame = eventually(lambda: camera.next(0.05))
     assert level(frame.image) == 7
     stuck.let_go.set()
-    good.close()
     camera.close()

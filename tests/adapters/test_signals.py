@@ -9,8 +9,8 @@ import pytest
 
 from lockd.adapters.signals import PATTERNS, Signals
 from lockd.types import Signal
-from tests.conftest import eventually
 from tests.fakes import RecordingOutput
+from tests.patience import PATIENCE_S, eventually
 
 STANDING = [signal for signal in Signal if PATTERNS[signal].repeats]
 
@@ -179,7 +179,7 @@ class TestTheThread:
         led.on_hangs.set()
         signals = Signals(led, None)
         signals.start()
-        assert led.hanging.wait(5)
+        assert led.hanging.wait(PATIENCE_S)
         for signal in Signal:
             signals.show(signal)
         led.go_on.set()

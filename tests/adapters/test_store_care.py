@@ -19,9 +19,9 @@ from lockd.adapters.store import Store, Vault, restore
 from lockd.commands.main import main
 from lockd.config import Settings
 from lockd.service.people import People
-from tests.conftest import eventually
 from tests.fakes import post, unit
 from tests.invoking import Run, invoke
+from tests.patience import eventually, running
 
 MODEL = "fingerprint"
 
@@ -146,18 +146,13 @@ class TestBackup:
             "p = Path(sys.argv[1]); s = Store.open(p, Vault.beside(p)); print(flush=True);"
             "[s.people.add(f'P {n}', 'm', [unit(1, n)] * 3, by='x') for n in range(10000)]"
         )
-        writer = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
-        assert writer.stdout is not None
-        writer.stdout.readline()
-        before = len(store.people.all())
-        eventually(lambda: len(store.people.all()) > before)
-        try:
-            copy = tmp_path / "copy.db"
+        copy = tmp_path / "copy.db"
+        with running(sys.executable, "-c", code, path, stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            writer.stdout.readline()
+            before = len(store.people.all())
+            eventually(lambda: len(store.people.all()) > before)
             store.care.backup(copy, by="root")
-        finally:
-            writer.kill()
-            writer.wait()
-            writer.stdout.close()
         with closing(Store.open(copy, Vault(path.with_name("template-key"), may_make=False))) as it:
             assert it.care.examine() == []
             assert len(it.people.all()) >= before
@@ -252,16 +247,13 @@ class TestReplace:
         assert result.exit_code == 5
         assert "--replace" in result.stderr
         assert path.read_bytes() == b"junk" * 3000
-        holder = subprocess.Popen(
-            [sys.executable, "-c", "import sys; f = open(sys.argv[1]); print(flush=True); input()",
-             str(path)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )  # fmt: skip
-        assert holder.stdout is not None
-        holder.stdout.readline()
-        result = run("restore", "--replace", tmp_path / "copy.db")
-        assert f"process {holder.pid} has it open" in result.stderr
-        holder.communicate(b"\n")
+        code = "import sys; f = open(sys.argv[1]); print(flush=True); input()"
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with running(sys.executable, "-c", code, path, **pipes) as holder:
+            assert holder.stdout is not None
+            holder.stdout.readline()
+            result = run("restore", "--replace", tmp_path / "copy.db")
+            assert f"process {holder.pid} has it open" in result.stderr
         assert run("restore", "--replace", tmp_path / "copy.db").exit_code == 0
         again = Store.open(path, Vault.beside(path))
         assert names(again) == ["Ada", "Grace"]

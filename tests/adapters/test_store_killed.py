@@ -19,6 +19,7 @@ import pytest
 
 from lockd.adapters.store import Store, Vault, restore
 from tests.fakes import unit
+from tests.patience import PATIENCE_S, running
 
 MODEL = "fingerprint"
 TEMPLATES = 4
@@ -54,16 +55,16 @@ for number in itertools.count(start):
 
 def run_and_kill(path: Path, start: int, chance: random.Random) -> list[tuple[str, int]]:
     """What a writer said before it was killed."""
-    writer = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(path), str(start)], stdout=subprocess.PIPE, text=True
-    )
-    assert writer.stdout is not None
-    assert writer.stdout.readline() == "open\n"
-    time.sleep(chance.uniform(0, 0.12))
-    writer.kill()
-    said = [line.split() for line in writer.stdout.read().splitlines()]
-    writer.stdout.close()
-    assert writer.wait() == -signal.SIGKILL
+    command = (sys.executable, "-c", WRITER, path, start)
+    with running(*command, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "open\n"
+        lines = [writer.stdout.readline() for _ in range(chance.randrange(6))]
+        time.sleep(chance.uniform(0, 0.03))
+        writer.kill()
+        lines += writer.stdout.readlines()
+        assert writer.wait() == -signal.SIGKILL
+    said = [line.split() for line in lines]
     return [(line[0], int(line[1])) for line in said if len(line) == 2]
 
 
@@ -193,7 +194,9 @@ def test_other_changes_killed_at_many_lines_of_them_are_done_or_not_begun(
         file.unlink()
     enrol(path, ADA, GRACE).close()
     command = [sys.executable, "-c", KILLED, str(path), what, str(step)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    run = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=5 * PATIENCE_S
+    )
     assert run.returncode == 0, run.stderr
     found = []
     for number in range(step, int(run.stdout) + 1, step):

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from lockd.adapters.store import Store, Vault, schema
 from lockd.errors import StoreError
 from lockd.files import create_private
 from tests.fakes import unit
+from tests.patience import PATIENCE_S, running
 
 MODEL = "fingerprint"
 LATEST = schema.FIRST + len(schema.STEPS) - 1
@@ -129,7 +130,9 @@ print(last)
 def killed_at_each_line(path: Path) -> list[Path]:
     """What is left of a store after each."""
     command = [sys.executable, "-c", KILLED, str(path), *LATER]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    run = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=5 * PATIENCE_S
+    )
     assert run.returncode == 0, run.stderr
     folder = path.parent.parent
     return [folder / f"killed-{number}" / path.name for number in range(1, int(run.stdout) + 1)]
@@ -174,20 +177,18 @@ def test_several_that_open_a_store_at_once_all_get_a_new_one(
         "path = Path(sys.argv[1]); sys.stdin.readline();"
         "print(len(Store.open(path, Vault.beside(path)).people.all()))"
     )
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", script, str(path), *LATER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(4)
-    ]
-    for one in started:
-        assert one.stdin is not None
-        one.stdin.write("go\n")
-        one.stdin.flush()
-    assert [one.communicate(timeout=300)[0] for one in started] == [f"{int(there)}\n"] * 4
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with ExitStack() as stack:
+        started = [
+            stack.enter_context(running(sys.executable, "-c", script, path, *LATER, **pipes))
+            for _ in range(4)
+        ]
+        for one in started:
+            assert one.stdin is not None
+            one.stdin.write("go\n")
+            one.stdin.flush()
+        told = [one.communicate(timeout=PATIENCE_S)[0] for one in started]
+    assert told == [f"{int(there)}\n"] * 4
     assert version(path) == LATEST + 2
 
 

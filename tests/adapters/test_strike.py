@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -15,12 +16,12 @@ import pytest
 from lockd.adapters import strike as module
 from lockd.adapters.strike import LONGEST_ON_S, Strike
 from lockd.errors import PinError
-from tests.conftest import eventually
 from tests.fakes import RecordingOutput
+from tests.patience import PATIENCE_S, eventually, running
 
 
-class MachineClock:
-    """The machine's monotonic clock, which goes on only when told to.
+class SetClock:
+    """A monotonic clock, which goes on only when told to.
 
     Attributes:
         t: what it shows.
@@ -32,13 +33,27 @@ class MachineClock:
         self.t = 100.0
         self.leap_s = 0.0
         self.broken = False
+        self._looks = 0
 
     def __call__(self) -> float:
         if self.broken:
             raise MemoryError
+        self._looks += threading.current_thread().name == "strike-guard"
         if threading.current_thread() is threading.main_thread():
             self.t, self.leap_s = self.t + self.leap_s, 0.0
         return self.t
+
+    def is_seen(self) -> None:
+        """Wait until the guard has acted on the time that it is now, if there is cause to."""
+        before = self._looks
+        eventually(lambda: self._looks > before + 2)
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guard that is slow is none that hangs, unless a test says so."""
+    monkeypatch.setattr(module, "PATIENCE_S", PATIENCE_S)
+    monkeypatch.setattr(module, "BEAT_S", 0.02)
 
 
 @pytest.fixture
@@ -47,8 +62,20 @@ def output() -> RecordingOutput:
 
 
 @pytest.fixture
-def strike(output: RecordingOutput) -> Iterator[Strike]:
-    strike = Strike(output)
+def now() -> SetClock:
+    """The time by which the relay is on."""
+    return SetClock()
+
+
+@pytest.fixture
+def machine() -> SetClock:
+    """The time by which the guard proves that it makes progress."""
+    return SetClock()
+
+
+@pytest.fixture
+def strike(output: RecordingOutput, now: SetClock, machine: SetClock) -> Iterator[Strike]:
+    strike = Strike(output, now, machine=machine)
     yield strike
     strike.close()
 
@@ -61,43 +88,48 @@ def test_nothing_is_switched_before_somebody_is_let_in(
 
 
 def test_the_guard_switches_off_at_the_deadline_by_itself(
-    strike: Strike, output: RecordingOutput
+    strike: Strike, output: RecordingOutput, now: SetClock
 ) -> None:
-    began = time.monotonic()
-    strike.release(0.05)
+    strike.release(5)
+    now.t += 4.9
+    now.is_seen()
     assert strike.is_on
-    assert output.switched_off.wait(5)
-    assert time.monotonic() - began >= 0.05
+    now.t += 0.1
+    assert output.switched_off.wait(PATIENCE_S)
     assert output.log == ["on", "off"]
     eventually(lambda: not strike.is_on)
 
 
 def test_a_second_release_prolongs_and_the_guard_keeps_the_later_deadline(
-    strike: Strike, output: RecordingOutput
+    strike: Strike, output: RecordingOutput, now: SetClock
 ) -> None:
-    began = time.monotonic()
-    strike.release(0.05)
-    strike.release(0.3)
-    assert output.switched_off.wait(5)
-    assert time.monotonic() - began >= 0.3
+    strike.release(1)
+    strike.release(6)
+    now.t += 5.9
+    now.is_seen()
+    assert strike.is_on
+    now.t += 0.1
+    assert output.switched_off.wait(PATIENCE_S)
 
 
 def test_no_release_is_longer_than_the_longest(
-    monkeypatch: pytest.MonkeyPatch, strike: Strike, output: RecordingOutput
+    strike: Strike, output: RecordingOutput, now: SetClock
 ) -> None:
-    monkeypatch.setattr(module, "LONGEST_ON_S", 0.1)
     strike.release(3600)
-    assert output.switched_off.wait(5)
+    now.t += LONGEST_ON_S - 0.1
+    now.is_seen()
+    assert strike.is_on
+    now.t += 0.1
+    assert output.switched_off.wait(PATIENCE_S)
 
 
 def test_prolonging_again_and_again_ends_at_the_longest(
-    monkeypatch: pytest.MonkeyPatch, strike: Strike, output: RecordingOutput
+    strike: Strike, output: RecordingOutput, now: SetClock
 ) -> None:
-    monkeypatch.setattr(module, "LONGEST_ON_S", 0.2)
-    strike.release(0.15)
-    for _ in range(1000):
+    for _ in range(int(LONGEST_ON_S)):
         strike.release(10)
-    assert output.switched_off.wait(5)
+        now.t += 1
+    assert output.switched_off.wait(PATIENCE_S)
 
 
 def test_the_longest_is_what_the_configuration_allows_at_most() -> None:
@@ -127,7 +159,7 @@ def test_the_guard_tries_again_until_the_pin_obeys(strike: Strike, output: Recor
     output.off_failures = 3
     strike.lock()
     assert strike.is_on  # it says what is, not what was wanted
-    assert output.switched_off.wait(5)
+    assert output.switched_off.wait(PATIENCE_S)
     assert output.log == ["on", *["off failed"] * 3, "off"]
     eventually(lambda: not strike.is_on)
 
@@ -147,7 +179,7 @@ def test_a_time_that_is_none_is_over_at_once(
     strike: Strike, output: RecordingOutput, seconds: float
 ) -> None:
     strike.release(seconds)
-    assert output.switched_off.wait(5)
+    assert output.switched_off.wait(PATIENCE_S)
     assert output.log == ["on", "off"]
     eventually(lambda: not strike.is_on)
 
@@ -156,29 +188,18 @@ class TestWithoutAGuard:
     """A guard that died or hangs: nothing is released, and locking still works."""
 
     @pytest.fixture
-    def machine(self) -> MachineClock:
-        return MachineClock()
-
-    @pytest.fixture
-    def strike(self, output: RecordingOutput, machine: MachineClock) -> Iterator[Strike]:
-        strike = Strike(output, machine=machine)
-        yield strike
-        strike.close()
-
-    @pytest.fixture
     def guard(self, strike: Strike) -> threading.Thread:
         return [one for one in threading.enumerate() if one.name == "strike-guard"][-1]
 
-    def test_a_guard_at_work_keeps_proving_it(self, strike: Strike, machine: MachineClock) -> None:
+    def test_a_guard_at_work_keeps_proving_it(self, strike: Strike, machine: SetClock) -> None:
         for _ in range(3):
             machine.t += 1.9
             assert strike.guarded
             machine.t += 0.2
-            eventually(lambda: strike.guarded)  # it beats by itself, with nothing to do
+            machine.is_seen()  # it beats by itself, with nothing to do
+            assert strike.guarded
 
-    def test_it_beats_while_the_relay_is_on_too(
-        self, strike: Strike, machine: MachineClock
-    ) -> None:
+    def test_it_beats_while_the_relay_is_on_too(self, strike: Strike, machine: SetClock) -> None:
         strike.release(60)
         machine.t += 100
         eventually(lambda: strike.guarded)
@@ -204,14 +225,14 @@ class TestWithoutAGuard:
         strike: Strike,
         guard: threading.Thread,
         output: RecordingOutput,
-        machine: MachineClock,
+        machine: SetClock,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
         strike.release(60)
         machine.broken = True
-        assert output.switched_off.wait(5)
-        guard.join(5)
+        assert output.switched_off.wait(PATIENCE_S)
+        guard.join(PATIENCE_S)
         machine.broken = False
         assert not strike.guarded
         with pytest.raises(PinError, match="guard"):
@@ -219,11 +240,18 @@ class TestWithoutAGuard:
         assert output.log == ["on", "off", "off"]
 
     def test_a_guard_that_hangs_in_the_driver_is_noticed_and_passed_by(
-        self, strike: Strike, output: RecordingOutput, machine: MachineClock
+        self,
+        strike: Strike,
+        output: RecordingOutput,
+        now: SetClock,
+        machine: SetClock,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         output.off_hangs.set()
-        strike.release(0.01)
-        assert output.hanging.wait(5)
+        strike.release(5)
+        now.t += 5
+        assert output.hanging.wait(PATIENCE_S)
+        monkeypatch.setattr(module, "PATIENCE_S", 0.05)
         machine.t += 2.1
         assert not strike.guarded
         assert not strike.answers()
@@ -237,24 +265,30 @@ class TestWithoutAGuard:
         assert not strike.is_on
 
     def test_a_release_that_hung_and_went_on_is_switched_off_again(
-        self, strike: Strike, output: RecordingOutput
+        self, strike: Strike, output: RecordingOutput, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         output.on_hangs.set()
         releasing = threading.Thread(target=strike.release, args=(60,))
         releasing.start()
-        assert output.hanging.wait(5)
+        assert output.hanging.wait(PATIENCE_S)
+        monkeypatch.setattr(module, "PATIENCE_S", 0.05)
         strike.lock()
         assert output.log == ["off"]
         output.switched_off.clear()
         output.go_on.set()
-        assert output.switched_off.wait(5)
+        assert output.switched_off.wait(PATIENCE_S)
         releasing.join()
         assert output.log == ["off", "on", "off"]
         eventually(lambda: not strike.is_on)
 
     def test_a_guard_that_was_only_stopped_with_the_process_answers_and_releases(
-        self, strike: Strike, output: RecordingOutput, machine: MachineClock
+        self,
+        strike: Strike,
+        output: RecordingOutput,
+        machine: SetClock,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        monkeypatch.setattr(module, "ANSWER_S", PATIENCE_S)
         machine.leap_s = 30  # as if the main thread went on first, and looked at the clock
         strike.release(60)
         assert output.log == ["on"]
@@ -263,7 +297,7 @@ class TestWithoutAGuard:
 
 
 STOPPED = """
-import sys, time
+import os, signal, sys, time
 from lockd.adapters.strike import Strike
 
 class Relay:
@@ -272,7 +306,9 @@ class Relay:
     def close(self): pass
 
 strike = Strike(Relay())
-strike.release(0.4)
+with strike._lock:  # the guard cannot be quicker than the signal
+    strike.release(0.4)
+    os.kill(os.getpid(), signal.SIGSTOP)
 sys.stdin.readline()
 with strike._lock:  # the guard has done with it
     print("left", strike.is_on, flush=True)
@@ -280,25 +316,23 @@ with strike._lock:  # the guard has done with it
 
 
 def test_a_process_stopped_beyond_the_deadline_switches_off_when_it_goes_on() -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", STOPPED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "on\n"
-    process.send_signal(signal.SIGSTOP)
-    stopped = time.monotonic()
-    eventually(lambda: time.monotonic() > stopped + 1.0)
-    continued = time.monotonic()
-    process.send_signal(signal.SIGCONT)
-    word, t = process.stdout.readline().split()  # nothing but the guard is doing anything
-    assert word == "off"
-    assert float(t) >= continued
-    rest, _ = process.communicate("\n")
-    assert rest == "left False\n"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with running(sys.executable, "-c", STOPPED, **pipes) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "on\n"
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+        stopped = time.monotonic()
+        eventually(lambda: time.monotonic() > stopped + 0.5)
+        continued = time.monotonic()
+        process.send_signal(signal.SIGCONT)
+        word, t = process.stdout.readline().split()  # nothing but the guard is doing anything
+        assert word == "off"
+        assert float(t) >= continued
+        rest, _ = process.communicate("\n")
+        assert rest == "left False\n"
 
 
-def test_a_closed_strike_stays_locked(output: RecordingOutput) -> None:
-    strike = Strike(output)
+def test_a_closed_strike_stays_locked(strike: Strike, output: RecordingOutput) -> None:
     strike.close()
     with pytest.raises(PinError):
         strike.release(5)

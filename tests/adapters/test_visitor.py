@@ -16,6 +16,7 @@ from lockd.config import MqttSettings, TlsSettings
 from lockd.errors import BusError
 from tests.brokers import Certificates, Mosquitto
 from tests.conftest import free_port
+from tests.patience import PATIENCE_S
 
 STATE, EVENTS, COMMAND = "lockd/door/state", "lockd/door/events", "lockd/door/command"
 ACL = f"""
@@ -227,7 +228,7 @@ def encrypted(
 def refusal(ours: MqttSettings) -> str:
     """What a visitor says that is not let in."""
     try:
-        Visitor(ours, "x", timeout_s=2.0).__enter__()
+        Visitor(ours, "x", timeout_s=PATIENCE_S).__enter__()
     except BusError as error:
         return str(error)
     finally:

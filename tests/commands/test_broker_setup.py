@@ -30,6 +30,7 @@ from lockd.publishing.home_assistant import config_topic
 from tests.brokers import Mosquitto
 from tests.conftest import ROOT, free_port
 from tests.invoking import invoke
+from tests.patience import PATIENCE_S
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 FRONT = Topics("lockd", "front")
@@ -373,10 +374,10 @@ def test_everybody_hears_doors_but_only_the_door_hears_its_commands(site: Site) 
 unclosed = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
 
-def stranger(settings: MqttSettings) -> str:
+def stranger(settings: MqttSettings, timeout_s: float = PATIENCE_S) -> str:
     """What somebody is told who is not let in."""
     try:
-        with Visitor(settings, "stranger", timeout_s=2.0):
+        with Visitor(settings, "stranger", timeout_s=timeout_s):
             return "let in"
     except BusError as error:
         return str(error)
@@ -399,7 +400,8 @@ def stranger(settings: MqttSettings) -> str:
 def test_strangers_stay_outside_and_impostors_are_noticed(
     site: Site, change: dict[str, Any], said: str
 ) -> None:
-    assert said in stranger(site.user("book", **change))
+    patience_s = 2.0 if said == "no answer" else PATIENCE_S
+    assert said in stranger(site.user("book", **change), patience_s)
 
 
 @unclosed
@@ -423,7 +425,7 @@ def test_retained_messages_outlive_a_restart_of_the_broker(site: Site) -> None:
     site.broker.start()
     with Visitor(site.user("book"), "book") as book:
         book.subscribe(FRONT.state)
-        assert next(book.messages(5.0)) == Heard(FRONT.state, b"{}", True)
+        assert next(book.messages(PATIENCE_S)) == Heard(FRONT.state, b"{}", True)
 
 
 def test_mosquitto_takes_the_configuration_without_a_complaint(site: Site) -> None:

@@ -30,6 +30,7 @@ from lockd.errors import CameraError, ConfigError, PinError
 from tests.brokers import Certificates, Mosquitto
 from tests.conftest import CLIP, ROOT, free_port
 from tests.invoking import invoke
+from tests.patience import PATIENCE_S
 from tests.schemas import validator
 
 
@@ -131,7 +132,7 @@ def test_a_process_that_crashes_lies_or_hangs_is_a_problem(
         return real([sys.executable, "-c", program], **options)
 
     monkeypatch.setattr(subprocess, "run", another)
-    limit_s = 1.0 if "sleep" in program else 30.0
+    limit_s = 1.0 if "sleep" in program else PATIENCE_S
 
     ((_, (finding,)),) = examine.examine(
         [check(lambda _: [], apart=True, limit_s=limit_s)], machine(tmp_path)

@@ -13,7 +13,8 @@ from lockd.commands.doctor.findings import Finding, Machine, Status
 from lockd.config import MqttSettings
 from lockd.messages import Topics
 from tests.adapters.test_bus_limits import SAID, UNSAID, limited
-from tests.conftest import Mosquitto, eventually
+from tests.brokers import Mosquitto
+from tests.patience import eventually
 
 __all__ = ["limited"]  # a fixture that is shared
 

@@ -19,8 +19,9 @@ from lockd.messages import Topics
 from lockd.paths import shipped
 from lockd.publishing import home_assistant
 from tests.brokers import Mosquitto, Subscriber
-from tests.conftest import ROOT, eventually
+from tests.conftest import ROOT
 from tests.invoking import invoke
+from tests.patience import eventually
 
 BLUEPRINTS = sorted(shipped("config/home_assistant").glob("*.yaml"))
 

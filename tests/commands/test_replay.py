@@ -23,6 +23,8 @@ from lockd.vision.pictures import decode, encode_jpeg
 from tests.conftest import CLIP, PEOPLE, PHOTOS, ROOT, SCENES
 from tests.recordings import clip, record
 
+pytestmark = pytest.mark.slow
+
 
 def replay(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["replay", *map(str, arguments)])

@@ -34,9 +34,9 @@ from lockd.service.remote_commands import subscriptions
 from lockd.service.service import Service
 from lockd.types import Frame, Signal
 from tests.brokers import Mosquitto, Subscriber
-from tests.conftest import eventually
 from tests.fakes import RecordingOutput, ScriptedCamera, ScriptedVision, unit
 from tests.invoking import invoke
+from tests.patience import PATIENCE_S, eventually
 from tests.remote.fuzzing import Fuzzer
 from tests.remote.orders import KEY
 
@@ -107,7 +107,7 @@ class Running(Observer):
     def close(self) -> None:
         if self.service is not None:
             self.service.stop()
-        self._thread.join(20)
+        self._thread.join(PATIENCE_S)
         assert self.error is None
 
     @property
@@ -125,11 +125,11 @@ class Running(Observer):
         embedder: Any = self.vision
         clock = RealClock()
         people = People(
-            lambda create: Store.open(self.path, Vault.open(settings.store), timeout_s=0.2),
+            lambda create: Store.open(self.path, Vault.open(settings.store), timeout_s=PATIENCE_S),
             embedder,
             settings.access.rules(),
         )
-        strike = Strike(self.output, clock.now)
+        strike = Strike(self.output, clock.now, machine=lambda: 0.0)
         self.bus = Bus(settings.mqtt, TOPICS, "front", subscriptions(settings))
         self.bus.wake = self.camera.wake
         self.service = Service(
@@ -160,7 +160,7 @@ class Running(Observer):
 def config(tmp_path: Path, mosquitto: Mosquitto) -> Path:
     """What door and sender have in common, and anna's key beside it."""
     sections = {
-        "door": {"id": "front"},
+        "door": {"id": "front", "open_s": 60},
         "store": {"folder": str(tmp_path / "state")},
         "mqtt": {
             "host": "127.0.0.1",
@@ -195,7 +195,7 @@ Send = Callable[..., Result]
 
 @pytest.fixture
 def send(config: Path) -> Send:
-    def send(*arguments: str, timeout: str = "10") -> Result:
+    def send(*arguments: str, timeout: str = str(PATIENCE_S)) -> Result:
         key = str(config.with_name("anna"))
         return invoke(
             main, "send", *arguments, "--key-file", key, "--config", config, "--timeout", timeout

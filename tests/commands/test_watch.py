@@ -25,8 +25,9 @@ from lockd.commands.watch.lines import Follower, Line
 from lockd.config import MqttSettings
 from lockd.errors import BusError
 from tests.brokers import Mosquitto
-from tests.conftest import eventually, free_port
+from tests.conftest import free_port
 from tests.invoking import invoke
+from tests.patience import PATIENCE_S, eventually, running
 
 
 def said(follower: Follower, name: str, at: str = "front", **values: Any) -> list[Line]:
@@ -276,12 +277,13 @@ def test_the_command_follows_a_door_until_it_is_interrupted(
 ) -> None:
     config = tmp_path / "lockd.yaml"
     config.write_text(f"door: {{id: front}}\nmqtt: {{host: 127.0.0.1, port: {mosquitto.port}}}\n")
-    command = [sys.executable, "-m", "lockd", "watch", "--config", str(config), "--json"]
+    command = [sys.executable, "-m", "lockd", "watch", "--config", config, "--json"]
     errors = tmp_path / "errors"
-    with errors.open("w") as file:
-        watching = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file, text=True)
-    assert watching.stdout is not None
-    with watching.stdout:
+    with (
+        errors.open("w") as file,
+        running(*command, stdout=subprocess.PIPE, stderr=file, text=True) as watching,
+    ):
+        assert watching.stdout is not None
         eventually(lambda: "connected" in errors.read_text())
         settings = MqttSettings(host="127.0.0.1", port=mosquitto.port)
         with Visitor(settings, "door") as door:
@@ -289,7 +291,7 @@ def test_the_command_follows_a_door_until_it_is_interrupted(
             door.publish("lockd/front/availability", b"online")
         line = json.loads(watching.stdout.readline())
         watching.send_signal(signal.SIGINT)
-        assert watching.wait(20) == 0
+        assert watching.wait(PATIENCE_S) == 0
     assert (line["door"], line["message"]) == ("front", {"availability": "online"})
     assert errors.read_text().splitlines()[1:] == ["ended"]
 

@@ -279,6 +279,7 @@ RANGES = st.tuples(TIMES, TIMES).filter(lambda pair: pair[0] != pair[1]).map("-"
 HOURS = st.dictionaries(st.sampled_from([*DAYS, HOLIDAY]), st.lists(RANGES, max_size=3), max_size=8)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(
     hours=HOURS,

@@ -14,20 +14,20 @@ import pytest
 from enroll import capture_frames
 from enroll.capture_frames import OwnFrames, ServiceFrames, open_frames
 from lockd.adapters.control import ControlSocket
-from lockd.clock import RealClock
+from lockd.clock import Clock, RealClock, RecordedClock
 from lockd.config import Settings
 from lockd.errors import CameraError, ControlError
 from lockd.service.frame_server import FrameServer
 from lockd.types import Frame
 from lockd.vision.pictures import encode_jpeg
-from tests.conftest import eventually
+from tests.patience import PATIENCE_S, eventually
 
 
 class Service:
     """The service's end of the socket: hands out what it is told to show."""
 
-    def __init__(self, path: Path) -> None:
-        self.clock = RealClock()
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self.clock = clock
         self.showing = FrameServer()
         self.problem: str | None = None
         self.instead: dict[str, Any] | None = None
@@ -63,8 +63,14 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def service(path: Path) -> Iterator[Service]:
-    service = Service(path)
+def clock() -> RecordedClock:
+    """Of service and frames; time passes when the frames wait."""
+    return RecordedClock()
+
+
+@pytest.fixture
+def service(path: Path, clock: Clock) -> Iterator[Service]:
+    service = Service(path, clock)
     yield service
     service.close()
 
@@ -77,8 +83,9 @@ def nice(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return steps
 
 
-def frames_of(path: Path, max_age_s: float = 3.0) -> ServiceFrames:
-    return ServiceFrames(path, RealClock(), max_age_s)
+@pytest.fixture
+def frames(path: Path, clock: Clock) -> ServiceFrames:
+    return ServiceFrames(path, clock, max_age_s=3.0)
 
 
 def level(frame: Frame | None) -> int | None:
@@ -87,15 +94,13 @@ def level(frame: Frame | None) -> int | None:
 
 class TestService:
     def test_each_frame_comes_once_with_the_time_it_was_taken(
-        self, service: Service, path: Path
+        self, service: Service, frames: ServiceFrames, clock: Clock
     ) -> None:
-        clock = RealClock()
-        frames = ServiceFrames(path, clock, 3.0)
         service.show(40, seq=1, age_s=0.5)
         first = frames.next(5)
         assert level(first) == 40
         assert first is not None
-        assert 0.5 <= clock.now() - first.t < 3
+        assert first.t == clock.now() - 0.5
         assert frames.next(0.1) is None
         service.show(80, seq=2)
         second = frames.next(5)
@@ -104,15 +109,15 @@ class TestService:
         assert (second.seq, second.t > first.t) == (2, True)
         assert frames.problem is None
 
-    def test_an_old_frame_shows_nobody_who_is_there_now(self, service: Service, path: Path) -> None:
-        frames = frames_of(path)
+    def test_an_old_frame_shows_nobody_who_is_there_now(
+        self, service: Service, frames: ServiceFrames
+    ) -> None:
         service.show(40, seq=1, age_s=4)
         assert frames.next(0.1) is None
 
     def test_a_camera_in_trouble_is_told_until_it_shows_something(
-        self, service: Service, path: Path
+        self, service: Service, frames: ServiceFrames
     ) -> None:
-        frames = frames_of(path)
         service.problem = "missing: unplugged"
         service.show(40, seq=1)
         assert frames.next(0.05) is None
@@ -121,30 +126,33 @@ class TestService:
         assert level(frames.next(5)) == 40
         assert frames.problem is None
 
-    def test_a_service_that_starts_anew_is_waited_for(self, path: Path) -> None:
-        service = Service(path)
-        frames = frames_of(path)
+    def test_a_service_that_starts_anew_is_waited_for(
+        self, path: Path, frames: ServiceFrames, clock: RecordedClock
+    ) -> None:
+        service = Service(path, clock)
         service.show(40, seq=900)
         assert level(frames.next(5)) == 40
         service.close()
         assert frames.next(0.05) is None
         assert "does lockd run" in str(frames.problem)
-        service = Service(path)
+        clock.advance(clock.now() + 1)
+        service = Service(path, clock)
         service.show(80, seq=1)
         assert level(eventually(lambda: frames.next(1))) == 80
         service.close()
 
     def test_a_service_that_is_gone_for_good_is_an_error(
-        self, path: Path, monkeypatch: pytest.MonkeyPatch
+        self,
+        service: Service,
+        frames: ServiceFrames,
+        clock: RecordedClock,
     ) -> None:
-        monkeypatch.setattr(capture_frames, "RESTART_S", 0.0)
-        service = Service(path)
-        frames = frames_of(path)
         service.show(40, seq=1)
         assert level(frames.next(5)) == 40
         service.close()
         with pytest.raises(ControlError, match="does lockd run"):
-            frames.next(5)
+            frames.next(60)
+        assert 20 < clock.now() < 30
 
     @pytest.mark.parametrize(
         ("answer", "says"),
@@ -154,14 +162,13 @@ class TestService:
         ],
     )
     def test_a_service_that_shows_no_pictures_is_an_error(
-        self, service: Service, path: Path, answer: dict[str, Any], says: str
+        self, service: Service, frames: ServiceFrames, answer: dict[str, Any], says: str
     ) -> None:
         service.instead = answer
         with pytest.raises(ControlError, match=says):
-            frames_of(path).next(5)
+            frames.next(5)
 
-    def test_closed_it_asks_no_more(self, service: Service, path: Path) -> None:
-        frames = frames_of(path)
+    def test_closed_it_asks_no_more(self, service: Service, frames: ServiceFrames) -> None:
         frames.close()
         service.show(40, seq=1)
         assert frames.next(60) is None
@@ -204,7 +211,7 @@ class TestChoosing:
         (tmp_path / "one.jpg").write_bytes(encode_jpeg(np.full((48, 64, 3), 90, np.uint8)))
         path.touch()  # what a service that died may leave
         frames = open_frames(self.settings(path, str(tmp_path)), None, RealClock())
-        assert level(frames.next(20)) == 90
+        assert level(frames.next(PATIENCE_S)) == 90
         eventually(lambda: frames.next(0.1) is None and frames.ended)
         assert nice == []
         frames.close()

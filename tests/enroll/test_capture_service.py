@@ -21,7 +21,8 @@ from lockd.errors import ControlError
 from lockd.recognition.recogniser import Vision
 from lockd.types import Face, Image
 from lockd.vision.geometry import Octaves
-from tests.conftest import SCENES, eventually
+from tests.conftest import SCENES
+from tests.patience import PATIENCE_S, eventually, running
 from tests.pictures import OBAMA
 from tests.porch import StreamCamera, filmed, porch
 from tests.poses import turned
@@ -86,16 +87,16 @@ def configuration(tmp_path: Path, camera: StreamCamera) -> Path:
 def log(tmp_path: Path, configuration: Path) -> Iterator[Path]:
     """A service that runs; what it says."""
     file = tmp_path / "log"
-    with file.open("w") as stderr:
-        process = subprocess.Popen(
-            [BIN / "lockd", "run", "--config", configuration],
-            env={**os.environ, "RUNTIME_DIRECTORY": str(tmp_path)},
-            stderr=stderr,
-        )
-    eventually(lambda: answers(tmp_path / "control"), 60)
-    yield file
-    process.terminate()
-    assert process.wait(20) == 0
+    environment = {**os.environ, "RUNTIME_DIRECTORY": str(tmp_path)}
+    command = (BIN / "lockd", "run", "--config", configuration)
+    with (
+        file.open("w") as stderr,
+        running(*command, env=environment, stderr=stderr) as process,
+    ):
+        eventually(lambda: answers(tmp_path / "control"))
+        yield file
+        process.terminate()
+        assert process.wait(PATIENCE_S) == 0
 
 
 def answers(path: Path) -> bool:
@@ -110,25 +111,22 @@ def test_who_does_as_told_is_enrolled_through_the_service_which_then_knows_them(
     configuration: Path, log: Path, camera: StreamCamera, vision: Vision
 ) -> None:
     actor = Actor(OBAMA, vision, camera)
-    process = subprocess.Popen(
-        [
-            BIN / "lockd-enroll", "add", "Barack Obama", "--camera", "--yes", "--plain",
-            "--timeout", "300", "--accept-partial", "--json", "--config", configuration,
-        ],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    assert process.stderr is not None
+    command = [
+        BIN / "lockd-enroll", "add", "Barack Obama", "--camera", "--yes", "--plain",
+        "--timeout", "300", "--accept-partial", "--json", "--config", configuration,
+    ]  # fmt: skip
     heard = []
-    for line in process.stderr:
-        heard.append(line)
-        actor.hear(line)
-    assert process.wait(20) == 0, heard
-    (outcome,) = json.loads(process.stdout.read())
-    process.stdout.close()
-    process.stderr.close()
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with running(*command, **pipes) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in process.stderr:
+            heard.append(line)
+            actor.hear(line)
+        assert process.wait(PATIENCE_S) == 0, heard
+        (outcome,) = json.loads(process.stdout.read())
     assert 2 <= outcome["accepted"] <= 8  # all of them, but on a busy machine
     # The frames came from the service, which went on judging and now knows them.
     assert "sees what the camera sees" in log.read_text()
     path = configuration.parent / "control"
-    eventually(lambda: ask(path, {"command": "status"})["people"] == 1)
+    eventually(lambda: ask(path, {"command": "status"}).get("people") == 1)

@@ -19,6 +19,7 @@ from lockd.adapters.store import Store, Vault
 from lockd.errors import ImageError
 from tests.bombs import BOMBS, JUNK, png
 from tests.conftest import PEOPLE, PHOTOS, ROOT
+from tests.patience import PATIENCE_S
 
 MOST_BYTES = 1 << 30
 """Of addresses, which a process always takes more of than of memory."""
@@ -43,7 +44,7 @@ def _bounded() -> None:
 
 
 def enrolling(home: Path, *arguments: str | bytes | Path) -> subprocess.CompletedProcess[bytes]:
-    """Run `lockd-enroll`, at most a minute, with its store in a folder."""
+    """Run `lockd-enroll` with its store in a folder."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
@@ -57,7 +58,7 @@ def enrolling(home: Path, *arguments: str | bytes | Path) -> subprocess.Complete
         env=environment,
         cwd=home,
         capture_output=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
         preexec_fn=_bounded,  # before the tests' own threads matter
     )

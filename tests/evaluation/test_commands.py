@@ -14,6 +14,8 @@ from click.testing import CliRunner, Result
 from lockd.commands.main import main
 from lockd.evaluation import plots
 
+pytestmark = pytest.mark.slow
+
 RATE = {"value", "low", "high"}
 FEW = ("--resamples", "40")
 

@@ -29,11 +29,11 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.conftest import eventually
+from tests.patience import PATIENCE_S, eventually
 
 _POLL_S = 0.01
 
@@ -45,9 +45,9 @@ class Unit:
     start: Sequence[str]
     stop_post: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
-    start_s: float = 30.0
-    watchdog_s: float = 3.0
-    stop_s: float = 15.0
+    start_s: float = PATIENCE_S
+    watchdog_s: float = 10.0
+    stop_s: float = PATIENCE_S
     abort_s: float | None = None  # as stop_s
     restart_s: float = 0.1
 
@@ -64,8 +64,9 @@ class Note:
 class Manager:
     """Keeps one unit running. Its thread does everything; the methods only ask it to."""
 
-    def __init__(self, unit: Unit, log: Path) -> None:
+    def __init__(self, unit: Unit, log: Path, now: Callable[[], float] = time.monotonic) -> None:
         self.unit = unit
+        self._now = now
         self.state = "inactive"
         self.notes: list[Note] = []
         self.main: subprocess.Popen[bytes] | None = None
@@ -95,7 +96,7 @@ class Manager:
     def stop(self) -> int | None:
         """`systemctl stop`: returns the main process's exit status when all is over."""
         self._asked.put("stop")
-        eventually(lambda: self.state == "inactive" and self._asked.empty(), 30)
+        eventually(lambda: self.state == "inactive" and self._asked.empty())
         return None if self.main is None else self.main.returncode
 
     def reload(self) -> None:
@@ -167,14 +168,14 @@ class Manager:
             self._listen()
             while not self._asked.empty():
                 self._serve(self._asked.get())
-            self._step(time.monotonic())
+            self._step(self._now())
 
     def _note(self, what: str, detail: str = "") -> None:
-        self.notes.append(Note(time.monotonic(), what, detail))
+        self.notes.append(Note(self._now(), what, detail))
 
     def _enter(self, state: str, within_s: float = float("inf")) -> None:
         self.state = state
-        self._deadline = time.monotonic() + within_s
+        self._deadline = self._now() + within_s
         self._note(state)
 
     def _serve(self, wanted: str) -> None:
@@ -219,7 +220,7 @@ class Manager:
             self._hear(line)
 
     def _hear(self, line: str) -> None:
-        now = time.monotonic()
+        now = self._now()
         if line == "WATCHDOG=1":
             self._watchdog = now + self.unit.watchdog_s
             if self.notes[-1].detail != line:

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SEEN_BEFORE_S = 4.0
+SEEN_BEFORE_S = 10.0
 """How long ago somebody may have left the picture when the door opens for them."""
 TOLD_BEFORE_S = 1.0
 """How long before the relay the log may tell of it: pulses keep a distance."""
-TOLD_WITHIN_S = 3.0
+TOLD_WITHIN_S = 20.0
 """How long after the relay the log may tell of it: the door comes first."""
 
 
@@ -171,19 +171,29 @@ def complaints(
     for change in changes:
         if change.what in ("claimed", "released") and change.level == active:
             wrong.append(f"{change.what} unlocked: {change}")
-    told = [(line.t, line.pid) for line in journal if lets_through(line.event)]
+    told = defaultdict(list)
+    for line in journal:
+        if lets_through(line.event):
+            told[line.pid].append(line.t)
     for one in openings(changes, active):
         if one.seconds(now) > longest_s:
             wrong.append(f"on for {one.seconds(now):.2f} s instead of {longest_s:g}: {one}")
-        if one.pid not in killed and not any(
-            pid == one.pid and -TOLD_BEFORE_S < t - one.on < TOLD_WITHIN_S for t, pid in told
-        ):
+        if not _take(told[one.pid], one.on) and one.pid not in killed:
             wrong.append(f"on without a grant in the log: {one}")
         seen = seen_before(one.on, shown)
         left = any(0 <= one.on - t < SEEN_BEFORE_S for t in pressed)
         if not left and not set(seen) & set(enrolled):
             wrong.append(f"on for {seen}: {one}")
     return wrong
+
+
+def _take(told: list[float], opened: float) -> bool:
+    """Take the first grant told of that may be the one of an opening, and those before it."""
+    for index, t in enumerate(told):
+        if -TOLD_BEFORE_S < t - opened < TOLD_WITHIN_S:
+            del told[: index + 1]
+            return True
+    return False
 
 
 def lets_through(event: dict[str, Any] | None) -> bool:

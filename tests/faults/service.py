@@ -82,6 +82,7 @@ class Saboteur:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._stick_s = 0.0
+        self._unstuck = threading.Event()
         signal.signal(STICK, lambda *_: self._stay())
 
     def serve(self, address: str) -> None:
@@ -109,12 +110,17 @@ class Saboteur:
         return os.getpid()
 
     def stick(self, seconds: float) -> None:
-        """The main loop does nothing for so long; other threads go on."""
+        """The main loop does nothing for so long, or until unstuck; other threads go on."""
         self._stick_s = seconds
+        self._unstuck.clear()
         signal.pthread_kill(threading.main_thread().ident or 0, STICK)
 
+    def unstick(self) -> None:
+        """The main loop goes on."""
+        self._unstuck.set()
+
     def _stay(self) -> None:
-        time.sleep(self._stick_s)
+        self._unstuck.wait(self._stick_s)
 
     def threads(self) -> list[str]:
         return sorted(thread.name for thread in threading.enumerate())

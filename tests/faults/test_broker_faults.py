@@ -9,8 +9,8 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.conftest import eventually
 from tests.faults.site import Site
+from tests.patience import PATIENCE_S, eventually
 
 Sites = Callable[..., Site]
 MESSAGES = 10_000
@@ -115,7 +115,7 @@ def test_junk_on_every_topic(site: Site, publish: mqtt.Client) -> None:
             for payload in JUNK:
                 publish.publish(f"lockd/front/{topic}", payload, qos=1, retain=retain)
         last = publish.publish(f"lockd/front/{topic}", b"", qos=1, retain=True)
-    last.wait_for_publish(10)
+    last.wait_for_publish(PATIENCE_S)
     site.let_in(heard=False)
     site.judge()
     assert site.manager.count("started") == lives
@@ -130,7 +130,7 @@ def test_ten_thousand_junk_messages(site: Site, publish: mqtt.Client) -> None:
         last = publish.publish(f"lockd/front/{topic}", b"junk %d" % number, qos=1)
     site.let_in(heard=False)  # in the midst of it
     assert last is not None
-    eventually(last.is_published, 60)
+    eventually(last.is_published)
     site.let_in(heard=False)
     site.judge()
     assert site.manager.count("started") == lives

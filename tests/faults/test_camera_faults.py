@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from lockd.vision.pictures import encode_jpeg
-from tests.conftest import eventually
 from tests.faults.faults import RESTART_S, Spoilt
 from tests.faults.site import KNOWN, NOBODY, PICTURES, STRANGER, Site
+from tests.patience import eventually
 from tests.porch import filmed, porch
 
 Sites = Callable[..., Site]

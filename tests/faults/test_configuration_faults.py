@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from lockd.errors import ControlError
-from tests.conftest import ROOT, eventually
+from tests.conftest import ROOT
 from tests.faults.faults import RESTART_S
 from tests.faults.site import KNOWN, NOBODY, RELAY, STRANGER, Site
+from tests.patience import eventually
 
 Sites = Callable[..., Site]
 BROKEN = "door: {open_s: forever}\ncamrea: {}\n"
@@ -87,7 +88,7 @@ def test_a_network_was_altered(sites: Sites) -> None:
     network.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     site.configure(recognition={"models": str(models)})
     site.manager.start()
-    eventually(lambda: site.manager.count("stop-post ended"), 30)
+    eventually(lambda: site.manager.count("stop-post ended"))
     assert next(one.detail for one in site.manager.notes if one.what == "died") == "4"
     assert site.board.level(RELAY) == 0
     network.write_bytes(content)
@@ -104,7 +105,7 @@ def test_everything_is_missing_at_the_start(sites: Sites) -> None:
     site.camera.switch_off()
     site.proxy.cut()
     site.manager.start()
-    eventually(lambda: site.events("camera_problem") and site.events("store_problem"), 30)
+    eventually(lambda: site.events("camera_problem") and site.events("store_problem"))
     site.press_exit()
     assert site.manager.count("running") == 0
     assert site.manager.told("EXTEND_TIMEOUT_USEC")
@@ -118,10 +119,8 @@ def test_everything_is_missing_at_the_start(sites: Sites) -> None:
 
 def test_the_exit_button_lets_out_while_the_door_is_locked_down(site: Site) -> None:
     assert site.command("lock-down")["result"] == "ok"
-    denied = site.hear("access_denied")
     granted = len(site.events("access_granted"))
-    site.show(KNOWN)
-    assert denied()["reason"] == "locked_down"
+    assert site.appear(KNOWN, "access_denied")["reason"] == "locked_down"
     site.show(NOBODY)
     assert len(site.events("access_granted")) == granted
     site.press_exit()
@@ -137,9 +136,7 @@ def test_lock_down_outlives_a_kill(sites: Sites) -> None:
     assert site.command("lock-down")["result"] == "ok"
     site.kill(signal.SIGKILL)
     site.await_ready(1)
-    denied = site.hear("access_denied")
-    site.show(KNOWN)
-    denied()
+    site.appear(KNOWN, "access_denied")
     site.show(NOBODY)
     assert site.command("lift")["result"] == "ok"
     site.let_in()

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from lockd.errors import ControlError
-from tests.conftest import eventually
 from tests.faults.records import undelivered
 from tests.faults.site import RELAY, Site
+from tests.patience import eventually
 from tests.schemas import validator
 
 SEED = 5
@@ -37,9 +37,9 @@ def test_broker_and_service_are_killed_again_and_again(
         try:
             obeyed += site.command("lock")["result"] == "ok"
         except ControlError:
-            eventually(lambda: site.answers("status"), 60)
+            eventually(lambda: site.answers("status"))
     assert dooms == {}
-    eventually(lambda: not site.missing(), 60)
+    eventually(lambda: not site.missing())
     assert site.manager.stop() == 0
     happened = site.events()
     eventually(lambda: not site.missing())

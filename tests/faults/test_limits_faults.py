@@ -10,8 +10,8 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.conftest import eventually
 from tests.faults.site import Site
+from tests.patience import PATIENCE_S, eventually
 
 Sites = Callable[..., Site]
 LIMIT = 5_000
@@ -33,7 +33,7 @@ def test_a_picture_is_larger_than_the_broker_takes(sites: Sites) -> None:
     site.start()
     for _ in range(3):
         site.turn_away()
-    eventually(lambda: site.logged("the broker does not take"), 30)
+    eventually(lambda: site.logged("the broker does not take"))
     site.let_in()
     site.judge()
     told = [line.text for line in site.journal() if "connection lost" in line.text]
@@ -56,8 +56,8 @@ def test_somebody_else_has_the_doors_client_id(sites: Sites, twin: mqtt.Client) 
     site.start()
     twin.connect("127.0.0.1", site.broker.port)
     twin.loop_start()
-    eventually(lambda: site.logged("another client with the id lockd-front"), 60)
-    eventually(lambda: site.logged("meanwhile this one calls itself lockd-front-"), 60)
+    eventually(lambda: site.logged("another client with the id lockd-front"))
+    eventually(lambda: site.logged("meanwhile this one calls itself lockd-front-"))
     site.turn_away()
     site.let_in()
     site.judge()
@@ -80,8 +80,8 @@ def test_a_message_is_larger_than_the_memory_should_be(sites: Sites) -> None:
     sender.loop_start()
     for retain in (False, True):
         sent = sender.publish("lockd/front/command/plain", bytes(100_000_000), 1, retain)
-        sent.wait_for_publish(60)
-    sender.publish("lockd/front/command/plain", b"", 1, retain=True).wait_for_publish(60)
+        sent.wait_for_publish(PATIENCE_S)
+    sender.publish("lockd/front/command/plain", b"", 1, retain=True).wait_for_publish(PATIENCE_S)
     sender.disconnect()
     sender.loop_stop()
     site.let_in()

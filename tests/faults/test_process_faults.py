@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import eventually
 from tests.faults.faults import RESTART_S
 from tests.faults.records import openings
 from tests.faults.site import LATE_S, OPEN_S, RELAY, Site
+from tests.patience import PATIENCE_S, eventually
 
 Sites = Callable[..., Site]
 
@@ -32,7 +32,7 @@ def test_killed_while_the_relay_is_on(sites: Sites) -> None:
 
 @pytest.mark.fault_slow
 def test_stopped_for_longer_than_the_watchdog_waits(sites: Sites) -> None:
-    site = sites(unit={"watchdog_s": 1.5, "abort_s": 0.3})
+    site = sites(unit={"watchdog_s": 5.0})
     site.start()
     site.open()
     site.kill(signal.SIGSTOP)
@@ -42,7 +42,7 @@ def test_stopped_for_longer_than_the_watchdog_waits(sites: Sites) -> None:
     assert [one.detail for one in site.manager.notes if one.what == "signal"] == ["SIGABRT"]
     site.await_ready(1)
     site.let_in()
-    site.longest_s = 1.5 + 0.3 + RESTART_S
+    site.longest_s = 5.0 + RESTART_S
     site.end()
 
 
@@ -55,6 +55,7 @@ def test_stopped_for_less_than_the_watchdog_waits(site: Site) -> None:
     went_on = time.monotonic()
     site.await_locked()
     assert time.monotonic() - went_on < LATE_S
+    assert site.locked_by() == "service"
     site.let_in()
     assert site.manager.count("started") == lives
     site.longest_s, usual = 1.0 + OPEN_S + LATE_S, site.longest_s
@@ -63,20 +64,22 @@ def test_stopped_for_less_than_the_watchdog_waits(site: Site) -> None:
 
 
 @pytest.mark.fault_slow
-def test_the_main_loop_is_stuck_while_the_relay_is_on(site: Site) -> None:
-    lives = site.manager.count("started")
+def test_the_main_loop_is_stuck_while_the_relay_is_on(sites: Sites) -> None:
+    site = sites(unit={"watchdog_s": 2 * PATIENCE_S})
+    site.start()
     site.open()
-    site.order("stick", seconds=OPEN_S + 1.0)
-    site.await_locked()  # by the guard, in time: `judge` knows how long it may be on
+    site.order("stick", seconds=PATIENCE_S)
+    site.await_locked()  # by the guard, while the main loop does nothing
+    site.order("unstick")
     assert site.locked_by() == "service"
     site.let_in()
-    site.judge()
-    assert site.manager.count("started") == lives
+    site.end()
+    assert site.manager.count("started") == 1
 
 
 @pytest.mark.fault_slow
 def test_the_main_loop_is_stuck_for_good(sites: Sites) -> None:
-    site = sites(unit={"watchdog_s": 1.5})
+    site = sites(unit={"watchdog_s": 5.0})
     site.start()
     site.open()
     site.forgiven.append(site.manager.pid)
@@ -92,17 +95,13 @@ def test_asked_to_end_while_the_relay_is_on(sites: Sites) -> None:
     site = sites(door={"open_s": 60})
     site.start()
     site.open()
-    asked = time.monotonic()
     site.manager.kill(signal.SIGTERM)
     eventually(lambda: site.manager.count("ended"))
-    assert time.monotonic() - asked < 5
-    assert site.manager.main is not None
-    (opening,) = openings(site.board.changes(RELAY))
-    assert opening.off is not None
-    assert opening.off - asked < LATE_S  # the service itself, before anything else
+    assert len(openings(site.board.changes(RELAY))) == 1
+    assert site.locked_by() == "service"  # it had a minute left
     site.await_ready(1)
     assert site.manager.count("died") == 0, "it said that it was stopping"
-    site.longest_s = 5
+    site.longest_s = RESTART_S
     site.end()
 
 
@@ -130,7 +129,7 @@ def test_a_second_service_on_the_same_line_and_store(site: Site) -> None:
         env={**site.manager.environment(), "NOTIFY_SOCKET": ""},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert second.returncode == 7

@@ -68,10 +68,16 @@ def test_open_without_a_word_or_by_another_process() -> None:
     assert wrong(journal=(), killed=[1]) == []
 
 
+def test_a_grant_is_the_word_for_one_opening_only() -> None:
+    twice = [*GOOD, change(12, "level", 1), change(13, "level", 0)]
+    assert "without a grant" in wrong(twice)[0]
+    assert wrong(twice, journal=(told(10.1), told(10.5), told(12.1))) == []
+
+
 def test_open_for_a_stranger_or_for_somebody_long_gone() -> None:
     assert "['stranger']" in wrong(shown=(Shown(0, STRANGER),))[0]
-    assert wrong(shown=(Shown(0, KNOWN), Shown(3, STRANGER)))
-    assert wrong(shown=(Shown(0, KNOWN), Shown(8, STRANGER))) == []
+    assert wrong(shown=(Shown(-9, KNOWN), Shown(-1, STRANGER)))
+    assert wrong(shown=(Shown(-9, KNOWN), Shown(8, STRANGER))) == []
     assert wrong(shown=(Shown(0, STRANGER),), pressed=[9.5]) == []
 
 

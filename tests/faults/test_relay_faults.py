@@ -7,19 +7,17 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import eventually
 from tests.faults.faults import RESTART_S
 from tests.faults.records import openings
 from tests.faults.site import KNOWN, LATE_S, NOBODY, RELAY, Site
+from tests.patience import eventually
 
 Sites = Callable[..., Site]
 
 
 def test_the_relay_cannot_be_switched_on(site: Site) -> None:
-    fault = site.hear("relay_fault")
     site.board.spoil(RELAY, 1, "raise")
-    site.show(KNOWN)
-    assert "the GPIO chip does not answer" in fault()["reason"]
+    assert "the GPIO chip does not answer" in site.appear(KNOWN, "relay_fault")["reason"]
     site.show(NOBODY)
     site.board.mend()
     site.let_in()
@@ -50,14 +48,14 @@ def test_the_relay_cannot_be_switched_off(sites: Sites) -> None:
 
 @pytest.mark.fault_slow
 def test_the_driver_hangs_while_it_switches_off(sites: Sites) -> None:
-    site = sites(unit={"watchdog_s": 1.5})
+    site = sites(unit={"watchdog_s": 5.0})
     site.start()
     site.open()
     site.board.spoil(RELAY, 0, "hang")
     site.forgiven.append(site.manager.pid)
     eventually(lambda: site.manager.count("ended"))
     site.board.mend()  # the chip is well again when its process has gone
-    site.longest_s = 1.5 + site.manager.unit.stop_s + RESTART_S
+    site.longest_s = 5.0 + site.manager.unit.stop_s + RESTART_S
     site.await_locked()
     assert site.locked_by() == "relay-safe"
     site.await_ready(1)
@@ -67,7 +65,7 @@ def test_the_driver_hangs_while_it_switches_off(sites: Sites) -> None:
 
 @pytest.mark.fault_slow
 def test_the_guard_dies_while_the_relay_is_on(sites: Sites) -> None:
-    site = sites(unit={"watchdog_s": 1.5})
+    site = sites(unit={"watchdog_s": 5.0})
     site.start()
     # It is raised in the guard when that wakes up: at the next release.
     site.order("end_thread", name="strike-guard")

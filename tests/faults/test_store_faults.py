@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import eventually
 from tests.faults.site import KNOWN, NOBODY, Site
+from tests.patience import eventually
 
 Sites = Callable[..., Site]
 
@@ -53,6 +53,21 @@ def fill(file: Path) -> None:
     with file.open("wb", buffering=0) as target, suppress(OSError):
         while target.write(bytes(1024)):
             pass
+
+
+@contextmanager
+def overlong_journal(site: Site) -> Iterator[int]:
+    """The length of the store's journal, when it is longer by far than any file of the board.
+
+    It is not begun anew as long as there is somebody who reads what is in it.
+    """
+    journal = site.state / "lockd.db-wal"
+    with closing(sqlite3.connect(site.state / "lockd.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM people").fetchall()
+        eventually(lambda: site.answers("lock") and journal.stat().st_size > 1 << 19)
+        assert max(one.stat().st_size for one in site.board.folder.iterdir()) < 1 << 18
+        yield journal.stat().st_size
 
 
 @contextmanager
@@ -99,13 +114,12 @@ def test_no_file_may_grow(sites: Sites) -> None:
     site = sites()
     site.start()
     problem, recovered = site.hear("store_problem"), site.hear("store_recovered")
-    journal = site.state / "lockd.db-wal"
     limits = resource.prlimit(site.manager.pid, resource.RLIMIT_FSIZE)
-    limit = (journal.stat().st_size, limits[1])
-    resource.prlimit(site.manager.pid, resource.RLIMIT_FSIZE, limit)
-    site.let_in()
-    problem()
-    resource.prlimit(site.manager.pid, resource.RLIMIT_FSIZE, limits)
+    with overlong_journal(site) as length:
+        resource.prlimit(site.manager.pid, resource.RLIMIT_FSIZE, (length, limits[1]))
+        site.let_in()
+        problem()
+        resource.prlimit(site.manager.pid, resource.RLIMIT_FSIZE, limits)
     recovered()
     site.let_in()
     site.end()

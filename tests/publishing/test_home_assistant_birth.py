@@ -17,7 +17,7 @@ from lockd.messages import Topics
 from lockd.publishing.home_assistant import Announcement, births
 from lockd.publishing.publisher import Publisher
 from tests.brokers import Mosquitto, Subscriber
-from tests.conftest import eventually
+from tests.patience import eventually
 
 CONFIG = "homeassistant/device/lockd_front_door/config"
 STATE = "lockd/front_door/state"

@@ -16,7 +16,7 @@ from lockd.config import Settings
 from lockd.errors import StoreError
 from lockd.messages import Event, EventType
 from lockd.publishing.outbox import BACKLOG, BACKLOG_FOR_ALERTS, LATE_S, Outbox
-from tests.conftest import eventually
+from tests.patience import eventually
 
 SETTINGS = Settings.model_validate({"door": {"id": "porch"}, "mqtt": {"outbox_events": 10}})
 

@@ -67,7 +67,7 @@ class Afar:
         self.keys = {"anna": KEY, "bert": OTHER_KEY}
         self.problem: str | None = None
         self.output = RecordingOutput()
-        self.strike = Strike(self.output, self.clock.now)
+        self.strike = Strike(self.output, self.clock.now, machine=lambda: 0.0)
         self.path = folder / "lockd.db"
         self.store: Store | None = Store.open(self.path, Vault.beside(self.path))
         self.told: list[tuple[str, dict[str, Any]]] = []

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ import yaml
 
 from lockd.recognition.recogniser import Vision
 from tests.brokers import Mosquitto
-from tests.conftest import eventually
 from tests.enroll.test_capture_service import BIN, Actor, answers, camera
+from tests.patience import PATIENCE_S, eventually, running
 from tests.pictures import OBAMA
 from tests.porch import StreamCamera
 from tests.remote.orders import KEY
@@ -44,24 +45,22 @@ def config(tmp_path: Path, camera: StreamCamera, mosquitto: Mosquitto) -> Path:
 
 @pytest.fixture
 def service(config: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with (config.parent / "log").open("w") as log:
-        process = subprocess.Popen(
-            [BIN / "lockd", "run", "--config", config],
-            env={**os.environ, "RUNTIME_DIRECTORY": str(config.parent)},
-            stderr=log,
-        )
-    eventually(lambda: answers(config.parent / "control"), 60)
-    eventually(lambda: "mqtt: connected" in (config.parent / "log").read_text(), 60)
-    yield process
-    process.terminate()
-    assert process.wait(20) == 0
+    environment = {**os.environ, "RUNTIME_DIRECTORY": str(config.parent)}
+    command = (BIN / "lockd", "run", "--config", config)
+    with (
+        (config.parent / "log").open("w") as log,
+        running(*command, env=environment, stderr=log) as process,
+    ):
+        eventually(lambda: answers(config.parent / "control"))
+        eventually(lambda: "mqtt: connected" in (config.parent / "log").read_text())
+        yield process
+        process.terminate()
+        assert process.wait(PATIENCE_S) == 0
 
 
-def sending(config: Path, *arguments: str) -> subprocess.Popen[str]:
+def sending(config: Path, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
     key = ("--key-file", config.parent / "anna.key", "--config", config, "--json")
-    return subprocess.Popen(
-        [BIN / "lockd", "send", *arguments, *key], stdout=subprocess.PIPE, text=True
-    )
+    return running(BIN / "lockd", "send", *arguments, *key, stdout=subprocess.PIPE, text=True)
 
 
 def enrolling() -> list[str]:
@@ -86,6 +85,7 @@ def test_who_does_as_the_phone_says_is_enrolled_and_known_to_the_door(
         for line in process.stdout:
             results.append(json.loads(line))
             actor.hear(results[-1].get("says", ""))
+        process.wait(PATIENCE_S)
     assert process.returncode == 0, results
     assert [one["stage"] for one in (results[0], results[1], results[-1])] == [
         *("started", "progress", "finished"),
@@ -112,5 +112,5 @@ def test_it_ends_with_the_service(config: Path, service: subprocess.Popen[bytes]
         assert not [one for one in eventually(enrolling) if "Ada" in one]
         process.kill()
     service.terminate()
-    assert service.wait(20) == 0
+    assert service.wait(PATIENCE_S) == 0
     eventually(lambda: not enrolling())

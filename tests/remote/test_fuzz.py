@@ -63,6 +63,7 @@ def memory() -> int:
     return sum(trace.size for trace in ours.traces)
 
 
+@pytest.mark.slow
 def test_nothing_that_was_not_signed_just_now_does_anything(
     door: Afar, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
 ) -> None:

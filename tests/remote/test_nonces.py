@@ -12,6 +12,7 @@ import pytest
 from lockd.adapters.store import Store, Vault
 from lockd.errors import StoreError
 from lockd.remote.nonces import KEEP_S, MOST, Nonces, Seen
+from tests.patience import running
 from tests.remote.orders import NOW
 
 Take = Callable[[str, str, int], Seen]
@@ -151,15 +152,12 @@ for number in itertools.count():
 
 
 def test_what_was_obeyed_is_known_though_lockd_was_killed_the_moment_after(path: Path) -> None:
-    writer = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
-    )
-    assert writer.stdout is not None
-    told = [writer.stdout.readline() for _ in range(100)]
-    writer.kill()
-    told += writer.stdout.read().splitlines()
-    writer.stdout.close()
-    writer.wait()
+    command = (sys.executable, "-c", WRITER, path)
+    with running(*command, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        told = [writer.stdout.readline() for _ in range(100)]
+        writer.kill()
+        told += writer.stdout.read().splitlines()
     store = Store.open(path, Vault.beside(path))
     for line in told:
         number, *seen = line.split()

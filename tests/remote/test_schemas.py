@@ -17,6 +17,7 @@ from lockd.door.events import Refusal
 from lockd.remote.commands import COMMANDS
 from lockd.remote.judging import Judge, Result
 from tests.conftest import ROOT
+from tests.patience import PATIENCE_S
 from tests.remote.orders import CANONICAL, KEY, NAMED, NAMED_SIGNATURE, NOW, ORDER, SIGNATURE
 from tests.schemas import validator
 
@@ -136,7 +137,11 @@ def test_the_programs_of_the_documentation_sign_as_we_do(
     file.write_text(example(language))
     (tmp_path / "anna.key").write_text(f"anna {KEY.hex()}\n")
     done = subprocess.run(
-        [runs, file, "front", "unlock"], capture_output=True, cwd=tmp_path, check=True, timeout=60
+        [runs, file, "front", "unlock"],
+        capture_output=True,
+        cwd=tmp_path,
+        check=True,
+        timeout=PATIENCE_S,
     )
     order, signature = read(done.stdout.strip())
     assert (order.door, order.command, order.by) == ("front", "unlock", "anna")

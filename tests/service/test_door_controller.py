@@ -38,7 +38,7 @@ class Keeping:
     ) -> None:
         self.output = RecordingOutput()
         self.clock = RecordedClock()
-        self.strike = Strike(self.output, self.clock.now)
+        self.strike = Strike(self.output, self.clock.now, machine=lambda: 0.0)
         self.told: list[tuple[str, dict[str, Any]]] = []
         self.kept: list[DoorMemory] = []
         self.shown: list[Signal] = []

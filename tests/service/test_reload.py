@@ -12,7 +12,7 @@ import pytest
 
 from lockd.config import Settings
 from lockd.service.assembly import Runner
-from tests.conftest import eventually
+from tests.patience import eventually
 from tests.porch import StreamCamera
 from tests.service.test_service import Door, camera, command, doors
 

@@ -23,8 +23,8 @@ from lockd.remote.nonces import Seen
 from lockd.remote.signing import read
 from lockd.service.remote_commands import subscriptions
 from lockd.service.remote_enrolment import RemoteEnrolments
-from tests.conftest import eventually
 from tests.fakes import unit
+from tests.patience import eventually
 from tests.remote.afar import COMMAND, EVERYTHING, PLAIN_TOPIC, Afar, Message
 from tests.remote.orders import KEY, NOW, OTHER_KEY
 

@@ -14,7 +14,7 @@ import pytest
 
 from lockd.remote.outcome import CommandProgress
 from lockd.service.remote_enrolment import RemoteEnrolments
-from tests.conftest import eventually
+from tests.patience import eventually
 
 Make = Callable[..., RemoteEnrolments]
 

@@ -32,7 +32,6 @@ from lockd.service.people import People
 from lockd.service.service import Service
 from lockd.types import Frame, Input, InputChange
 from tests.brokers import Mosquitto, Subscriber, distinct
-from tests.conftest import eventually
 from tests.fakes import (
     ADA,
     GRACE,
@@ -43,6 +42,7 @@ from tests.fakes import (
     film,
     unit,
 )
+from tests.patience import PATIENCE_S, eventually
 from tests.schemas import check_all
 
 ADA_FACE, GRACE_FACE, NOBODY = unit(1), unit(0, 1), unit(0, 0, 1)
@@ -52,16 +52,17 @@ PEOPLE = Gallery([Template(ADA, ADA_FACE), Template(GRACE, GRACE_FACE)], 8)
 class Stage(Observer):
     """A service over scripted frames, with everything it did."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience_s: float) -> None:
         self.vision = ScriptedVision()
         self.output = RecordingOutput()
-        self.strike = Strike(self.output)
+        self.clock = RecordedClock()
+        self.strike = Strike(self.output, self.clock.now, machine=lambda: 0.0)
         self.camera = ScriptedCamera([])
         self.events: list[Event] = []
-        self.clock = RecordedClock()
         self.notifier = Notifier()
         self.enrolled = self.people(Settings(), None, PEOPLE)
         self.on_event: Callable[[Event], None] = lambda event: None
+        self._patience_s = patience_s
 
     def service(self, frames: list[Frame | None], **parts: Any) -> Service:
         self.camera = ScriptedCamera(frames)
@@ -81,7 +82,7 @@ class Stage(Observer):
                 wall=FixedTime(),
                 people=self.enrolled,
                 notifier=self.notifier,
-                messages=None if store is None else lambda: opened_again(store),
+                messages=None if store is None else lambda: opened_again(store, self._patience_s),
                 **parts,
             ),
             observers=[self],
@@ -111,16 +112,22 @@ class Stage(Observer):
         return [(event.type.value, event.person) for event in self.events if event.type in wanted]
 
 
-def opened_again(store: Store) -> Store:
+def opened_again(store: Store, patience_s: float) -> Store:
     vault = Vault.beside(store.path)
     if not store.writable:
         return Store.open_read_only(store.path, vault)
-    return Store.open(store.path, vault, timeout_s=0.05)
+    return Store.open(store.path, vault, timeout_s=patience_s)
 
 
 @pytest.fixture
-def stage() -> Iterator[Stage]:
-    stage = Stage()
+def patience_s() -> float:
+    """How long a store waits for another that is writing."""
+    return PATIENCE_S
+
+
+@pytest.fixture
+def stage(patience_s: float) -> Iterator[Stage]:
+    stage = Stage(patience_s)
     yield stage
     stage.notifier.close()
     stage.strike.close()
@@ -217,7 +224,7 @@ def test_being_stopped_locks_though_a_frame_is_being_judged(stage: Stage) -> Non
     def stop_when_told(event: Event) -> None:
         if event.type is EventType.ACCESS_GRANTED and not stage.output.switched_off.is_set():
             service.stop()
-            assert stage.output.switched_off.wait(10)
+            assert stage.output.switched_off.wait(PATIENCE_S)
 
     stage.on_event = stop_when_told
     service.run()
@@ -362,8 +369,9 @@ def test_whoever_is_being_enrolled_is_no_stranger_and_locks_nobody_out(stage: St
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store.open(tmp_path / "lockd.db", Vault.beside(tmp_path / "lockd.db"), timeout_s=0.01)
+def store(tmp_path: Path, patience_s: float) -> Iterator[Store]:
+    path = tmp_path / "lockd.db"
+    store = Store.open(path, Vault.beside(path), timeout_s=patience_s)
     yield store
     store.close()
 
@@ -528,6 +536,7 @@ def test_events_of_a_time_without_broker_are_published_when_it_comes(
     ]
 
 
+@pytest.mark.parametrize("patience_s", [0.01])
 def test_a_locked_store_delays_neither_the_door_nor_loses_an_event(
     stage: Stage,
     store: Store,

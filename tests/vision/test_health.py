@@ -128,6 +128,7 @@ class TestFrozen:
             assert health.feed(scene(), float(number)) is None
             assert health.usable
 
+    @pytest.mark.slow
     @settings(max_examples=25, deadline=None)
     @given(
         sigma=st.floats(0.4, 12),
