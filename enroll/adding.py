@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -80,6 +81,11 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSO
 @click.argument("photos", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @camera_options
 @terms_options
+@click.option(
+    "--unconfirmed",
+    is_flag=True,
+    help="Somebody new, who stays a stranger until `lockd-enroll enable`.",
+)
 @as_json_option
 @config_option
 @reported
@@ -89,6 +95,7 @@ def add(
     wishes: Wishes | None,
     as_json: bool,
     config_file: Path | None,
+    unconfirmed: bool,
     **terms: Any,
 ) -> None:
     """Enrol NAME from photographs or at a camera, or give NAME more of them.
@@ -109,7 +116,7 @@ def add(
         raise click.UsageError("give photographs or --camera, one of them")
     name = clean_name(_first_line() if name == "-" else name)
     with opened(config_file) as (settings, store):
-        chosen = terms_of(settings, **terms)
+        chosen = replace(terms_of(settings, **terms), unconfirmed=unconfirmed)
         enroller = Enroller(settings, store)
         if wishes is not None:
             from enroll.capture_command import add_at_camera  # noqa: PLC0415

@@ -46,12 +46,14 @@ class Terms:
         details: what else is kept of them; None leaves it as it is.
         anyway: why objections to who it is are overruled, for the audit trail; or None.
         replace_outdated: forget the templates that other networks made of them.
+        unconfirmed: somebody new, who stays a stranger until they are enabled.
     """
 
     access: Access = field(default_factory=Access)
     details: Callable[[Details], Details] | None = None
     anyway: str | None = None
     replace_outdated: bool = False
+    unconfirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +284,7 @@ class Enroller:
             by=administrator(),
             note=terms.anyway and self._overruled(outcome.name, good, terms.anyway),
             replace_outdated=terms.replace_outdated,
+            unconfirmed=terms.unconfirmed,
             photographs=[one.picture for one in good if one.picture is not None],
             details=None if terms.details is None else terms.details(details),
             **terms.access,

@@ -80,6 +80,10 @@ def send(
     if broker.door is None:
         raise click.UsageError("--host needs --door: which one is commanded")
     identity, key = _key_of(identity, key_file)
+    if timeout is None:
+        timeout = _ENROLLED_S if command == "enrol" else _ANSWER_S
+    if command == "enrol" and seconds is None:
+        seconds = max(1, int(timeout))  # the door gives up when whoever asked does
     order = Order(
         id=secrets.token_urlsafe(12),
         door=broker.door,
@@ -91,8 +95,6 @@ def send(
         name=name,
         new_name=new_name,
     )
-    if timeout is None:
-        timeout = _ENROLLED_S if command == "enrol" else _ANSWER_S
     topics = Topics(broker.settings.base_topic, order.door)
     result: dict[str, Any] = {}
     with Visitor(broker.settings, "send") as visitor:

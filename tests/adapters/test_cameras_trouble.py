@@ -372,7 +372,7 @@ class TestHangs:
         camera = garage.camera(stuck)
         assert stuck.entered.wait(PATIENCE_S)
         camera.close()
-        assert camera._reader.running
+        assert camera.alive
 
 
 class TestWaking:
