@@ -24,7 +24,7 @@ from lockd.vision.models import Models, Network, as_input
 _CELL_PX = 12  # P-Net's window
 _STRIDE_PX = 2  # and how far apart its windows lie
 _FACTOR = 0.709  # between two levels of the pyramid: half the area
-_PROPOSALS = 10_000  # the likeliest that R-Net sees: thrice those of 50 million busy pixels
+_MOST_WINDOWS = 16_384  # of a level and of all: suppression takes the square of it
 _RNET_BATCH = 8  # several threads share a batch; a larger one is mostly padding
 TILE_PX = 384  # the most of a level that P-Net sees at once, each way: it takes 0.2 kB a pixel
 KEPT_PX = 2**20  # of P-Net interpreters kept for other image sizes; more than any one needs
@@ -94,7 +94,7 @@ class Detector:
         scale = _CELL_PX / self.min_face_px
         while min(height, width) * scale >= _CELL_PX:
             level = octaves.resized(math.ceil(width * scale), math.ceil(height * scale))
-            candidates = self._windows(level)
+            candidates = _likeliest(self._windows(level))
             # By the level's true size, which was rounded up.
             stretch = np.array([width / level.shape[1], height / level.shape[0]], np.float32)
             candidates[:, :4] *= np.tile(stretch, 2)
@@ -102,8 +102,8 @@ class Detector:
             scale *= _FACTOR
         if not found:
             return np.empty((0, 4), np.float32)
-        everything = np.concatenate(found)
-        everything = everything[suppress(everything[:, :4], everything[:, 4], 0.6)[:_PROPOSALS]]
+        everything = _likeliest(np.concatenate(found))
+        everything = everything[suppress(everything[:, :4], everything[:, 4], 0.6)]
         return squared(_moved(everything[:, :4], everything[:, 5:9]))
 
     def _windows(self, level: Image) -> Floats:
@@ -153,6 +153,14 @@ class Detector:
                 self._pnets.pop(next(iter(self._pnets)))
         self._pnets[shape] = network  # the most recently used is the last
         return network
+
+
+def _likeliest(windows: Floats) -> Floats:
+    """No more windows, float32 (n, 9), than can be handled: a picture can be full of faces."""
+    if len(windows) <= _MOST_WINDOWS:
+        return windows
+    best: Floats = windows[np.argpartition(-windows[:, 4], _MOST_WINDOWS)[:_MOST_WINDOWS]]
+    return best
 
 
 def tile_starts(side: int) -> list[int]:
