@@ -472,6 +472,6 @@ def test_a_path_with_odd_characters_works(tmp_path: Path) -> None:
     "other", ["ada_lovelace", "ADA  LOVELACE", "Ada\u00a0Lovelace", "A\u200cda Lovelace"], ids=ascii
 )
 def test_ways_of_writing_one_name_are_one_person(store: Store, other: str) -> None:
-    ada = store.add("Ada Lovelace", MODEL, [unit(1)], by="root")
-    assert store.add(other, MODEL, [unit(2)], by="root") == ada
-    assert store.person(other).templates == 2
+    ada = store.people.add("Ada Lovelace", MODEL, [unit(1)], by="root")
+    assert store.people.add(other, MODEL, [unit(2)], by="root") == ada
+    assert store.people.named(other).templates == 2

@@ -140,7 +140,7 @@ class TestOnePerson:
         put(OBAMA_ENROLLED, tmp_path / "people" / "BARACK  OBAMA" / "1.jpg")
         assert run("re-embed", tmp_path / "people").exit_code == 0
         with opened() as store:
-            (kept,) = store.templates_of("Barack Obama")
+            (kept,) = store.templates.of("Barack Obama")
         assert kept.model == vision.embedder.fingerprint
 
     @pytest.mark.parametrize("bad", [b"J\xfcrgen", b"x" * 70, "a\u202eb".encode()], ids=ascii)
