@@ -21,7 +21,7 @@ from lockd.messages import Topics
 from lockd.paths import credential
 from lockd.remote.commands import COMMANDS
 from lockd.remote.judging import Result
-from lockd.remote.signing import LONGEST_NAME, LONGEST_S, Order
+from lockd.remote.signing import LONGEST_NAME, LONGEST_S, Order, is_printable
 
 KEY = "LOCKD_COMMAND_KEY"
 CREDENTIAL = "command-key"
@@ -124,7 +124,7 @@ def _check_arguments(command: str, **given: object) -> None:
             raise click.UsageError(f"{command} needs {option}")
         if value is not None and name not in takes.needs | takes.may:
             raise click.UsageError(f"{command} does not take {option}")
-        if isinstance(value, str) and not (len(value) <= LONGEST_NAME and value.isprintable()):
+        if isinstance(value, str) and not (len(value) <= LONGEST_NAME and is_printable(value)):
             raise click.UsageError(f"{option}: at most {LONGEST_NAME} printable characters")
 
 
