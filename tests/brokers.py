@@ -19,7 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from lockd.commands.broker_setup.certificates import issue_broker, issue_client, make_authority
 from tests.conftest import free_port
-from tests.patience import eventually
+from tests.patience import PATIENCE_S, eventually
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class Mosquitto:
         """Stop it as a service manager does, so that it saves what it keeps."""
         self.signal(signal.SIGTERM)
         assert self._process is not None
-        self._process.wait(10)
+        self._process.wait(PATIENCE_S)
 
     @staticmethod
     def program() -> str:

@@ -11,8 +11,7 @@ import cv2
 import numpy as np
 
 from lockd.types import Image
-from lockd.vision.decoding import decode
-from lockd.vision.pictures import encode_jpeg
+from lockd.vision.pictures import decode, encode_jpeg
 
 
 def porch(photo: Path) -> Image:

@@ -15,9 +15,8 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from lockd.commands.options import tell_passed_over
 from lockd.config import Settings, find, load
-from lockd.console import config_option, counted, err, print_table, printable, reported
+from lockd.console import config_option, counted, err, print_table, reported
 from lockd.errors import ConfigError, ImageError, PersonError
 
 if TYPE_CHECKING:
@@ -148,23 +147,22 @@ def _from_store(settings: Settings, vision: Vision) -> Enrolled:
 
 def _from_folder(folder: Path, settings: Settings, vision: Vision) -> Enrolled:
     """The templates of a folder, as enrolment would make them."""
-    from lockd.recognition.photographs import people_in, template_of  # noqa: PLC0415
+    from lockd.recognition.photographs import display_name, people_folders, template_of  # noqa: PLC0415
 
-    people = people_in(folder)
-    tell_passed_over(people)
+    people = people_folders(folder)
     names: list[str] = []
     labels: list[str] = []
     embeddings: list[Floats] = []
     with Progress(console=err, transient=True) as bar:
-        task = bar.add_task("enrolling", total=sum(map(len, people.photographs.values())))
-        for name, paths in people.photographs.items():
+        task = bar.add_task("enrolling", total=sum(len(paths) for _, paths in people))
+        for name, paths in people:
             for path in paths:
                 try:
                     embedding = template_of(path, vision, settings.quality.limits())
                 except ImageError as error:
-                    err.print(f"[yellow]refused:[/] {escape(printable(str(error)))}")
+                    err.print(f"[yellow]refused:[/] {escape(str(error))}")
                 else:
-                    names.append(name)
+                    names.append(display_name(name))
                     labels.append(path.relative_to(folder).as_posix())
                     embeddings.append(embedding)
                 bar.advance(task)
@@ -193,15 +191,14 @@ def _strangers(folder: Path, settings: Settings, vision: Vision) -> Collection:
     limits = settings.quality.limits()
     where = platformdirs.user_cache_path("lockd")
     cache = Cache(where, recipe(vision, limits), vision.embedder.size)
-    wanted, people = listed_strangers(folder)
-    tell_passed_over(people)
+    wanted = listed_strangers(folder)
     with Progress(console=err, transient=True) as bar:
         task = bar.add_task("embedding strangers", total=len(wanted))
         faces = collect(
             wanted, folder, vision, cache, limits=limits, step=lambda: bar.advance(task)
         )
     for line in left_out(faces):
-        err.print(escape(printable(line)), style="yellow")
+        err.print(escape(line), style="yellow")
     return faces
 
 

@@ -240,7 +240,7 @@ def _by_people(found: Sequence[Identification], rule: str) -> dict[str, Any]:
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(text, "utf-8", errors="backslashreplace")  # as a file's name may need
+        path.write_text(text, "utf-8")
     except OSError as error:
         raise _unwritable(path, error) from error
 

@@ -76,7 +76,7 @@ class Board:
 
 @pytest.fixture
 def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Board:
-    monkeypatch.setattr(csi, "_REAP_S", PATIENCE_S)
+    monkeypatch.setattr(csi, "REAP_S", PATIENCE_S)
     return Board(tmp_path, monkeypatch)
 
 

@@ -20,7 +20,7 @@ from lockd.errors import CameraError
 from lockd.messages import Event, EventType
 from lockd.service.parts import Tally
 from tests.conftest import CLIP
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, running
 from tests.recordings import clip, record
 
 LOCKD = Path(sys.executable).parent / "lockd"
@@ -54,8 +54,10 @@ sys.stdin.readline()
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [LOCKD, "demo", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    command = [sys.executable, "-c", WHOLE, *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=5 * PATIENCE_S, check=False
+    )
 
 
 def test_what_should_happen_is_no_mistake() -> None:
@@ -90,10 +92,7 @@ def test_the_clip_has_somebody_enrolled_a_stranger_and_empty_stretches() -> None
 
 @pytest.mark.slow
 def test_the_demo_succeeds_and_shows_each_part_of_the_path() -> None:
-    command = [sys.executable, "-c", WHOLE]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=5 * PATIENCE_S, check=False
-    )
+    done = run()
     assert done.returncode == 0, done.stdout + done.stderr
     for part in (
         "sees   a face",
@@ -135,19 +134,15 @@ def test_it_gives_up_a_camera_that_is_not_there() -> None:
 
 @pytest.mark.parametrize("moment", ["Enrolling", "Service ready", "sees"])
 def test_it_ends_quietly_when_told_to(moment: str) -> None:
-    with subprocess.Popen(
-        [LOCKD, "demo"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    ) as done:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with running(LOCKD, "demo", env=environment, **pipes) as done:
         assert done.stdout is not None
         for line in done.stdout:
             if moment in line:
                 break
         done.send_signal(signal.SIGINT)
-        rest, complaints = done.communicate(timeout=120)
+        rest, complaints = done.communicate(timeout=PATIENCE_S)
     assert done.returncode == 0
     assert complaints == ""
     assert "wrong:" not in rest
@@ -155,9 +150,8 @@ def test_it_ends_quietly_when_told_to(moment: str) -> None:
 
 
 def test_the_demo_s_broker_passes_on_keeps_what_is_retained_and_stops() -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", BROKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as broker:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with running(sys.executable, "-c", BROKER, **pipes) as broker:
         assert broker.stdin is not None
         assert broker.stdout is not None
         port = int(broker.stdout.readline())
@@ -166,14 +160,15 @@ def test_the_demo_s_broker_passes_on_keeps_what_is_retained_and_stops() -> None:
             ear.subscribe("porch/#")
             mouth.publish("porch/events", b"gone")
             mouth.publish("porch/state", b"kept", retain=True)
-            heard = [next(ear.messages(10.0)), next(ear.messages(10.0))]
+            heard = [next(ear.messages(PATIENCE_S)), next(ear.messages(PATIENCE_S))]
             mouth.subscribe("porch/#")
-            later = next(mouth.messages(10.0))
+            later = next(mouth.messages(PATIENCE_S))
         broker.stdin.write("stop\n")
         broker.stdin.flush()
         assert broker.stdout.readline() == "stopped\n"
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", port)) != 0
+        broker.communicate("\n", timeout=PATIENCE_S)
     assert heard == [Heard("porch/events", b"gone", False), Heard("porch/state", b"kept", False)]
     assert later == Heard("porch/state", b"kept", True)
     assert broker.returncode == 0

@@ -19,9 +19,9 @@ from click.testing import CliRunner, Result
 
 from lockd.commands.demo import segments_of
 from lockd.commands.main import main
-from lockd.vision.decoding import decode
-from lockd.vision.pictures import encode_jpeg
+from lockd.vision.pictures import decode, encode_jpeg
 from tests.conftest import CLIP, PEOPLE, PHOTOS, ROOT, SCENES
+from tests.patience import PATIENCE_S, running
 from tests.recordings import clip, record
 
 pytestmark = pytest.mark.slow
@@ -182,12 +182,12 @@ def test_how_far_it_has_come_is_shown_on_a_terminal_only(tmp_path: Path, porch: 
     shown, terminal = pty.openpty()
     command = [sys.executable, "-m", "lockd", "replay", folder, "--gallery", PEOPLE]
     environment = {**os.environ, "TERM": "xterm"}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=terminal, env=environment, cwd=ROOT
-    ) as done:
+    pipes = {"stdout": subprocess.PIPE, "stderr": terminal}
+    with running(*command, env=environment, cwd=ROOT, **pipes) as done:
         os.close(terminal)
         assert done.stdout is not None
         events = done.stdout.read().decode()
+        done.wait(PATIENCE_S)
     seen = b""
     with contextlib.suppress(OSError):  # which is how a terminal ends
         while part := os.read(shown, 9999):

@@ -28,6 +28,7 @@ from tests.porch import StreamCamera, filmed, porch
 from tests.poses import turned
 
 BIN = Path(sys.executable).parent
+PATIENT = {"open_timeout_s": PATIENCE_S, "read_timeout_s": PATIENCE_S}
 HINTS = {words: hint for hint, words in WORDS.items()}
 
 
@@ -73,7 +74,7 @@ def camera() -> Iterator[StreamCamera]:
 def configuration(tmp_path: Path, camera: StreamCamera) -> Path:
     sections = {
         "relay": {"factory": "mock"},
-        "camera": {"source": camera.url},
+        "camera": {"source": camera.url, **PATIENT},
         "store": {"folder": str(tmp_path / "state")},
         "control": {"socket": str(tmp_path / "control")},
         "recognition": {"threads": 1, "search_face_px": 100},
@@ -95,6 +96,7 @@ def log(tmp_path: Path, configuration: Path) -> Iterator[Path]:
     ):
         eventually(lambda: answers(tmp_path / "control"))
         yield file
+        print(file.read_text())  # for whoever has to understand a failure
         process.terminate()
         assert process.wait(PATIENCE_S) == 0
 

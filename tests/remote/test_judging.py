@@ -164,8 +164,7 @@ GOOD: dict[str, list[dict[str, object]]] = {
     "hold-open": [SECONDS],
     "silence": [{}, SECONDS],
     "rename": [NAME | NEW_NAME],
-    "enrol": [NAME, SECONDS | NAME],
-    **{command: [NAME] for command in ("confirm", "enable", "disable", "remove")},
+    **{command: [NAME] for command in ("enrol", "enable", "disable", "remove")},
 }
 """The arguments that commands may have; others have none."""
 

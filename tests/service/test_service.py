@@ -24,6 +24,9 @@ from tests.porch import StreamCamera, filmed, on_porch, porch
 from tests.schemas import check_all
 
 BIN = Path(sys.executable).parent
+PATIENT_CAMERA = {
+    "max_age_s": 60.0, "open_timeout_s": PATIENCE_S, "read_timeout_s": PATIENCE_S,
+}  # fmt: skip
 FEW_FRAMES = {"threads": 1, "visit_gap_s": 20.0, "window_s": 20.0}
 """For a busy machine, which judges a frame now and then."""
 
@@ -47,7 +50,7 @@ class Door:
             "store": {"folder": str(folder / "state")},
             **sections,
             "recognition": {**FEW_FRAMES, **sections.get("recognition", {})},
-            "camera": {"max_age_s": 60.0, **sections["camera"]},
+            "camera": {**PATIENT_CAMERA, **sections["camera"]},
         }
         self.file.write_text(yaml.safe_dump(sections))
         self.process: subprocess.Popen[str] | None = None

@@ -34,7 +34,7 @@ from lockd.types import Image
 PROGRAMS = ("rpicam-vid", "libcamera-vid")
 _PIPE_BYTES = 1 << 20  # the most that an ordinary user may ask for
 _LAST_WORDS = 4096
-_REAP_S = 0.5
+REAP_S = 0.5
 _CONFIGURED = re.compile(rb"configuring streams: \(0\) (\d+)x(\d+)-")
 _SAID = (
     (re.compile(r"no cameras available|not available", re.I), CameraTrouble.MISSING),
@@ -131,7 +131,7 @@ class CsiSource(GuardedSource):
     def _gone(self) -> CameraError:
         """The error for a child that closed its pipe: how it ended, and its last words."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._child.wait(_REAP_S)
+            self._child.wait(REAP_S)
         while select.select([self._errors], [], [], 0)[0] and self._listen():
             pass
         code = self._child.returncode
@@ -157,7 +157,7 @@ class CsiSource(GuardedSource):
 
     def _release(self) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._child.wait(_REAP_S)
+            self._child.wait(REAP_S)
         self._pipe.close()
         self._errors.close()
 
