@@ -17,7 +17,7 @@ from pathlib import Path
 from enroll.people import Enroller
 from lockd.adapters.store import Store, Vault
 from lockd.config import Settings
-from lockd.recognition.photographs import people_folders, read, shown_name
+from lockd.recognition.photographs import people_in, read
 from lockd.recognition.recogniser import Vision
 
 
@@ -29,7 +29,7 @@ def look(photos: list[Path], vision: Vision) -> None:
 
 
 def main() -> None:
-    people = people_folders(Path(sys.argv[1]))
+    people = people_in(Path(sys.argv[1])).photographs
     settings = Settings()
     looked = enrolled = 0.0
     accepted = refused = 0
@@ -37,18 +37,18 @@ def main() -> None:
         path = Path(folder) / "lockd.db"
         store = Store.open(path, Vault.beside(path))
         enroller = Enroller(settings, store)
-        for name, photos in people:
+        for name, photos in people.items():
             start = time.perf_counter()
             look(photos, enroller.vision)
             middle = time.perf_counter()
-            outcome = enroller.add(shown_name(name), photos, lambda: None)
+            outcome = enroller.add(name, photos, lambda: None)
             enrolled += time.perf_counter() - middle
             looked += middle - start
             accepted += outcome.accepted
             refused += len(outcome.refused)
         size = sum(one.stat().st_size for one in Path(folder).iterdir())
         store.close()
-    photos = sum(len(one) for _, one in people)
+    photos = sum(map(len, people.values()))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{photos} photographs of {len(people)} people: {accepted} accepted, {refused} refused")
     print(f"looking {looked:.1f} s, enrolling {enrolled:.1f} s, a ratio of {looked / enrolled:.2f}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +16,7 @@ from enroll.opened import name_argument, opened, progress
 from enroll.outcomes import fail_if_refused, report
 from enroll.rights import given, rights_options
 from lockd.adapters.store import clean_name
+from lockd.adapters.store.records import key_of
 from lockd.config import Settings
 from lockd.console import config_option, reported
 from lockd.errors import ImageError
@@ -77,9 +79,14 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSO
 
 @click.command()
 @name_argument()
-@click.argument("photos", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("photos", nargs=-1, type=click.Path(path_type=Path, exists=True))
 @camera_options
 @terms_options
+@click.option(
+    "--unconfirmed",
+    is_flag=True,
+    help="Somebody new, who stays a stranger until `lockd-enroll enable`.",
+)
 @as_json_option
 @config_option
 @reported
@@ -89,13 +96,15 @@ def add(
     wishes: Wishes | None,
     as_json: bool,
     config_file: Path | None,
+    unconfirmed: bool,
     **terms: Any,
 ) -> None:
     """Enrol NAME from photographs or at a camera, or give NAME more of them.
 
     Each photograph must show exactly one usable face, of the same person as the others
     and of nobody else who is enrolled. Those that do not are refused with the reason; the
-    others are enrolled, the twenty most varied of them. Of the rights and details of
+    others are enrolled, the twenty most varied of them. Of a folder everything in it is taken;
+    for people in sub-folders there is `folder`. Of the rights and details of
     somebody enrolled already, those not given stay; see also `access` and `describe`.
 
     With --camera the terminal says what to do, and frames of several poses are taken. While
@@ -109,15 +118,18 @@ def add(
         raise click.UsageError("give photographs or --camera, one of them")
     name = clean_name(_first_line() if name == "-" else name)
     with opened(config_file) as (settings, store):
-        chosen = terms_of(settings, **terms)
+        chosen = replace(terms_of(settings, **terms), unconfirmed=unconfirmed)
         enroller = Enroller(settings, store)
         if wishes is not None:
             from enroll.capture_command import add_at_camera  # noqa: PLC0415
 
             outcome = add_at_camera(name, settings, enroller, wishes, chosen)
         else:
-            with progress("enrolling", len(photos)) as step:
-                outcome = enroller.add(name, photos, step, chosen)
+            from lockd.recognition.photographs import photographs_of  # noqa: PLC0415
+
+            paths = [path for one in photos for path in photographs_of(one)]
+            with progress("enrolling", len(paths)) as step:
+                outcome = enroller.add(name, paths, step, chosen)
     report([outcome], as_json)
     fail_if_refused([outcome])
 
@@ -132,14 +144,15 @@ def folder(directory: Path, as_json: bool, config_file: Path | None, **terms: An
     """Enrol everybody in a folder with one sub-folder of photographs per person.
 
     A person is named after the sub-folder, with spaces for underscores. What is said of
-    rights and details is everybody's in it. Photographs that were enrolled before are left
+    rights and details is everybody's in it. Whatever in it is nobody's is told, and the exit
+    code is 8 then. Photographs that were enrolled before are left
     alone, so that the command can be repeated when some of them have been replaced.
     """
     from enroll.people import Enroller  # noqa: PLC0415
-    from lockd.recognition.photographs import display_name, people_folders  # noqa: PLC0415
+    from lockd.recognition.photographs import people_in  # noqa: PLC0415
 
-    people = people_folders(directory)
-    total = sum(len(photos) for _, photos in people)
+    people = people_in(directory)
+    total = sum(map(len, people.photographs.values()))
     if terms["external_id"] is not None:
         raise click.UsageError("--external-id is one person's; see `describe`")
     outcomes: list[EnrolmentOutcome] = []
@@ -147,11 +160,11 @@ def folder(directory: Path, as_json: bool, config_file: Path | None, **terms: An
         with opened(config_file) as (settings, store), progress("enrolling", total) as step:
             chosen = terms_of(settings, **terms)
             enroller = Enroller(settings, store)
-            for name, photos in people:
-                outcomes.append(enroller.add(display_name(name), photos, step, chosen))
+            for name, photos in people.photographs.items():
+                outcomes.append(enroller.add(name, photos, step, chosen))
     finally:
-        report(outcomes, as_json)
-    fail_if_refused(outcomes)
+        report(outcomes, as_json, people)
+    fail_if_refused(outcomes, people)
 
 
 @click.command("re-embed")
@@ -167,16 +180,15 @@ def re_embed(directory: Path, as_json: bool, config_file: Path | None) -> None:
     at once; those of people without a usable photograph stay, unused.
     """
     from enroll.people import Enroller, EnrolmentOutcome, Terms  # noqa: PLC0415
-    from lockd.recognition.photographs import display_name, people_folders  # noqa: PLC0415
+    from lockd.recognition.photographs import people_in  # noqa: PLC0415
 
-    found = {
-        clean_name(display_name(name)).casefold(): pics for name, pics in people_folders(directory)
-    }
+    people = people_in(directory)
+    found = {key_of(name): pictures for name, pictures in people.photographs.items()}
     outcomes: list[EnrolmentOutcome] = []
     with opened(config_file) as (settings, store):
         enroller = Enroller(settings, store)
         names = enroller.outdated()
-        photos = {name: found.get(name.casefold(), []) for name in names}
+        photos = {name: found.get(key_of(name), []) for name in names}
         with progress("enrolling", sum(map(len, photos.values()))) as step:
             for name in names:
                 if photos[name]:
@@ -187,5 +199,5 @@ def re_embed(directory: Path, as_json: bool, config_file: Path | None) -> None:
                     outcomes.append(EnrolmentOutcome(name, error=ImageError(error)))
     if not outcomes and not as_json:
         click.echo("Everybody's templates are of the networks in use.")
-    report(outcomes, as_json)
-    fail_if_refused(outcomes)
+    report(outcomes, as_json, people)
+    fail_if_refused(outcomes, people)

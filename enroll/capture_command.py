@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import closing
 
@@ -21,7 +23,9 @@ from lockd.config import Settings
 from lockd.console import err
 from lockd.errors import ImageError
 from lockd.recognition.recogniser import Vision
-from lockd.vision.pictures import encode_jpeg
+from lockd.vision.pictures import encode_jpeg, jpeg_within
+
+_PICTURE_BYTES = 8000  # for whoever confirms from afar
 
 
 def add_at_camera(
@@ -97,6 +101,9 @@ def captured(
     if missing:
         _check_enough(name, taken, missing, wishes, lasted_s, ended=ended)
     err.print(summary(taken))
+    if wishes.json_progress and taken:
+        picture = jpeg_within(taken[0].picture, _PICTURE_BYTES)
+        click.echo(json.dumps({"picture": b64encode(picture).decode()}))
     if not wishes.yes:
         show_faces(err, taken)
         click.confirm(f"Enrol {name} with these {len(taken)} frames?", abort=True, err=True)

@@ -19,7 +19,7 @@ from lockd.config import CameraSettings, Settings
 from lockd.errors import CameraError, ControlError, ImageError
 from lockd.redaction import redacted
 from lockd.types import Frame
-from lockd.vision.pictures import decode
+from lockd.vision.decoding import decode
 
 _SOON_S = 0.05
 _LATER_S = 0.25

@@ -11,25 +11,34 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from lockd.console import err, print_table, printable
+from lockd.console import err, print_table, printable, shown
 from lockd.errors import ImageError
 
 if TYPE_CHECKING:
     from enroll.people import EnrolmentOutcome
+    from lockd.recognition.photographs import People
 
 _LISTED = 20  # people told one by one
 
 
-def report(outcomes: list[EnrolmentOutcome], as_json: bool = False) -> None:
+def report(
+    outcomes: list[EnrolmentOutcome], as_json: bool = False, people: People | None = None
+) -> None:
     """Say what was enrolled and what was refused, why, and what to do about it.
 
     A table on a terminal, lines where standard output goes elsewhere: the refused ones
     then on standard error.
+
+    Args:
+        outcomes: of each person.
+        as_json: as JSON.
+        people: the folder that they come from.
     """
+    of, outcomes = len(outcomes), outcomes + _passed_over(people)
+    for remark in people.remarks if people else ():
+        err.print(f"[yellow]note:[/] {escape(printable(remark))}")
     if as_json:
-        told = json.dumps([one.as_json() for one in outcomes], ensure_ascii=False)
-        # A file's name need not be text.
-        click.echo(told.encode("utf-8", "backslashreplace").decode())
+        click.echo(shown(json.dumps([one.as_json() for one in outcomes], ensure_ascii=False)))
         return
     if sys.stdout.isatty():
         made = table(outcomes)
@@ -43,7 +52,7 @@ def report(outcomes: list[EnrolmentOutcome], as_json: bool = False) -> None:
         click.echo(_line(one))
     if len(outcomes) > 1:
         click.echo(
-            f"{len(enrolled)} of {len(outcomes)} people enrolled from "
+            f"{len(enrolled)} of {of} people enrolled from "
             f"{sum(one.accepted for one in outcomes)} photographs, "
             f"{sum(one.error is not None or len(one.refused) for one in outcomes)} refused"
         )
@@ -72,13 +81,22 @@ def _rows(one: EnrolmentOutcome, *, everything: bool) -> Iterator[tuple[str, str
             yield said.label, why or "[green]accepted[/]"
 
 
-def fail_if_refused(outcomes: list[EnrolmentOutcome]) -> None:
-    """End with the exit code of what was refused, if anything was."""
-    errors = [one.error for one in outcomes if one.error is not None]
-    if any(one.refused for one in outcomes):
+def fail_if_refused(outcomes: list[EnrolmentOutcome], people: People | None = None) -> None:
+    """End with the exit code of what was refused or passed over, if anything was."""
+    outcomes = outcomes + _passed_over(people)
+    codes = [one.error.exit_code for one in outcomes if one.error is not None]
+    if any(one.refused for one in outcomes) or ImageError.exit_code in codes:
         raise SystemExit(ImageError.exit_code)
-    if errors:
-        raise SystemExit(errors[0].exit_code)
+    if codes:
+        raise SystemExit(codes[0])
+
+
+def _passed_over(people: People | None) -> list[EnrolmentOutcome]:
+    """What in a folder is nobody's, as if somebody were called so."""
+    from enroll.people import EnrolmentOutcome  # noqa: PLC0415
+
+    passed_over = people.passed_over if people else {}
+    return [EnrolmentOutcome(path.name, error=error) for path, error in passed_over.items()]
 
 
 def _refusals(outcomes: list[EnrolmentOutcome]) -> Iterator[tuple[str, str]]:

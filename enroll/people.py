@@ -15,7 +15,7 @@ from lockd.adapters.store import Access, Details, Store, clean_name
 from lockd.config import Settings
 from lockd.console import administrator
 from lockd.errors import ImageError, LockdError, PersonError
-from lockd.recognition.photographs import Photograph, read, search, template_in
+from lockd.recognition.photographs import read, reduced, search, template_in
 from lockd.recognition.recogniser import Vision
 from lockd.types import Embedding, Image, Person
 from lockd.vision.pictures import encode_jpeg
@@ -28,7 +28,7 @@ class Candidate:
     Attributes:
         label: what to call the picture.
         embedding: of the face.
-        picture: JPEG, no larger than was searched and without its maker's notes; None
+        picture: JPEG, at most 1280 pixels long and without its maker's notes; None
             if photographs are not kept.
     """
 
@@ -46,12 +46,14 @@ class Terms:
         details: what else is kept of them; None leaves it as it is.
         anyway: why objections to who it is are overruled, for the audit trail; or None.
         replace_outdated: forget the templates that other networks made of them.
+        unconfirmed: somebody new, who stays a stranger until they are enabled.
     """
 
     access: Access = field(default_factory=Access)
     details: Callable[[Details], Details] | None = None
     anyway: str | None = None
     replace_outdated: bool = False
+    unconfirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,8 @@ class Enroller:
             else search(picture, self.vision)
         )
         embedding = template_in(photograph, self.vision, self._limits, label)
-        return Candidate(label, embedding, self._kept(photograph))
+        kept = encode_jpeg(reduced(photograph.image)) if self._keep_photographs else None
+        return Candidate(label, embedding, kept)
 
     def verdicts(
         self, name: str, candidates: Sequence[Candidate], *, anyway: bool = False
@@ -282,6 +285,7 @@ class Enroller:
             by=administrator(),
             note=terms.anyway and self._overruled(outcome.name, good, terms.anyway),
             replace_outdated=terms.replace_outdated,
+            unconfirmed=terms.unconfirmed,
             photographs=[one.picture for one in good if one.picture is not None],
             details=None if terms.details is None else terms.details(details),
             **terms.access,
@@ -321,9 +325,6 @@ class Enroller:
         if self._store.gallery.changed():
             embedder = self.vision.embedder
             self._everybody = everybody_in(self._store, embedder.fingerprint, embedder.size)
-
-    def _kept(self, photograph: Photograph) -> bytes | None:
-        return encode_jpeg(photograph.octaves.image) if self._keep_photographs else None
 
     def _verdict(self, label: str, opinion: Opinion, other: Person | None) -> CandidateVerdict:
         if opinion.objection is None:

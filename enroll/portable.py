@@ -17,6 +17,9 @@ from lockd.errors import TransferError
 from lockd.identity.variety import MAX_TEMPLATES
 from lockd.types import Embedding
 
+MAX_VALUES = 1_000_000
+"""In a file, as JSON: 250 bytes of memory each to read; 30,000 people with five templates."""
+
 
 def _shown(text: str) -> str:
     if not text.isprintable():
@@ -91,9 +94,16 @@ class _Content(_Part):
 
 
 def pack(store: Store, people: Sequence[Enrolled]) -> bytes:
-    """Return people as bytes, as `unpack` reads them; damaged templates are left out."""
+    """Return people as bytes, as `unpack` reads them; damaged templates are left out.
+
+    Raises:
+        TransferError: if they are too many for one file.
+    """
     packed = [_packed(store, one) for one in people]
-    return _Content(format=1, people=packed).model_dump_json().encode()
+    content = _Content(format=1, people=packed).model_dump_json().encode()
+    if _values(content) > MAX_VALUES:
+        raise TransferError(f"{len(people)} people are too many for one file; name some of them")
+    return content
 
 
 def unpack(content: bytes, name: str) -> list[PortablePerson]:
@@ -103,14 +113,24 @@ def unpack(content: bytes, name: str) -> list[PortablePerson]:
         name: of the file, for the error message.
 
     Raises:
-        TransferError: if something in it makes no sense.
+        TransferError: if something in it makes no sense, or there is too much of it.
     """
+    if (values := _values(content)) > MAX_VALUES:
+        raise TransferError(
+            f"{name}: up to {values} values, and {MAX_VALUES} are read at most; export fewer "
+            "people at once"
+        )
     try:
         return _Content.model_validate_json(content).people
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
         raise TransferError(f"{name}: {place}: {first['msg']}; export it again") from None
+
+
+def _values(content: bytes) -> int:
+    """No fewer than the values that a JSON text can have: one of these stands before each."""
+    return sum(map(content.count, (b",", b"[", b"{")))
 
 
 def _packed(store: Store, one: Enrolled) -> PortablePerson:

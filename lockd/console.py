@@ -74,6 +74,9 @@ def printable(text: str, keep: str = "") -> str:
     Args:
         keep: characters that may stay.
     """
+    from lockd.types import JOINERS
+
+    keep += JOINERS
     return "".join(char if char.isprintable() or char in keep else "\ufffd" for char in text)
 
 
@@ -117,6 +120,11 @@ def counted(number: int, what: str, many: str | None = None) -> str:
         many: several of them, if not with an "s".
     """
     return f"{number} {what if number == 1 else many or what + 's'}"
+
+
+def shown(text: str) -> str:
+    """Return a text that can be written, though the name of a file in it is no text."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def reported(command: _Command) -> _Command:

@@ -25,19 +25,28 @@ def read_file(path: Path, most: int) -> bytes:
     Raises:
         UnreadableError: if it is not there, is no ordinary file or is too large.
     """
+    content = read_head(path, most + 1)
+    if len(content) > most:
+        raise UnreadableError(f"larger than {most / 2**20:g} MiB; make it smaller")
+    return content
+
+
+def read_head(path: Path, most: int) -> bytes:
+    """Return what an ordinary file begins with, so many bytes at most.
+
+    Raises:
+        UnreadableError: if it is not there, or is no ordinary file.
+    """
     try:
         # Opening a pipe would wait for whoever writes into it, and opening a device may act.
         if not stat.S_ISREG(path.stat().st_mode):
             raise UnreadableError("no file, but a folder or device")
         with open(path, "rb", opener=_at_once) as file:
-            content = file.read(most + 1)
+            return file.read(most)
     except OSError as error:
         raise UnreadableError(error.strerror or str(error)) from error
     except MemoryError as error:
         raise UnreadableError("too little memory to read it") from error
-    if len(content) > most:
-        raise UnreadableError(f"larger than {most / 2**20:g} MiB; make it smaller")
-    return content
 
 
 def _at_once(path: str, flags: int) -> int:

@@ -24,6 +24,10 @@ Embedding: TypeAlias = "NDArray[np.float32]"
 """float32 (size,), L2 norm 1."""
 
 
+JOINERS = "\u200c\u200d"
+"""ZWNJ and ZWJ: invisible, but part of how Persian, Sinhala, Malayalam and emoji are written."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One picture of the camera.

@@ -43,6 +43,17 @@ def tiff(width: int, height: int, *, tile: int = 0) -> bytes:
     return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
 
 
+def tiff_named_twice(first: int, second: int) -> bytes:
+    """20,000 x 20,000 grey pixels, compressed, with two widths and two heights."""
+    pixels = zlib.compress(bytes(20_000 * 20_000), 9)
+    tags = [
+        (256, first), (256, second), (257, first), (257, second), (258, 8), (259, 8), (262, 1),
+        (273, 8 + 2 + 12 * 11 + 4), (277, 1), (278, 20_000), (279, len(pixels)),
+    ]  # fmt: skip
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + pixels
+
+
 def bmp(width: int, height: int) -> bytes:
     info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0)
     return b"BM" + struct.pack("<IHHI", 54 + 4096, 0, 0, 54) + info + bytes(4096)

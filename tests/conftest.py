@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 
 from lockd.config import Settings
 from lockd.identity.gallery import Gallery
-from lockd.recognition.photographs import gallery_of_folder
+from lockd.recognition.photographs import gallery_of, people_in
 from lockd.recognition.recogniser import Vision
 
 pytest_plugins = ["tests.brokers"]
@@ -86,7 +86,7 @@ def demo_gallery(vision: Vision, settings: Settings) -> Gallery:
     def refused(error: Exception) -> None:
         raise AssertionError(error)
 
-    return gallery_of_folder(PEOPLE, vision, settings.quality.limits(), refused)
+    return gallery_of(people_in(PEOPLE), vision, settings.quality.limits(), refused)
 
 
 def free_port() -> int:

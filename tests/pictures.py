@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from lockd.types import Image
-from lockd.vision.pictures import decode
+from lockd.vision.decoding import decode
 from tests.conftest import PEOPLE, PHOTOS
 
 OBAMA = PHOTOS / "barack-obama.jpg"

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 
 from lockd.types import Image
-from lockd.vision.pictures import decode, encode_jpeg
+from lockd.vision.decoding import decode
+from lockd.vision.pictures import encode_jpeg
 
 
 def porch(photo: Path) -> Image:

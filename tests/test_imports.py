@@ -40,6 +40,8 @@ ONE_PLACE = {
     "paho": "lockd/adapters/mqtt/",
     "picamera2": "lockd/adapters/cameras/picamera.py",
     "matplotlib": "lockd/evaluation/plots.py",
+    "PIL": "lockd/vision/decoding.py",
+    "pi_heif": "lockd/vision/decoding.py",
 }
 
 

@@ -27,8 +27,8 @@ from lockd.identity.gallery import Gallery, Template
 from lockd.paths import shipped
 from lockd.recognition.recogniser import Recogniser, Vision
 from lockd.types import Frame, Image, Person
+from lockd.vision.decoding import decode
 from lockd.vision.geometry import Octaves
-from lockd.vision.pictures import decode
 
 WIDTH, HEIGHT = 640, 480
 _TEMPLATES_EACH = 5

@@ -15,8 +15,9 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
+from lockd.commands.options import tell_passed_over
 from lockd.config import Settings, find, load
-from lockd.console import config_option, counted, err, print_table, reported
+from lockd.console import config_option, counted, err, print_table, printable, reported
 from lockd.errors import ConfigError, ImageError, PersonError
 
 if TYPE_CHECKING:
@@ -147,22 +148,23 @@ def _from_store(settings: Settings, vision: Vision) -> Enrolled:
 
 def _from_folder(folder: Path, settings: Settings, vision: Vision) -> Enrolled:
     """The templates of a folder, as enrolment would make them."""
-    from lockd.recognition.photographs import display_name, people_folders, template_of  # noqa: PLC0415
+    from lockd.recognition.photographs import people_in, template_of  # noqa: PLC0415
 
-    people = people_folders(folder)
+    people = people_in(folder)
+    tell_passed_over(people)
     names: list[str] = []
     labels: list[str] = []
     embeddings: list[Floats] = []
     with Progress(console=err, transient=True) as bar:
-        task = bar.add_task("enrolling", total=sum(len(paths) for _, paths in people))
-        for name, paths in people:
+        task = bar.add_task("enrolling", total=sum(map(len, people.photographs.values())))
+        for name, paths in people.photographs.items():
             for path in paths:
                 try:
                     embedding = template_of(path, vision, settings.quality.limits())
                 except ImageError as error:
-                    err.print(f"[yellow]refused:[/] {escape(str(error))}")
+                    err.print(f"[yellow]refused:[/] {escape(printable(str(error)))}")
                 else:
-                    names.append(display_name(name))
+                    names.append(name)
                     labels.append(path.relative_to(folder).as_posix())
                     embeddings.append(embedding)
                 bar.advance(task)
@@ -191,7 +193,8 @@ def _strangers(folder: Path, settings: Settings, vision: Vision) -> Collection:
     limits = settings.quality.limits()
     where = platformdirs.user_cache_path("lockd")
     cache = Cache(where, recipe(vision, limits), vision.embedder.size)
-    wanted = listed_strangers(folder)
+    wanted, people = listed_strangers(folder)
+    tell_passed_over(people)
     with Progress(console=err, transient=True) as bar:
         task = bar.add_task("embedding strangers", total=len(wanted))
         faces = collect(

@@ -36,7 +36,7 @@ from lockd.identity.observation import Observation
 from lockd.messages import Event, EventType
 from lockd.paths import shipped
 from lockd.ports import Observer
-from lockd.recognition.photographs import display_name, people_folders
+from lockd.recognition.photographs import people_in
 from lockd.service.assembly import open_service
 from lockd.service.parts import Tally
 from lockd.service.service import Service
@@ -187,8 +187,8 @@ class Demo(Observer):
         with opened(settings.store, make=True) as store:
             enroller = Enroller(settings, store)
             self._console.print("\nEnrolling:")
-            for name, photos in people_folders(shipped("demo/people")):
-                outcome = enroller.add(display_name(name), photos, lambda: None)
+            for name, photos in people_in(shipped("demo/people")).photographs.items():
+                outcome = enroller.add(name, photos, lambda: None)
                 self._console.print(f"  {outcome.name}, photographs: {outcome.accepted}")
 
     def _watch(self, service: Service) -> Tally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import platformdirs
 from rich.markup import escape
 from rich.progress import Progress
 
+from lockd.commands.options import tell_passed_over
 from lockd.config import Settings, find, load
 from lockd.console import Group, config_option, counted, err, print_table, reported
 from lockd.errors import ImageError
@@ -144,14 +145,13 @@ def verification(options: Options, pairs_file: Path | None) -> None:
     """Do two photographs show one person? Accuracy, EER, and TAR at small FAR."""
     from lockd.evaluation import pairs, plots, report  # noqa: PLC0415
     from lockd.evaluation import verification as protocol  # noqa: PLC0415
-    from lockd.evaluation.embeddings import listed  # noqa: PLC0415
 
     given: list[pairs.Pair] = []
     if pairs_file is None:
-        photographs = listed(options.folder)
+        run = Run.of_folder(options)
     else:
         given, photographs = pairs.read(pairs_file, options.folder)
-    run = Run.of(options, photographs)
+        run = Run.of(options, photographs)
     with _progress("resampling", options.resamples) as step:
         if pairs_file is None:
             found = protocol.verify_all(run.faces, run.accept, run.resampling(step))
@@ -200,10 +200,9 @@ def identification(
     """Which of the enrolled people is it, knowing that it is one of them?"""
     from lockd.evaluation import identification as protocol  # noqa: PLC0415
     from lockd.evaluation import plots, report  # noqa: PLC0415
-    from lockd.evaluation.embeddings import listed  # noqa: PLC0415
     from lockd.evaluation.splits import SplitPlan  # noqa: PLC0415
 
-    run = Run.of(options, listed(options.folder))
+    run = Run.of_folder(options)
     rules = run.rules(classifiers)
     found = []
     with _progress("drawing", draws * len(people)) as step:
@@ -236,10 +235,9 @@ def open_set(
     """Who is it, if it is anybody? What the owner of a door feels."""
     from lockd.evaluation import identification as protocol  # noqa: PLC0415
     from lockd.evaluation import plots, report  # noqa: PLC0415
-    from lockd.evaluation.embeddings import listed  # noqa: PLC0415
     from lockd.evaluation.splits import SplitPlan  # noqa: PLC0415
 
-    run = Run.of(options, listed(options.folder))
+    run = Run.of_folder(options)
     plan = SplitPlan(people, enrolled, draws, options.seed, strangers=strangers)
     rules = run.rules(classifiers)
     with _progress("drawing", draws) as step:
@@ -266,6 +264,17 @@ class Run:
     settings: Settings
     vision: Vision
     faces: Collection
+    passed_over: bool = False
+
+    @classmethod
+    def of_folder(cls, options: Options) -> Run:
+        """Embed everybody's photographs, having told what is nobody's."""
+        from lockd.evaluation.embeddings import listed  # noqa: PLC0415
+        from lockd.recognition.photographs import people_in  # noqa: PLC0415
+
+        people = people_in(options.folder)
+        tell_passed_over(people)
+        return replace(cls.of(options, listed(people)), passed_over=bool(people.passed_over))
 
     @classmethod
     def of(cls, options: Options, photographs: Sequence[Listed]) -> Run:
@@ -332,7 +341,7 @@ class Run:
 
         for line in left_out(self.faces):
             err.print(escape(line), style="yellow")
-        if self.faces.left_out.get(UNREADABLE):
+        if self.passed_over or self.faces.left_out.get(UNREADABLE):
             raise SystemExit(ImageError.exit_code)
 
     def _summary(self) -> str:

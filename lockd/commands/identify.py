@@ -9,7 +9,7 @@ import click
 from rich.markup import escape
 
 from lockd.commands.options import gallery_maker, gallery_option, settings_of
-from lockd.console import config_option, err, reported
+from lockd.console import config_option, err, printable, reported, shown
 from lockd.errors import ImageError
 
 
@@ -43,12 +43,11 @@ def identify(
             result = identifier.identify(path)
         except ImageError as error:
             failures.append(error)
-            err.print(f"[bold red]error:[/] {escape(str(error))}")
+            err.print(f"[bold red]error:[/] {escape(printable(str(error)))}")
             continue
-        click.echo(
-            json.dumps(result.as_dict(), ensure_ascii=False) if as_json else result.as_text()
-        )
+        told = json.dumps(result.as_dict(), ensure_ascii=False) if as_json else result.as_text()
+        click.echo(shown(told))
         if annotate is not None:
-            click.echo(f"  written: {result.annotate(annotate, written)}", err=as_json)
+            click.echo(shown(f"  written: {result.annotate(annotate, written)}"), err=as_json)
     if failures:
         raise SystemExit(ImageError.exit_code)

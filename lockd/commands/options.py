@@ -10,11 +10,12 @@ import click
 from rich.markup import escape
 
 from lockd.config import Settings, find, load
-from lockd.console import err
+from lockd.console import err, printable
 from lockd.errors import ImageError
 
 if TYPE_CHECKING:
     from lockd.identity.gallery import Gallery
+    from lockd.recognition.photographs import People
     from lockd.recognition.recogniser import Vision
 
 gallery_option = click.option(
@@ -36,13 +37,28 @@ def settings_of(config_file: Path | None, **sections: dict[str, Any]) -> Setting
     return settings.model_copy(update=changed)
 
 
+def tell_passed_over(people: People) -> None:
+    """Say what in a folder of people is nobody's, and whose folders were put together."""
+    for remark in people.remarks:
+        err.print(f"[yellow]note:[/] {escape(printable(remark))}")
+    for error in people.passed_over.values():
+        err.print(f"[yellow]passed over:[/] {escape(printable(str(error)))}")
+
+
 def gallery_maker(folder: Path | None, settings: Settings) -> Callable[[Vision], Gallery] | None:
-    """Return what enrols a folder of people, or None to use the store."""
+    """Return what enrols a folder of people, or None to use the store.
+
+    Raises:
+        ImageError: if the folder holds nobody at all.
+    """
     if folder is None:
         return None
-    from lockd.recognition.photographs import gallery_of_folder  # noqa: PLC0415
+    from lockd.recognition.photographs import gallery_of, people_in  # noqa: PLC0415
+
+    people = people_in(folder)
+    tell_passed_over(people)
 
     def refused(error: ImageError) -> None:
-        err.print(f"[yellow]refused:[/] {escape(str(error))}")
+        err.print(f"[yellow]refused:[/] {escape(printable(str(error)))}")
 
-    return lambda vision: gallery_of_folder(folder, vision, settings.quality.limits(), refused)
+    return lambda vision: gallery_of(people, vision, settings.quality.limits(), refused)

@@ -21,7 +21,7 @@ from lockd.messages import Topics
 from lockd.paths import credential
 from lockd.remote.commands import COMMANDS
 from lockd.remote.judging import Result
-from lockd.remote.signing import LONGEST_NAME, LONGEST_S, Order
+from lockd.remote.signing import LONGEST_NAME, LONGEST_S, Order, is_printable
 
 KEY = "LOCKD_COMMAND_KEY"
 CREDENTIAL = "command-key"
@@ -80,6 +80,10 @@ def send(
     if broker.door is None:
         raise click.UsageError("--host needs --door: which one is commanded")
     identity, key = _key_of(identity, key_file)
+    if timeout is None:
+        timeout = _ENROLLED_S if command == "enrol" else _ANSWER_S
+    if command == "enrol" and seconds is None:
+        seconds = max(1, int(timeout))  # the door gives up when whoever asked does
     order = Order(
         id=secrets.token_urlsafe(12),
         door=broker.door,
@@ -91,8 +95,6 @@ def send(
         name=name,
         new_name=new_name,
     )
-    if timeout is None:
-        timeout = _ENROLLED_S if command == "enrol" else _ANSWER_S
     topics = Topics(broker.settings.base_topic, order.door)
     result: dict[str, Any] = {}
     with Visitor(broker.settings, "send") as visitor:
@@ -122,7 +124,7 @@ def _check_arguments(command: str, **given: object) -> None:
             raise click.UsageError(f"{command} needs {option}")
         if value is not None and name not in takes.needs | takes.may:
             raise click.UsageError(f"{command} does not take {option}")
-        if isinstance(value, str) and not (len(value) <= LONGEST_NAME and value.isprintable()):
+        if isinstance(value, str) and not (len(value) <= LONGEST_NAME and is_printable(value)):
             raise click.UsageError(f"{option}: at most {LONGEST_NAME} printable characters")
 
 

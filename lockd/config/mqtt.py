@@ -139,6 +139,8 @@ class CommandSettings(Section):
     """The identities that may use a command."""
     keys_file: File | None = None
     """Their keys; see docs/commands.md."""
+    confirm_enrolment: bool = True
+    """Whether whom `enrol` took stays a stranger until `confirm`."""
     plain: list[PlainCommand] = Field(default_factory=list)
     """Taken unsigned from whoever the broker lets publish them."""
 

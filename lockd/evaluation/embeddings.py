@@ -17,7 +17,7 @@ from lockd.errors import ImageError
 from lockd.evaluation.cache import Cache, Found, digest_of
 from lockd.evaluation.metrics import Units
 from lockd.recognition import photographs
-from lockd.recognition.photographs import people_folders
+from lockd.recognition.photographs import People, entries_of, face_area, people_in
 from lockd.recognition.recogniser import Vision
 from lockd.types import Face, Floats
 from lockd.vision import quality
@@ -70,17 +70,13 @@ class Collection:
         return self.left_out.get(NO_FACE, [])
 
 
-def listed(folder: Path) -> list[Listed]:
-    """Return the photographs of a folder with one sub-folder per person.
-
-    Raises:
-        ImageError: if it cannot be read or holds no sub-folder with pictures.
-    """
-    return [Listed(name, path) for name, paths in people_folders(folder) for path in paths]
+def listed(people: People) -> list[Listed]:
+    """Return the photographs of people one by one."""
+    return [Listed(name, path) for name, paths in people.photographs.items() for path in paths]
 
 
-def listed_strangers(folder: Path) -> list[Listed]:
-    """Return photographs of people whose names do not matter.
+def listed_strangers(folder: Path) -> tuple[list[Listed], People]:
+    """Return photographs of people whose names do not matter, and where they were found.
 
     Args:
         folder: with one sub-folder per person, or with photographs of one person each.
@@ -89,9 +85,8 @@ def listed_strangers(folder: Path) -> list[Listed]:
         LockdError: if it cannot be read or holds no photograph.
     """
     loose = list_pictures(folder)
-    if not loose:
-        return listed(folder)
-    return [Listed(path.name, path) for path in loose]
+    people = People({one.name: [one] for one in entries_of(folder)}) if loose else people_in(folder)
+    return listed(people), people
 
 
 def collect(
@@ -157,9 +152,9 @@ def subject(photograph: photographs.Photograph) -> Face | None:
     """
     if not photograph.faces:
         return None
-    height, width = photograph.octaves.image.shape[:2]
-    largest = max(map(_area, photograph.faces))
-    large = [face for face in photograph.faces if _area(face) >= _LARGE * largest]
+    height, width = photograph.image.shape[:2]
+    largest = max(map(face_area, photograph.faces))
+    large = [face for face in photograph.faces if face_area(face) >= _LARGE * largest]
 
     def off_centre(face: Face) -> float:
         x, y = face.box.centre
@@ -197,19 +192,21 @@ def _found(
 ) -> tuple[Found, bool]:
     """What comes of a photograph, and whether it was not known before."""
     try:
-        digest = digest_of(path.read_bytes())
+        content = photographs.content_of(path)
+        digest = digest_of(content)
         known = cache.get(digest)
         if known is not None:
             return known, False
-        found = _embedded(path, vision, limits)
-    except (ImageError, OSError):
+        found = _embedded(photographs.examine(content, str(path), vision), vision, limits)
+    except ImageError:
         return Found(None, UNREADABLE), False
     cache.put(digest, found)
     return found, True
 
 
-def _embedded(path: Path, vision: Vision, limits: quality.Limits | None) -> Found:
-    photograph = photographs.read(path, vision)
+def _embedded(
+    photograph: photographs.Photograph, vision: Vision, limits: quality.Limits | None
+) -> Found:
     face = subject(photograph)
     if face is None:
         return Found(None, NO_FACE)
@@ -221,11 +218,6 @@ def _embedded(path: Path, vision: Vision, limits: quality.Limits | None) -> Foun
     if not np.isfinite(embedding).all():
         return Found(None, NO_ANSWER)
     return Found(embedding)
-
-
-def _area(face: Face) -> float:
-    area: float = face.box.width * face.box.height
-    return area
 
 
 def _label(path: Path, folder: Path) -> str:

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from lockd.adapters.cameras import PICTURES
+from lockd.adapters.cameras import list_pictures
 from lockd.errors import ImageError
 from lockd.evaluation.embeddings import Listed
+from lockd.recognition.photographs import entries_of
 
 _YES = {"1", "yes", "true", "same"}
 _NO = {"0", "no", "false", "different"}
@@ -149,7 +150,9 @@ class _Names:
 def _by_stem(folder: Path) -> dict[str, str]:
     if not folder.is_dir():
         return {}
-    return {path.stem: path.name for path in folder.iterdir() if path.suffix.lower() in PICTURES}
+    # Of several with one stem the picture, if it is known by its content.
+    files = [*entries_of(folder), *list_pictures(folder)]
+    return {path.stem: path.name for path in files}
 
 
 def _photographs(pairs: Iterable[Pair], path: Path, folder: Path) -> list[Listed]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.table import Table
 
+from lockd.console import printable
 from lockd.errors import ImageError
 from lockd.evaluation import sentences
 from lockd.evaluation.embeddings import NO_FACE, UNREADABLE, Collection
@@ -162,7 +163,7 @@ def left_out(faces: Collection) -> list[str]:
     for reason, paths in sorted(faces.left_out.items()):
         why = _LEFT_OUT.get(reason, reason.replace("_", " "))
         lines.append(f"{len(paths)} of {faces.images} photographs left out: {why}")
-        lines += [f"  {path}" for path in sorted(paths)[:_LISTED]]
+        lines += [f"  {printable(path)}" for path in sorted(paths)[:_LISTED]]
         if len(paths) > _LISTED:
             lines.append(f"  and {len(paths) - _LISTED} more; --json lists all")
     return lines
@@ -240,7 +241,7 @@ def _by_people(found: Sequence[Identification], rule: str) -> dict[str, Any]:
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(text, "utf-8")
+        path.write_text(text, "utf-8", errors="backslashreplace")  # as a file's name may need
     except OSError as error:
         raise _unwritable(path, error) from error
 

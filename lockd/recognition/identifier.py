@@ -129,7 +129,7 @@ class Identifier:
         limits = self._settings.quality.limits()
         faces = [
             Identified(
-                photograph.at_full_size(face),
+                face,
                 self._gallery.identify(
                     self._vision.embedder.embed(photograph.octaves, face),
                     accept=self._accept,

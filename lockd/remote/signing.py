@@ -25,6 +25,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from lockd.types import JOINERS
+
 VERSION = 1
 KEY_BYTES = 32
 LONGEST_PAYLOAD = 2048
@@ -179,9 +181,14 @@ def _is_integer(value: object, least: int, most: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
+def is_printable(text: str) -> bool:
+    """Return whether a text has only characters that are seen, and joiners."""
+    return all(char.isprintable() or char in JOINERS for char in text)
+
+
 def _is_name(value: object) -> bool:
     # What is not printable is escaped by some and not by others, and names nobody.
-    return isinstance(value, str) and 1 <= len(value) <= LONGEST_NAME and value.isprintable()
+    return isinstance(value, str) and 1 <= len(value) <= LONGEST_NAME and is_printable(value)
 
 
 def _canonical(fields: dict[str, str | int]) -> bytes:

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from lockd.adapters.store.records import key_of
 from lockd.errors import (
     CameraError,
     ConfigError,
@@ -37,13 +38,15 @@ log = logging.getLogger(__name__)
 
 LASTS_S = 120.0
 """How long somebody has to show their face."""
-_LONGEST_S = LASTS_S + 60.0  # with the networks' loading; then it is ended
+_LOADING_S = 60.0  # the networks' loading may take; then it is ended
+CONFIRM_S = 900.0
+"""How long whoever was enrolled waits to be confirmed; after that they stay a stranger."""
 _PATIENCE_S = 1.0
 _LONGEST_LINE = 16_384
 _LINES = 64
 _COMMAND = (
     sys.executable, "-P", "-m", "enroll", "add", "--camera", "configured", "--yes", "--json",
-    "--json-progress", "--accept-partial", "--timeout", f"{LASTS_S:g}", "-",
+    "--json-progress",
 )  # fmt: skip
 _REASONS = {
     ConfigError.exit_code: "configuration",
@@ -67,8 +70,10 @@ class _Child:
         ends_at: when it is ended, monotonic seconds.
         lines: that it said, the newest.
         reader: fills them; ends with its output.
+        name: of whoever is enrolled.
         result: the last it said of what it did.
-        timed_out: whether it was ended for taking too long.
+        picture: a JPEG of the face that was taken, in base64.
+        ended: why it was ended, if it was.
     """
 
     id: str
@@ -77,36 +82,50 @@ class _Child:
     ends_at: float
     lines: deque[bytes]
     reader: threading.Thread
+    name: str
     result: dict[str, Any] = field(default_factory=dict)
-    timed_out: bool = False
+    picture: str | None = None
+    ended: str | None = None
 
 
 class RemoteEnrolments:
     """Enrols people at the camera, one at a time."""
 
-    def __init__(self, command: Sequence[str] = _COMMAND, longest_s: float = _LONGEST_S) -> None:
-        """Prepare it.
+    def __init__(
+        self,
+        command: Sequence[str] = _COMMAND,
+        loading_s: float = _LOADING_S,
+        *,
+        confirm: bool = True,
+    ) -> None:
+        """Enrol nobody yet.
 
         Args:
             command: enrols whom the first line of its standard input names.
-            longest_s: how long it may take before it is ended.
+            loading_s: how much longer it may take than somebody has before the camera.
+            confirm: whether whoever is enrolled stays a stranger until they are confirmed.
         """
         self._command = tuple(command)
-        self._longest_s = longest_s
+        self._loading_s = loading_s
+        self._confirm = confirm
         self._child: _Child | None = None
+        self._unconfirmed: dict[str, float] = {}
 
-    def start(self, id_: str, name: str, by: str, now: float) -> str | None:
+    def start(self, id_: str, name: str, by: str, now: float, lasts_s: float = 0.0) -> str | None:
         """Begin to enrol somebody; return why not, in a word, if that cannot be.
 
         Args:
             by: who gave it; the audit trail says so.
+            lasts_s: how long whoever asked waits; 0 is as long as it may last.
         """
         if self._child is not None:
             return "busy"
+        lasts_s = min(lasts_s or LASTS_S, LASTS_S)
         lines: deque[bytes] = deque(maxlen=_LINES)
+        terms = ["--unconfirmed"] if self._confirm else []
         try:
             process = subprocess.Popen(
-                self._command,
+                [*self._command, *terms, "--timeout", f"{max(1.0, lasts_s):g}", "-"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=_environment(by),
@@ -119,8 +138,22 @@ class RemoteEnrolments:
             target=_read, args=(process.stdout, lines), name="enrolling", daemon=True
         )
         reader.start()
-        self._child = _Child(id_, by, process, now + self._longest_s, lines, reader)
+        # Whoever asked and waits for so long must not be told of it when they have gone.
+        ends_at = now + (lasts_s if lasts_s < LASTS_S else LASTS_S + self._loading_s)
+        self._child = _Child(id_, by, process, ends_at, lines, reader, name)
         return None
+
+    def cancel(self) -> str | None:
+        """End what goes on, with nobody enrolled; return why not, in a word."""
+        if self._child is None:
+            return "nothing"
+        self._child.ended = "cancelled"
+        self._child.process.kill()
+        return None
+
+    def take_unconfirmed(self, name: str, now: float) -> bool:
+        """Return whether somebody waits to be confirmed; they do no longer then."""
+        return self._unconfirmed.pop(key_of(name), -1.0) >= now
 
     def news(self, now: float) -> list[CommandProgress]:
         """Return what happened since the last call."""
@@ -129,12 +162,14 @@ class RemoteEnrolments:
             return []
         late = now >= child.ends_at
         if late and child.process.poll() is None:
-            child.timed_out = True
+            child.ended = "timed_out"
             child.process.kill()
         over = child.process.poll() is not None and (late or not child.reader.is_alive())
         found = [*_progress(child)]
         if over:
             self._child = None
+            if child.result.get("accepted") and child.ended is None and self._confirm:
+                self._unconfirmed[key_of(child.name)] = now + CONFIRM_S
             found.append(CommandProgress(child.id, "enrol", child.by, _end(child), over=True))
         return found
 
@@ -182,6 +217,8 @@ def _progress(child: _Child) -> Iterator[CommandProgress]:
             continue
         if isinstance(said, list) and said:
             child.result = dict(said[0])
+        elif isinstance(said, dict) and isinstance(said.get("picture"), str):
+            child.picture = said["picture"]
         elif isinstance(said, dict):
             details = {"stage": "progress", **said}
             yield CommandProgress(
@@ -193,7 +230,9 @@ def _end(child: _Child) -> CommandOutcome:
     """What came of it."""
     code = child.process.returncode
     accepted, refused = child.result.get("accepted", 0), child.result.get("refused", [])
-    details = {"stage": "finished", "accepted": accepted, "refused": len(refused)}
-    if child.timed_out:
-        return CommandOutcome("timed_out", details)
+    details: dict[str, Any] = {"stage": "finished", "accepted": accepted, "refused": len(refused)}
+    if child.ended is not None:
+        return CommandOutcome(child.ended, details)
+    if accepted and child.picture is not None:
+        details["picture"] = child.picture
     return CommandOutcome(None if accepted else _REASONS.get(code, "failed"), details)

@@ -98,13 +98,19 @@ class RemoteHandlers:
             case "reload":
                 self._service.reload()
                 return CommandOutcome()
+            case "cancel":
+                return CommandOutcome(self._enrolments.cancel())
         store = self._store()
         if store is None or order is None:
             return CommandOutcome("store")
         try:
             if command == "people":
                 return _listed(store)
-            return self._enrol(order, by, now) if command == "enrol" else _change(store, order, by)
+            if command == "enrol":
+                return self._enrol(store, order, by, now)
+            if command == "confirm" and not self._enrolments.take_unconfirmed(str(order.name), now):
+                return CommandOutcome("nothing")
+            return _change(store, order, by)
         except PersonError:
             # What it says of others' names is not for everybody who may hear results.
             return CommandOutcome("name_refused")
@@ -112,8 +118,11 @@ class RemoteHandlers:
             log.error("%s", error)
             return CommandOutcome("store")
 
-    def _enrol(self, order: Order, by: str, now: float) -> CommandOutcome:
-        reason = self._enrolments.start(order.id, clean_name(str(order.name)), by, now)
+    def _enrol(self, store: Store, order: Order, by: str, now: float) -> CommandOutcome:
+        name = clean_name(str(order.name))
+        if store.people.find(name) is not None:  # whose face is it that would be added?
+            return CommandOutcome("name_refused")
+        reason = self._enrolments.start(order.id, name, by, now, float(order.seconds or 0))
         return CommandOutcome(reason, {} if reason else {"stage": "started"})
 
 
@@ -139,8 +148,8 @@ def _change(store: Store, order: Order, by: str) -> CommandOutcome:
         return CommandOutcome("not_enrolled")
     details: dict[str, Any] = {"person_id": person.id}
     match order.command:
-        case "enable" | "disable":
-            store.people.set_enabled(person.name, order.command == "enable", by=by)
+        case "enable" | "disable" | "confirm":
+            store.people.set_enabled(person.name, order.command != "disable", by=by)
         case "rename":
             store.people.rename(person.name, str(order.new_name), by=by)
         case "remove":

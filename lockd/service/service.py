@@ -260,6 +260,8 @@ class Service:
         if parts.bus is None or parts.keys is None:
             return None
 
+        enrolments = RemoteEnrolments(confirm=self._settings.mqtt.commands.confirm_enrolment)
+
         def store() -> Store | None:
             return self._people.store
 
@@ -269,7 +271,13 @@ class Service:
             wall=parts.wall,
             keys=parts.keys,
             store=store,
-            handlers=RemoteHandlers(self._door, store, emit, self, RemoteEnrolments()),
+            handlers=RemoteHandlers(
+                self._door,
+                store,
+                emit,
+                self,
+                enrolments,
+            ),
             results=RemoteResults(self._settings, parts.clock, store, parts.bus.publish, emit),
         )
 

@@ -24,8 +24,10 @@ from lockd.vision.models import Models, Network, as_input
 _CELL_PX = 12  # P-Net's window
 _STRIDE_PX = 2  # and how far apart its windows lie
 _FACTOR = 0.709  # between two levels of the pyramid: half the area
+_MOST_WINDOWS = 16_384  # of a level and of all: suppression takes the square of it
 _RNET_BATCH = 8  # several threads share a batch; a larger one is mostly padding
-KEPT_SHAPES = 64  # P-Net interpreters kept for other image sizes
+TILE_PX = 384  # the most of a level that P-Net sees at once, each way: it takes 0.2 kB a pixel
+KEPT_PX = 2**20  # of P-Net interpreters kept for other image sizes; more than any one needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +90,11 @@ class Detector:
     def _propose(self, octaves: Octaves) -> Floats:
         """P-Net over the pyramid: square boxes, float32 (n, 4)."""
         height, width = octaves.image.shape[:2]
-        limit = _logit(self._thresholds.pnet)
         found: list[Floats] = []
         scale = _CELL_PX / self.min_face_px
         while min(height, width) * scale >= _CELL_PX:
             level = octaves.resized(math.ceil(width * scale), math.ceil(height * scale))
-            candidates = _candidates(self._pnet(level)(as_input(level))[0], limit)
+            candidates = _likeliest(self._windows(level))
             # By the level's true size, which was rounded up.
             stretch = np.array([width / level.shape[1], height / level.shape[0]], np.float32)
             candidates[:, :4] *= np.tile(stretch, 2)
@@ -101,9 +102,21 @@ class Detector:
             scale *= _FACTOR
         if not found:
             return np.empty((0, 4), np.float32)
-        everything = np.concatenate(found)
+        everything = _likeliest(np.concatenate(found))
         everything = everything[suppress(everything[:, :4], everything[:, 4], 0.6)]
         return squared(_moved(everything[:, :4], everything[:, 5:9]))
+
+    def _windows(self, level: Image) -> Floats:
+        """P-Net over one level, tile by tile: float32 (n, 9) as of `_candidates`."""
+        limit = _logit(self._thresholds.pnet)
+        found: list[Floats] = []
+        for y in tile_starts(level.shape[0]):
+            for x in tile_starts(level.shape[1]):
+                tile = level[y : y + TILE_PX, x : x + TILE_PX]
+                some = _candidates(self._pnet(tile)(as_input(tile))[0], limit)
+                some[:, :4] += (x, y, x, y)
+                found.append(some)
+        return np.concatenate(found)
 
     def _refine(self, octaves: Octaves, boxes: Floats) -> Floats:
         """R-Net: the boxes that still look like faces, squared, float32 (n, 4)."""
@@ -136,10 +149,25 @@ class Detector:
         network = self._pnets.pop(shape, None)
         if network is None:
             network = self._models.network(self._pnet_name, (1, *shape, 3), threads=self._threads)
-            if len(self._pnets) >= KEPT_SHAPES:
+            while self._pnets and sum(map(math.prod, self._pnets)) > KEPT_PX:
                 self._pnets.pop(next(iter(self._pnets)))
         self._pnets[shape] = network  # the most recently used is the last
         return network
+
+
+def _likeliest(windows: Floats) -> Floats:
+    """No more windows, float32 (n, 9), than can be handled: a picture can be full of faces."""
+    if len(windows) <= _MOST_WINDOWS:
+        return windows
+    best: Floats = windows[np.argpartition(-windows[:, 4], _MOST_WINDOWS)[:_MOST_WINDOWS]]
+    return best
+
+
+def tile_starts(side: int) -> list[int]:
+    """Where tiles begin along a side, so that every window lies in one."""
+    step = TILE_PX - _CELL_PX + _STRIDE_PX
+    most = max(0, side - TILE_PX)
+    return [min(start, most) for start in range(0, max(1, most + step), step)]
 
 
 def _logit(probability: float) -> float:

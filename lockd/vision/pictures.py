@@ -1,4 +1,4 @@
-"""Decode photographs, put pictures upright and draw on them."""
+"""Put a camera's pictures upright, draw on them, cut and encode them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 
 from lockd.errors import ImageError
 from lockd.types import Box, Face, Image
-from lockd.vision.headers import MAX_PIXELS, read_header
 
 LEAST_JPEG_BYTES = 2000
 """Any picture can be brought down to this."""
@@ -58,41 +57,6 @@ def _part(start: float, size: float, pixels: int) -> slice:
     """The pixels of a side that fractions name: within it, and at least one."""
     first = min(round(start * pixels), pixels - 1)
     return slice(first, max(first + 1, min(round((start + size) * pixels), pixels)))
-
-
-def decode(content: bytes, name: str) -> Image:
-    """Decode a JPEG, PNG, WebP, TIFF or BMP photograph, upright by its EXIF orientation.
-
-    Args:
-        name: for the error message.
-
-    Returns:
-        uint8 (height, width, 3), BGR; transparency dropped.
-
-    Raises:
-        ImageError: if it is another kind of file, is cut short, or claims to be larger
-            than any photograph; then it was not decoded. Or if OpenCV cannot read it.
-    """
-    if not content:
-        raise ImageError(f"{name}: the file is empty; use a JPEG, PNG or WebP file")
-    header = read_header(content)
-    if header is None:
-        raise ImageError(f"{name}: not a photograph; use a JPEG, PNG or WebP file")
-    if header.too_large:
-        raise ImageError(
-            f"{name}: says it has {header.width} x {header.height} pixels, and more than "
-            f"{MAX_PIXELS // 10**6} million are not decoded; make it smaller"
-        )
-    if not header.whole:
-        raise ImageError(f"{name}: the file is cut short; copy it again")
-    try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-    except (cv2.error, MemoryError) as error:
-        reason = getattr(error, "err", None) or str(error) or "too little memory"
-        raise ImageError(f"{name}: cannot be decoded ({reason})") from error
-    if image is None:
-        raise ImageError(f"{name}: a {header.kind} file with mistakes in it; save it again")
-    return image.astype(np.uint8, copy=False)
 
 
 def annotate(

@@ -69,7 +69,14 @@ class TestFolder:
         (folder / "notes.txt").write_text("not a picture")
         (folder / "b.json").write_text("{}")
         write_png(folder / ".hidden.png", 99)
+        (folder / "text.jpg").write_text("not a picture")
+        (folder / "folder.jpg").mkdir()
         assert len(list_pictures(folder)) == 4
+
+    def test_what_a_picture_is_called_does_not_matter(self, folder: Path) -> None:
+        (folder / "a.PNG").rename(folder / "a")
+        (folder / "b.png").rename(folder / "b.txt")
+        assert [one.name for one in list_pictures(folder)] == ["a", "b.txt", "c10.png", "c2.png"]
 
     def test_after_the_last_picture_it_stays_at_its_end(self, folder: Path) -> None:
         source = FolderSource(folder, 10)
@@ -79,7 +86,7 @@ class TestFolder:
         source.close()
 
     def test_a_picture_that_cannot_be_decoded_is_named(self, folder: Path) -> None:
-        (folder / "b.png").write_bytes(b"not a picture")
+        (folder / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n and nothing more")
         pictures, error = read_all(FolderSource(folder, 10))
         assert [grey for grey, _ in pictures] == [10]
         assert isinstance(error, ImageError)
@@ -99,7 +106,7 @@ class TestFolder:
             open_source(of(str(tmp_path)))
         assert str(tmp_path) in str(caught.value)
         assert "holds no picture" in str(caught.value)
-        assert ".jpg" in str(caught.value)
+        assert "JPEG" in str(caught.value)
 
     def test_a_folder_that_is_not_there_is_a_camera_error(self, tmp_path: Path) -> None:
         with pytest.raises(CameraError, match="No such file"):

@@ -106,6 +106,12 @@ def test_removing_nobody_is_an_error(store: Store) -> None:
         ("Ada\x1b[31m", "cannot be part"),
         ("Ada\u202egnp", "cannot be part"),
         ("Ada\udcff", "cannot be part"),
+        ("Ada\u200d", "cannot be part"),
+        ("\u200cAda", "cannot be part"),
+        ("Ada \u200dL", "cannot be part"),
+        ("A\u200d\u200da", "cannot be part"),
+        ("\u200d", "empty"),
+        ("🏴\U000e0067\U000e007f", "cannot be part"),
     ],
 )
 def test_a_name_that_would_forge_a_log_or_is_none_is_refused(
@@ -117,7 +123,13 @@ def test_a_name_that_would_forge_a_log_or_is_none_is_refused(
 
 
 @pytest.mark.parametrize(
-    "name", ["Ada", "Zoë", "李小龍", "Юлия", "نور", "👩‍🚒".replace("\u200d", "")]
+    "name",
+    [
+        *("Ada", "Zoë", "李小龍", "Юлия", "نور", "👩‍🚒 Zoë"),
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",  # Persian
+        "\u0d9a\u0dca\u200d\u0dc2",  # Sinhala
+        "\u0d2e\u0d4b\u0d39\u0d28\u0d4d\u200d \u0d32\u0d3e\u0d32\u0d4d\u200d",  # Malayalam
+    ],
 )
 def test_names_of_the_world_are_kept(store: Store, name: str) -> None:
     store.people.add(name, MODEL, [unit(1)], by="root")
@@ -454,3 +466,12 @@ def test_a_path_with_odd_characters_works(tmp_path: Path) -> None:
     path = tmp_path / "what? 100% #1" / "lockd.db"
     Store.open(path, Vault.beside(path)).close()
     assert path.exists()
+
+
+@pytest.mark.parametrize(
+    "other", ["ada_lovelace", "ADA  LOVELACE", "Ada\u00a0Lovelace", "A\u200cda Lovelace"], ids=ascii
+)
+def test_ways_of_writing_one_name_are_one_person(store: Store, other: str) -> None:
+    ada = store.people.add("Ada Lovelace", MODEL, [unit(1)], by="root")
+    assert store.people.add(other, MODEL, [unit(2)], by="root") == ada
+    assert store.people.named(other).templates == 2

@@ -278,3 +278,12 @@ class TestRemoval:
             store.people.remove(self.NAME, by="root")
         assert store.people.named(self.NAME).templates == 9
         assert store.events.latest()[0]["person"] == self.NAME
+
+
+def test_somebody_unconfirmed_is_kept_and_unknown_to_the_door(store: Store) -> None:
+    store.people.add("Ada", MODEL, [unit(1)], by="mqtt:anna", unconfirmed=True)
+    assert not store.people.named("Ada").enabled
+    assert not store.gallery.read(MODEL, 8, None).faces.people
+    with pytest.raises(PersonError, match="enrolled already"):
+        store.people.add("ADA", MODEL, [unit(0, 1)], by="mqtt:anna", unconfirmed=True)
+    assert store.people.named("Ada").templates == 1

@@ -19,7 +19,8 @@ from click.testing import CliRunner, Result
 
 from lockd.commands.demo import segments_of
 from lockd.commands.main import main
-from lockd.vision.pictures import decode, encode_jpeg
+from lockd.vision.decoding import decode
+from lockd.vision.pictures import encode_jpeg
 from tests.conftest import CLIP, PEOPLE, PHOTOS, ROOT, SCENES
 from tests.patience import PATIENCE_S, running
 from tests.recordings import clip, record

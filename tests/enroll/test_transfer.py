@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import stat
 from pathlib import Path
 from typing import Any
@@ -313,6 +314,21 @@ class TestHostileFiles:
     ) -> None:
         file.write_bytes(seal(content.encode(), PASSPHRASE))
         self.refused(run, file, passphrase)
+
+    @pytest.mark.parametrize("most", ["people", "templates"])
+    def test_one_with_more_in_it_than_any_door_has_costs_no_memory(
+        self, run: Run, file: Path, passphrase: Path, most: str
+    ) -> None:
+        template = {"model": "m", "embedding": "AACAPw==", "photograph": None}
+        person = {**EVE, "templates": [template] * 160 if most == "templates" else []}
+        text = json.dumps(person)
+        count = 300_000 if most == "people" else 4000
+        content = '{"format":1,"people":[' + ",".join([text] * count) + "]}"
+        file.write_bytes(seal(content.encode(), PASSPHRASE))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        assert "export fewer people" in self.refused(run, file, passphrase)
+        more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        assert more < 6 * len(content) >> 10
 
     @pytest.mark.parametrize(
         "change",

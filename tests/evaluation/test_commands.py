@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,23 @@ def test_an_unreadable_photograph_is_listed_and_ends_in_its_exit_code(
     assert result.exit_code == 8
     assert "Accuracy" in result.stdout
     assert "Joe_Biden/broken.jpg" in result.stderr
+
+
+def test_what_is_nobodys_is_listed_and_names_that_are_no_text_end_nothing(
+    collection: Path, shared_cache: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "people"
+    shutil.copytree(collection, folder)
+    os.mkdir(os.path.join(os.fsencode(folder), b"J\xfcrgen"))
+    (folder / "Joe_Biden" / os.fsdecode(b"\xff.jpg")).write_bytes(b"no picture")
+    (folder / "loose.jpg").touch()
+    files = ("--json", tmp_path / "a.json")
+    result = run("verification", folder, "--cache", shared_cache, *FEW, *files)
+    assert result.exit_code == 8
+    assert "Accuracy" in result.stdout
+    for said in ("loose.jpg: in nobody's folder", "rename the folder", "Joe_Biden/\ufffd.jpg"):
+        assert said in result.stderr
+    assert json.loads((tmp_path / "a.json").read_text())["people"] == 3
 
 
 @pytest.mark.parametrize(

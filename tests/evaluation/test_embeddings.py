@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 from pathlib import Path
@@ -23,7 +24,7 @@ from lockd.evaluation.embeddings import (
     recipe,
     subject,
 )
-from lockd.recognition.photographs import Photograph
+from lockd.recognition.photographs import Photograph, people_in
 from lockd.recognition.recogniser import Vision
 from lockd.types import Embedding, Face
 from lockd.vision.geometry import Octaves
@@ -48,7 +49,7 @@ class Counting:
 
 def gathered(folder: Path, vision: Any, where: Path | None, **more: Any) -> Collection:
     cache = Cache(where, recipe(vision, more.get("limits")), vision.embedder.size)
-    return collect(listed(folder), folder, vision, cache, **more)
+    return collect(listed(people_in(folder)), folder, vision, cache, **more)
 
 
 def test_photographs_without_a_face_are_listed_and_not_dropped(
@@ -57,7 +58,7 @@ def test_photographs_without_a_face_are_listed_and_not_dropped(
     faces = gathered(collection, vision, shared_cache)
     assert faces.images == 8
     assert faces.without_face == ["Joe_Biden/Joe_Biden_0002.jpg"]
-    assert faces.people == ["Barack_Obama", "Eileen_Collins", "Joe_Biden"]
+    assert faces.people == ["Barack Obama", "Eileen Collins", "Joe Biden"]
     assert faces.owner.tolist() == [0, 0, 0, 0, 1, 1, 2]
     assert faces.embeddings.shape == (7, vision.embedder.size)
     assert faces.paths[0] == "Barack_Obama/Barack_Obama_0001.jpg"
@@ -234,15 +235,16 @@ def test_an_answer_that_is_not_finite_is_none(collection: Path, vision: Vision) 
     )
     cache = Cache(None, recipe(counting, None), counting.size)  # type: ignore[arg-type]
     with pytest.raises(ImageError, match="not one of 8"):
-        collect(listed(collection), collection, counting, cache)  # type: ignore[arg-type]
-    known = [cache.get(digest_of(one.path.read_bytes())) for one in listed(collection)]
+        collect(listed(people_in(collection)), collection, counting, cache)  # type: ignore[arg-type]
+    everything = listed(people_in(collection))
+    known = [cache.get(digest_of(one.path.read_bytes())) for one in everything]
     assert {found.reason for found in known if found} == {NO_ANSWER, NO_FACE}
     assert None not in known
 
 
 def photograph(*faces: Face) -> Photograph:
     image = blank(640, 480)
-    return Photograph(image, 1.0, Octaves(image), list(faces))
+    return Photograph(Octaves(image), list(faces))
 
 
 def test_of_several_large_faces_the_most_central_is_meant() -> None:
@@ -260,10 +262,20 @@ def test_no_face_is_nobody() -> None:
 
 
 def test_strangers_may_lie_loose_or_in_folders(collection: Path) -> None:
-    loose = listed_strangers(collection / "Joe_Biden")
+    loose, _ = listed_strangers(collection / "Joe_Biden")
     assert len({one.person for one in loose}) == len(loose) == 2
-    assert {one.person for one in listed_strangers(collection)} == {
-        "Barack_Obama",
-        "Eileen_Collins",
-        "Joe_Biden",
-    }
+    people = {one.person for one in listed_strangers(collection)[0]}
+    assert people == {"Barack Obama", "Eileen Collins", "Joe Biden"}
+
+
+def test_among_loose_photographs_of_strangers_what_is_none_is_listed(
+    collection: Path, vision: Vision, tmp_path: Path
+) -> None:
+    folder = tmp_path / "strangers"
+    shutil.copytree(collection / "Joe_Biden", folder)
+    (folder / "notes.txt").write_text("not a photograph")
+    (folder / "more").mkdir()
+    os.mkfifo(folder / "pipe")
+    wanted, _ = listed_strangers(folder)
+    faces = collect(wanted, folder, vision, Cache(None, recipe(vision, None), vision.embedder.size))
+    assert faces.left_out[UNREADABLE] == ["more", "notes.txt", "pipe"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ from lockd.adapters.store import Store, Vault
 from lockd.commands.main import main
 from lockd.config import Settings
 from lockd.recognition.recogniser import Vision
-from lockd.vision.pictures import decode, encode_jpeg
+from lockd.vision.decoding import decode
+from lockd.vision.pictures import encode_jpeg
 from tests.conftest import PEOPLE, PHOTOS, SCENES
 from tests.invoking import Run, invoke
 from tests.pictures import (
@@ -294,3 +297,32 @@ class TestAnnotate:
         result = run(OBAMA, "--annotate", tmp_path / "file" / "folder")
         assert result.exit_code == 8
         assert "cannot be written" in result.stderr
+
+
+class TestGalleriesOfAnyName:
+    def test_two_folders_of_one_man_are_no_rivals(self, run: Run, tmp_path: Path) -> None:
+        for name, path in (
+            ("José", OBAMA_ENROLLED),
+            ("Jose\u0301", OBAMA_ENROLLED_TOO),
+            ("jose\u0301", OBAMA_ENROLLED),
+        ):
+            (tmp_path / "people" / name).mkdir(parents=True)
+            shutil.copy(path, tmp_path / "people" / name)
+        result = run(OBAMA, "--gallery", tmp_path / "people", "--json")
+        assert result.exit_code == 0
+        (face,) = json.loads(result.stdout)["faces"]
+        assert face["known"]
+        assert "the same person as" in result.stderr
+
+    def test_a_name_that_is_no_text_is_passed_over(self, run: Run, tmp_path: Path) -> None:
+        for name in (b"J\xfcrgen", b"Barack"):
+            folder = os.path.join(os.fsencode(tmp_path), b"people", name)
+            os.makedirs(folder)
+            shutil.copy(os.fsencode(OBAMA_ENROLLED), os.path.join(folder, b"\xff.jpg"))
+        shutil.copy(os.fsencode(OBAMA), os.path.join(os.fsencode(tmp_path), b"\xfe.jpg"))
+        probe = tmp_path / os.fsdecode(b"\xfe.jpg")
+        for more in ((), ("--json",), ("--annotate", tmp_path / "drawn")):
+            result = run(probe, "--gallery", tmp_path / "people", *more)
+            assert result.exit_code == 0
+            assert "Barack" in result.stdout
+            assert "passed over: " in result.stderr

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,10 +16,12 @@ from lockd.errors import ImageError
 from lockd.identity.gallery import Gallery
 from lockd.recognition.photographs import (
     REMEDY,
-    display_name,
-    gallery_of_folder,
-    people_folders,
+    gallery_of,
+    people_in,
     read,
+    reduced,
+    search,
+    template_in,
     template_of,
 )
 from lockd.recognition.recogniser import Vision
@@ -26,7 +30,7 @@ from lockd.vision.geometry import iou
 from lockd.vision.pictures import encode_jpeg
 from lockd.vision.quality import Limits
 from tests import pictures
-from tests.conftest import PEOPLE, SCENES
+from tests.conftest import PEOPLE, ROOT, SCENES
 from tests.pictures import BIDEN_ENROLLED, COLLINS, OBAMA, OBAMA_ENROLLED, as_stored, side_by_side
 
 LIMITS = Limits()
@@ -54,10 +58,9 @@ def refusal(path: Path, vision: Vision) -> str:
 
 class TestReading:
     def test_a_small_photograph_is_searched_as_it_is(self, vision: Vision) -> None:
-        photograph = read(COLLINS, vision)
-        assert photograph.scale == 1.0
-        (face,) = photograph.faces
-        assert photograph.at_full_size(face).box == face.box
+        (found,) = read(COLLINS, vision).faces
+        (expected,) = vision.detector.detect(pictures.read(COLLINS))
+        assert found.box == expected.box
 
     def test_faces_in_a_large_photograph_are_told_in_its_own_pixels(
         self, vision: Vision, tmp_path: Path
@@ -65,8 +68,7 @@ class TestReading:
         (small,) = read(COLLINS, vision).faces
         large = read(save(scaled(COLLINS, 5), tmp_path / "large.jpg"), vision)
         assert large.image.shape == (2560, 2560, 3)
-        assert max(large.octaves.image.shape) == 1280
-        (face,) = (large.at_full_size(face) for face in large.faces)
+        (face,) = large.faces
         box = face.box
         back = type(box)(box.x0 / 5, box.y0 / 5, box.x1 / 5, box.y1 / 5)
         assert iou(back, small.box) > 0.8
@@ -99,8 +101,7 @@ class TestReading:
         self, vision: Vision, tmp_path: Path
     ) -> None:
         os.mkfifo(tmp_path / "pipe.jpg")
-        (tmp_path / "folder.jpg").mkdir()
-        for path in (tmp_path / "pipe.jpg", tmp_path / "folder.jpg", Path("/dev/zero")):
+        for path in (tmp_path / "pipe.jpg", Path("/dev/zero")):
             with pytest.raises(ImageError, match="no file, but a folder or device"):
                 read(path, vision)
 
@@ -111,6 +112,83 @@ class TestReading:
             file.truncate(1 << 40)
         with pytest.raises(ImageError, match="larger than 64 MiB"):
             read(tmp_path / "large.jpg", vision)
+
+
+def pasted(small: Image, width: int, height: int, x: float, y: float) -> Image:
+    """A large picture with a small one in it, whose middle is at a part of its sides."""
+    canvas = np.full((height, width, 3), (150, 140, 130), np.uint8)
+    top = round((height - small.shape[0]) * y)
+    left = round((width - small.shape[1]) * x)
+    canvas[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return canvas
+
+
+class TestLargePhotographs:
+    @pytest.mark.parametrize(
+        "size", [(4032, 3024), (8160, 6120), (16_000, 1500), (1500, 12_000)], ids=str
+    )
+    @pytest.mark.parametrize("place", [(0.0, 0.0), (0.37, 0.61), (1.0, 1.0)], ids=str)
+    def test_a_face_that_the_door_would_take_is_found_wherever_it_is(
+        self, vision: Vision, size: tuple[int, int], place: tuple[float, float]
+    ) -> None:
+        small = pictures.read(OBAMA)
+        photograph = search(pasted(small, *size, *place), vision)
+        embedding = template_in(photograph, vision, LIMITS, "large")
+        assert float(embedding @ template_of(OBAMA, vision, LIMITS)) > 0.97
+
+    def test_a_face_of_the_least_size_is_found_too(self, vision: Vision) -> None:
+        small = scaled(OBAMA, 0.56)
+        (alone,) = search(small, vision).faces
+        assert 80 <= max(alone.box.width, alone.box.height) < 125
+        photograph = search(pasted(small, 6000, 4000, 0.3, 0.8), vision)
+        template_in(photograph, vision, LIMITS, "least")
+
+    def test_a_passer_by_who_is_fit_for_the_door_does_not_count_beside_a_portrait(
+        self, vision: Vision
+    ) -> None:
+        portrait = pasted(scaled(OBAMA, 4), 4032, 3024, 0.0, 0.5)
+        passer_by = pictures.read(COLLINS)
+        portrait[:512, -512:] = passer_by
+        photograph = search(portrait, vision)
+        assert len(photograph.faces) == 2
+        embedding = template_in(photograph, vision, LIMITS, "portrait")
+        assert float(embedding @ template_of(OBAMA, vision, LIMITS)) > 0.9
+
+    def test_two_people_far_away_are_two(self, vision: Vision) -> None:
+        pair = side_by_side(pictures.read(COLLINS), pictures.read(OBAMA))
+        photograph = search(pasted(pair, 6000, 4000, 0.5, 0.5), vision)
+        with pytest.raises(ImageError, match="shows 2 faces"):
+            template_in(photograph, vision, LIMITS, "pair")
+
+    def test_what_is_found_in_the_reduced_picture_stays_found(self, vision: Vision) -> None:
+        large = pasted(scaled(OBAMA, 3), 3000, 2600, 0.5, 0.5)
+        first = vision.detector.detect(reduced(large))
+        found = search(large, vision).faces
+        scale = 1280 / 3000
+        for face in first:
+            box = face.box
+            whole = type(box)(*(s / scale for s in (box.x0, box.y0, box.x1, box.y1)))
+            assert max(iou(whole, one.box) for one in found) > 0.999
+
+    def test_it_takes_little_more_memory_than_the_picture(self, tmp_path: Path) -> None:
+        save(pasted(pictures.read(OBAMA), 8160, 6144, 0.4, 0.4), tmp_path / "50mp.jpg")
+        program = (
+            "import pathlib, resource, sys\n"
+            "from lockd.config import Settings\n"
+            "from lockd.recognition.photographs import read\n"
+            "from lockd.recognition.recogniser import Vision\n"
+            "vision = Vision(Settings(recognition={'threads': 1}))\n"
+            "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+            "assert len(read(pathlib.Path(sys.argv[1]), vision).faces) == 1\n"
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", program, tmp_path / "50mp.jpg"],
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
+        )
+        assert int(done.stdout) < 480 << 10
 
 
 class TestTemplates:
@@ -169,37 +247,87 @@ class TestTemplates:
 
 class TestFolders:
     def test_people_come_by_name_with_their_pictures_by_name(self) -> None:
-        people = people_folders(PEOPLE)
-        assert [name for name, _ in people] == ["Barack Obama", "Joe Biden"]
-        assert [path.name for path in people[0][1]] == ["blue-room-2010.jpg", "congress-2009.jpg"]
+        people = people_in(PEOPLE).photographs
+        assert list(people) == ["Barack Obama", "Joe Biden"]
+        obama = people["Barack Obama"]
+        assert [path.name for path in obama] == ["blue-room-2010.jpg", "congress-2009.jpg"]
 
-    def test_what_is_hidden_empty_or_no_folder_is_nobody(self, tmp_path: Path) -> None:
-        for name in ("Ada/a.jpg", ".cache/b.jpg", "Grace/notes.txt", "Grace/.c.jpg"):
-            (tmp_path / name).parent.mkdir(exist_ok=True)
+    def test_what_is_nobodys_is_told_and_what_is_hidden_is_not(self, tmp_path: Path) -> None:
+        hidden = (".cache/b.jpg", "Ada/.DS_Store", "Ada/Thumbs.db", "desktop.ini", ".a.jpg")
+        for name in ("Ada/a.heic", "Ada/more/b.jpg", "Ada/notes.txt", *hidden, "group.jpg"):
+            (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
             (tmp_path / name).touch()
         (tmp_path / "Nobody").mkdir()
-        (tmp_path / "group.jpg").touch()
-        assert people_folders(tmp_path) == [("Ada", [tmp_path / "Ada" / "a.jpg"])]
+        (tmp_path / "Eve\x1b[2J").mkdir()
+        found = people_in(tmp_path)
+        names = ("a.heic", "more", "notes.txt")
+        assert found.photographs == {"Ada": [tmp_path / "Ada" / name for name in names]}
+        why = {path.name: str(error) for path, error in found.passed_over.items()}
+        assert why.keys() == {"group.jpg", "Nobody", "Eve\x1b[2J"}
+        assert "in nobody's folder" in why["group.jpg"]
+        assert "empty folder" in why["Nobody"]
+        assert "cannot be part of a name" in why["Eve\x1b[2J"]
+
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ("José García", "Jose\u0301 Garci\u0301a"),
+            ("Ada_Lovelace", "Ada Lovelace", "ada  lovelace"),
+            ("STRASSE", "Straße"),
+            ("\u0645\u06cc\u062e", "\u0645\u06cc\u200c\u062e"),
+        ],
+        ids=ascii,
+    )
+    def test_folders_that_mean_one_person_are_put_together_and_it_is_said(
+        self, tmp_path: Path, names: tuple[str, ...]
+    ) -> None:
+        for number, name in enumerate(names):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / f"{number}.jpg").touch()
+        found = people_in(tmp_path)
+        ((_, photographs),) = found.photographs.items()
+        assert {path.stem for path in photographs} == set(map(str, range(len(names))))
+        assert len(found.remarks) == len(names) - 1
+        assert all("the same person as" in one for one in found.remarks)
+
+    def test_a_folder_whose_name_is_no_text_is_passed_over(self, tmp_path: Path) -> None:
+        for name in (b"J\xfcrgen", b"Ok"):
+            path = os.path.join(os.fsencode(tmp_path), name)
+            os.mkdir(path)
+            with open(os.path.join(path, b"a.jpg"), "wb"):
+                pass
+        found = people_in(tmp_path)
+        assert list(found.photographs) == ["Ok"]
+        assert ["rename the folder" in str(one) for one in found.passed_over.values()] == [True]
 
     def test_a_folder_of_nobody_says_how_it_should_look(self, tmp_path: Path) -> None:
         (tmp_path / "ada.jpg").touch()
-        with pytest.raises(ImageError, match="make one per person"):
-            people_folders(tmp_path)
+        with pytest.raises(ImageError, match="make one per person") as caught:
+            people_in(tmp_path)
+        assert "ada.jpg: in nobody's folder" in str(caught.value)
 
     def test_a_folder_that_is_not_there_is_an_image_error(self, tmp_path: Path) -> None:
         with pytest.raises(ImageError, match="No such file"):
-            people_folders(tmp_path / "gone")
+            people_in(tmp_path / "gone")
 
-    def test_underscores_are_spaces(self) -> None:
-        assert display_name("Ada_King_Lovelace_") == "Ada King Lovelace"
+    def test_underscores_are_spaces(self, tmp_path: Path) -> None:
+        (tmp_path / "Ada_King_Lovelace_").mkdir()
+        (tmp_path / "Ada_King_Lovelace_" / "a.jpg").touch()
+        assert list(people_in(tmp_path).photographs) == ["Ada King Lovelace"]
+
+    def test_photographs_inside_a_folder_of_a_folder_are_told_of(
+        self, vision: Vision, tmp_path: Path
+    ) -> None:
+        (tmp_path / "more").mkdir()
+        assert refusal(tmp_path / "more", vision).startswith("a folder, no photograph")
 
 
 class TestGalleryOfFolder:
     @staticmethod
     def made(folder: Path, vision: Vision) -> tuple[Gallery, list[str]]:
         refused: list[str] = []
-        gallery = gallery_of_folder(
-            folder, vision, LIMITS, lambda error: refused.append(str(error))
+        gallery = gallery_of(
+            people_in(folder), vision, LIMITS, lambda error: refused.append(str(error))
         )
         return gallery, refused
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -25,7 +26,7 @@ __all__ = ["camera"]  # a fixture that is shared
 
 @pytest.fixture
 def config(tmp_path: Path, camera: StreamCamera, mosquitto: Mosquitto) -> Path:
-    allow = {command: ["anna"] for command in ("enrol", "people", "reload")}
+    allow = {command: ["anna"] for command in ("enrol", "confirm", "people", "reload")}
     commands = {"allow": allow, "keys_file": str(tmp_path / "anna.key")}
     sections = {
         "relay": {"factory": "mock"},
@@ -91,10 +92,17 @@ def test_who_does_as_the_phone_says_is_enrolled_and_known_to_the_door(
         *("started", "progress", "finished"),
     ]
     assert {one["id"] for one in results} == {results[0]["id"]}
-    assert 2 <= results[-1]["accepted"] <= 8
+    assert results[-1]["accepted"] == 8
+    assert b64decode(results[-1]["picture"]).startswith(b"\xff\xd8")
     with sending(config, "people") as process:
         assert process.stdout is not None
-        assert json.loads(process.stdout.read())["people"][0]["name"] == "Barack Obama"
+        (somebody,) = json.loads(process.stdout.read())["people"]
+    assert (somebody["name"], somebody["enabled"]) == ("Barack Obama", False)
+    with sending(config, "confirm", "--name", "Barack Obama") as process:
+        assert process.wait(PATIENCE_S) == 0
+    with sending(config, "people") as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.read())["people"][0]["enabled"]
     audit = subprocess.run(
         [BIN / "lockd", "store", "audit", "--config", config, "--json"],
         capture_output=True,

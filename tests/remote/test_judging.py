@@ -164,7 +164,8 @@ GOOD: dict[str, list[dict[str, object]]] = {
     "hold-open": [SECONDS],
     "silence": [{}, SECONDS],
     "rename": [NAME | NEW_NAME],
-    **{command: [NAME] for command in ("enrol", "enable", "disable", "remove")},
+    "enrol": [NAME, SECONDS | NAME],
+    **{command: [NAME] for command in ("confirm", "enable", "disable", "remove")},
 }
 """The arguments that commands may have; others have none."""
 

@@ -81,7 +81,7 @@ def words() -> set[str]:
         "service/remote_enrolment.py": [
             r'exit_code: "(\w+)"',
             r'return "(\w+)"',
-            r'Outcome\("(\w+)"',
+            r'ended = "(\w+)"',
             r'"(failed)"',
         ],
         "service/service.py": [r'return "(off|no_picture)"', r'else "(no_face)"'],

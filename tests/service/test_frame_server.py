@@ -11,7 +11,7 @@ import pytest
 from lockd.adapters.control import Answer, Request
 from lockd.service.frame_server import LEAST_GAP_S, FrameServer
 from lockd.types import Frame, Image
-from lockd.vision.pictures import decode
+from lockd.vision.decoding import decode
 from tests.pictures import OBAMA, read
 
 

@@ -176,6 +176,34 @@ def test_what_came_of_an_enrolment_is_told_and_written_down(afar: Make) -> None:
     assert door.audit == [("mqtt:anna", "enrol: ok"), ("mqtt:anna", "enrol finished: ok")]
 
 
+def test_whoever_was_enrolled_from_afar_is_a_stranger_until_somebody_confirms(afar: Make) -> None:
+    program = 'print("""[{"accepted": 3, "refused": []}]""")'
+    door = afar(enrolments=RemoteEnrolments([sys.executable, "-c", program]))
+    assert door.say("confirm", name="Ada") == ("denied", "nothing")
+    assert door.say("enrol", name="Ada", seconds=60) == ("ok", None)
+    assert door.store is not None
+    # What the program would have done.
+    door.store.people.add("Ada", "networks", [unit(1)], by="mqtt:anna", unconfirmed=True)
+
+    def over() -> bool:
+        door.pass_time(0.1)
+        return door.results[-1].get("stage") == "finished"
+
+    eventually(over)
+    assert not door.store.people.named("Ada").enabled
+    assert door.say("confirm", name="Ada") == ("ok", None)
+    assert door.store.people.named("Ada").enabled
+    assert door.say("confirm", name="Ada") == ("denied", "nothing")
+
+
+def test_nobody_who_is_enrolled_gets_a_face_from_afar(afar: Make) -> None:
+    door = afar(enrolments=RemoteEnrolments(["false"]))
+    assert door.store is not None
+    door.store.people.add("Ada", "networks", [unit(1)], by="root")
+    assert door.say("enrol", name="ADA") == ("denied", "name_refused")
+    assert door.say("cancel") == ("denied", "nothing")
+
+
 def test_a_snapshot_and_a_reload_are_asked_for(afar: Make) -> None:
     door = afar()
     assert door.say("snapshot") == ("ok", None)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from lockd.remote.outcome import CommandProgress
-from lockd.service.remote_enrolment import RemoteEnrolments
+from lockd.service.remote_enrolment import CONFIRM_S, RemoteEnrolments
 from tests.patience import eventually
 
 Make = Callable[..., RemoteEnrolments]
@@ -24,9 +24,9 @@ def enrolments() -> Iterator[Make]:
     """Makes them of a program; it is given the name, on its standard input."""
     made: list[RemoteEnrolments] = []
 
-    def make(program: str, longest_s: float = 60.0) -> RemoteEnrolments:
+    def make(program: str, **how: Any) -> RemoteEnrolments:
         command = [sys.executable, "-c", textwrap.dedent(program)]
-        made.append(RemoteEnrolments(command, longest_s))
+        made.append(RemoteEnrolments(command, **how))
         return made[-1]
 
     yield make
@@ -62,7 +62,7 @@ def test_progress_and_then_what_came_of_it(enrolments: Make) -> None:
         print(json.dumps({"hint": "nobody", "taken": 0, "of": 8}), flush=True)
         assert os.environ["LOCKD_ON_BEHALF_OF"] == "mqtt:anna"
         print("no JSON at all")
-        assert sys.argv[1:] == []
+        assert sys.argv[1:] == ["--unconfirmed", "--timeout", "120", "-"]
         name = sys.stdin.readline().strip()
         print(json.dumps([{"name": name, "accepted": 8, "refused": []}]))
         assert (name, sys.stdin.read()) == ("Ada", "")
@@ -100,8 +100,8 @@ def test_one_at_a_time_and_afterwards_another(enrolments: Make) -> None:
 
 
 def test_one_that_takes_too_long_is_ended(enrolments: Make) -> None:
-    one = enrolments("import time; time.sleep(600)", longest_s=50.0)
-    one.start("x7", "Ada", "mqtt:anna", 100.0)
+    one = enrolments("import time; time.sleep(600)", loading_s=20.0)
+    one.start("x7", "Ada", "mqtt:anna", 10.0)
     assert one.news(149.9) == []
     (news,) = all_of(one, 150.0)
     assert news.outcome.reason == "timed_out"
@@ -148,3 +148,59 @@ def test_a_program_that_is_not_there_is_told_of() -> None:
     one = RemoteEnrolments(["/no/such/program"])
     assert one.start("x7", "Ada", "mqtt:anna", 0.0) == "failed"
     assert one.news(0.0) == []
+
+
+ENROLS = """
+    import json, sys
+    name = sys.stdin.readline().strip()
+    print(json.dumps({"picture": "/9j/"}), flush=True)
+    print(json.dumps([{"name": name, "accepted": 8, "refused": []}]))
+"""
+
+
+def test_whoever_asked_and_has_gone_enrols_nobody_later(enrolments: Make) -> None:
+    one = enrolments("import sys, time; assert sys.argv[3] == '40'; time.sleep(600)")
+    one.start("x7", "Ada", "mqtt:anna", 100.0, 40.0)
+    assert one.news(139.9) == []
+    (news,) = all_of(one, 140.0)
+    assert news.outcome.reason == "timed_out"
+    assert not one.take_unconfirmed("Ada", 141.0)
+
+
+def test_one_that_is_cancelled_is_over_with_nobody_enrolled(enrolments: Make) -> None:
+    one = enrolments("import time; time.sleep(600)")
+    assert one.cancel() == "nothing"
+    one.start("x7", "Ada", "mqtt:anna", 0.0)
+    assert one.cancel() is None
+    (news,) = all_of(one)
+    assert (news.outcome.reason, news.over) == ("cancelled", True)
+    assert not one.take_unconfirmed("Ada", 1.0)
+
+
+def test_the_face_that_was_taken_comes_with_the_result_and_waits_to_be_confirmed(
+    enrolments: Make,
+) -> None:
+    one = enrolments(ENROLS)
+    one.start("x7", "Ada Lovelace", "mqtt:anna", 0.0)
+    (news,) = all_of(one)
+    assert news.outcome.details["picture"] == "/9j/"
+    assert not one.take_unconfirmed("Grace", 1.0)
+    assert one.take_unconfirmed("ADA LOVELACE", 1.0)
+    assert not one.take_unconfirmed("Ada Lovelace", 2.0), "once"
+
+
+def test_nobody_waits_to_be_confirmed_for_ever(enrolments: Make) -> None:
+    one = enrolments(ENROLS)
+    one.start("x7", "Ada", "mqtt:anna", 0.0)
+    all_of(one)
+    assert not one.take_unconfirmed("Ada", CONFIRM_S + 1)
+
+
+def test_where_no_confirmation_is_wanted_nobody_waits_for_one(enrolments: Make) -> None:
+    one = enrolments(
+        "import sys; assert sys.argv[1] == '--timeout'" + textwrap.dedent(ENROLS), confirm=False
+    )
+    one.start("x7", "Ada", "mqtt:anna", 0.0)
+    (news,) = all_of(one)
+    assert news.outcome.reason is None
+    assert not one.take_unconfirmed("Ada", 1.0)

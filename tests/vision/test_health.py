@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from lockd.errors import CameraTrouble
 from lockd.types import Image
+from lockd.vision.decoding import decode
 from lockd.vision.health import Health, Patience
-from lockd.vision.pictures import decode, encode_jpeg
+from lockd.vision.pictures import encode_jpeg
 from tests.conftest import CLIP, PHOTOS, SCENES
 
 FPS = 8.0  # a power of two, so that times are exact

@@ -262,6 +262,25 @@ class CountingModels:
         return network
 
 
+class TestTiles:
+    @pytest.mark.parametrize("side", range(12, 200, 7))
+    def test_every_window_lies_in_a_tile(self, side: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(mtcnn, "TILE_PX", 40)
+        starts = mtcnn.tile_starts(side)
+        assert all(0 <= start <= max(0, side - 40) for start in starts)
+        windows = range(0, side - 11, 2)
+        assert all(any(one <= w and w + 12 <= one + 40 for one in starts) for w in windows)
+
+    def test_in_tiles_the_same_faces_are_found(
+        self, vision: Vision, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        whole = vision.detector.detect(collins())
+        monkeypatch.setattr(mtcnn, "TILE_PX", 40)
+        tiled = Detector(vision.models).detect(collins())
+        assert len(tiled) == len(whole) == 1
+        assert iou(tiled[0].box, whole[0].box) > 0.95
+
+
 class TestKeptNetworks:
     def test_a_second_frame_of_the_same_size_builds_nothing(self, vision: Vision) -> None:
         models: Any = CountingModels(vision.models)
@@ -274,7 +293,7 @@ class TestKeptNetworks:
     def test_networks_of_sizes_long_gone_are_given_up(
         self, vision: Vision, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(mtcnn, "KEPT_SHAPES", 3)
+        monkeypatch.setattr(mtcnn, "KEPT_PX", 3000)
         models: Any = CountingModels(vision.models)
         detector = Detector(models)
         other_networks = len(models.kept)

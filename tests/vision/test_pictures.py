@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from lockd.errors import ImageError
 from lockd.types import Box, Face, Image
-from lockd.vision.pictures import View, annotate, decode, encode_jpeg
+from lockd.vision.decoding import decode
+from lockd.vision.pictures import View, annotate, encode_jpeg
 from tests.fakes import blank, face_at
 from tests.pictures import COLLINS, as_stored, read, with_orientation
 
@@ -113,7 +114,7 @@ class TestDecode:
         size = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
         bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size)
         bomb += chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-        with pytest.raises(ImageError, match=r"bomb\.png: says it has 60000 x 60000 pixels"):
+        with pytest.raises(ImageError, match=r"bomb\.png: says it has more than"):
             decode(bomb, "bomb.png")
 
 

@@ -10,10 +10,9 @@ folder, none lost, as fast as it is asked.
 from lockd.adapters.cameras.live import LiveCamera
 from lockd.adapters.cameras.opening import open_source
 from lockd.adapters.cameras.recorded import RecordedCamera
-from lockd.adapters.cameras.sources import PICTURES, Source, list_pictures, pace_of
+from lockd.adapters.cameras.sources import Source, list_pictures, pace_of
 
 __all__ = [
-    "PICTURES",
     "LiveCamera",
     "RecordedCamera",
     "Source",

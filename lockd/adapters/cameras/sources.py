@@ -15,12 +15,11 @@ import cv2
 
 from lockd.adapters.cameras.containers import Times, breaks_off
 from lockd.errors import CameraError, CameraTrouble
+from lockd.files import UnreadableError, read_file, read_head
 from lockd.redaction import redacted
 from lockd.types import Image
-from lockd.vision.pictures import decode
 
-PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-"""Suffixes, in lower case, of the files that a folder is searched for."""
+_MAX_BYTES = 64 << 20  # of a picture's file
 
 _USUAL_FPS, _MOST_FPS = 25.0, 240.0
 _MOST_FRAMES = 10**8
@@ -102,19 +101,27 @@ class GuardedSource(ABC):
 
 
 def list_pictures(folder: Path) -> list[Path]:
-    """Return the picture files directly in a folder, by name.
+    """Return the pictures directly in a folder, by name: those that begin as pictures do.
+
+    What cannot be read is among them, to be told of when its turn comes.
 
     Raises:
         CameraError: if the folder cannot be read.
     """
     try:
-        return sorted(
-            entry
-            for entry in folder.iterdir()
-            if entry.suffix.lower() in PICTURES and not entry.name.startswith(".")
-        )
+        entries = sorted(one for one in folder.iterdir() if not one.name.startswith("."))
     except OSError as error:
         raise CameraError(f"{folder}: {error.strerror}", CameraTrouble.MISSING) from error
+    return [one for one in entries if not one.is_dir() and _may_be_picture(one)]
+
+
+def _may_be_picture(file: Path) -> bool:
+    from lockd.vision.decoding import HEAD_BYTES, is_picture  # noqa: PLC0415  # takes its time
+
+    try:
+        return is_picture(read_head(file, HEAD_BYTES))
+    except UnreadableError:
+        return True
 
 
 class FolderSource:
@@ -126,7 +133,7 @@ class FolderSource:
         self._files = list_pictures(folder)
         if not self._files:
             raise CameraError(
-                f"{folder}: holds no picture ({', '.join(sorted(PICTURES))})",
+                f"{folder}: holds no picture such as a JPEG or PNG file",
                 CameraTrouble.MISSING,
             )
         self._period = 1.0 / fps
@@ -139,9 +146,11 @@ class FolderSource:
         file, t = self._files[self._next], self._next * self._period
         self._next += 1
         try:
-            content = file.read_bytes()
-        except OSError as error:
-            raise CameraError(f"{file}: {error.strerror}") from error
+            content = read_file(file, _MAX_BYTES)
+        except UnreadableError as error:
+            raise CameraError(f"{file}: {error}") from error
+        from lockd.vision.decoding import decode  # noqa: PLC0415  # takes its time
+
         return decode(content, str(file)), t
 
     def close(self) -> None:

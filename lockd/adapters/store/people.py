@@ -69,6 +69,7 @@ class People:
         by: str,
         note: str | None = None,
         replace_outdated: bool = False,
+        unconfirmed: bool = False,
         photographs: Sequence[bytes | None] = (),
         details: Details | None = None,
         **access: Unpack[Access],
@@ -84,6 +85,7 @@ class People:
             embeddings: float32 unit vectors, at least one.
             note: for the audit entry; must name nobody.
             replace_outdated: also forget the templates that other networks made of them.
+            unconfirmed: enrol somebody new, who stays a stranger until they are enabled.
             photographs: to be kept, as they are in their files: one or None for each
                 embedding, or none at all.
             details: what else is known of them; None leaves what there is.
@@ -96,7 +98,11 @@ class People:
         """
         new = _checked(name, embeddings, photographs)
         with self._database.transaction():
+            if unconfirmed and self.find(name) is not None:
+                raise PersonError(f"{name}: somebody of that name is enrolled already")
             person = self._enrol(name, access, details)
+            if unconfirmed:
+                self._enable(person, False)
             if replace_outdated:
                 self._templates.forget(person.id, but_of=model)
             self._templates.put(person.id, model, new)

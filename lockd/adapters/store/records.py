@@ -13,13 +13,14 @@ import numpy as np
 
 from lockd.errors import PersonError
 from lockd.messages import utc_text
-from lockd.types import Embedding, Person
+from lockd.types import JOINERS, Embedding, Person
 
 MAX_NAME = 64
 MAX_NOTES = 2000
 
 # Controls, surrogates and invisible directions would forge logs and lists.
 _HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+_UNSEEN = str.maketrans("_", " ", JOINERS)
 
 
 class Access(TypedDict, total=False):
@@ -141,21 +142,40 @@ def clean_name(name: str) -> str:
         PersonError: if it is empty, too long, or has characters that no name has.
     """
     cleaned = unicodedata.normalize("NFC", name).strip()
-    if not cleaned:
+    if not key_of(cleaned):
         raise PersonError("a person's name is empty; give one")
     if len(cleaned) > MAX_NAME:
         raise PersonError(
             f"{cleaned[:20]!r}...: a name of {len(cleaned)} characters; the most is {MAX_NAME}"
         )
-    bad = [char for char in cleaned if unicodedata.category(char) in _HIDDEN]
+    around = zip(f" {cleaned[:-1]}", cleaned, f"{cleaned[1:]} ", strict=True)
+    bad = [
+        char
+        for before, char, after in around
+        if not _is_seen(char) and not (char in JOINERS and _joins(before, after))
+    ]
     if bad:
         raise PersonError(f"{cleaned!r}: the character {bad[0]!r} cannot be part of a name")
     return cleaned
 
 
+def _is_seen(char: str) -> bool:
+    return unicodedata.category(char) not in _HIDDEN
+
+
+def _joins(before: str, after: str) -> bool:
+    """Whether a joiner between two characters does something; a virama it may end alone."""
+    virama = unicodedata.combining(before) == 9
+    return virama or all(_is_seen(one) and not one.isspace() for one in (before, after))
+
+
 def key_of(name: str) -> str:
-    """Return what two ways of writing the same name have in common."""
-    return unicodedata.normalize("NFC", name).strip().casefold()
+    """Return what the ways of writing one name have in common.
+
+    Composed or not, in upper or lower case, with spaces or underscores, joined or not.
+    """
+    seen = unicodedata.normalize("NFC", name.translate(_UNSEEN))
+    return " ".join(seen.split()).casefold()
 
 
 def checked(person: Person) -> Person:
