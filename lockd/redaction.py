@@ -12,8 +12,8 @@ import re
 _BEGIN = re.compile(r"([a-z][a-z0-9+.-]*:/+)?(.*)", re.IGNORECASE | re.DOTALL)
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]*)(:[0-6]?[0-9]{0,4})?", re.IGNORECASE)
 _WITHIN = re.compile(
-    r"[a-z][a-z0-9+.-]*:/(?:/|\S*[@?#])\S*[^\s:;,.)\]}>'\"]", re.IGNORECASE
-)  # with one slash where a URL was taken for a path
+    r"[a-z][a-z0-9+.-]{0,30}:/(?:/|\S*[@?#])\S*[^\s:;,.)\]}>'\"]", re.IGNORECASE
+)  # with one slash where a URL was taken for a path; bounded, or a long word would take for ever
 
 
 def redacted(source: str) -> str:
