@@ -44,7 +44,7 @@ def test_a_lock_down_outlives_a_service_though_the_store_cannot_be_written(
         else:
             assert door.process is not None
             door.process.send_signal(number)
-            eventually(lambda: "config_reloaded" in door.log.read_text())
+            eventually(lambda: "the configuration was read again" in door.log.read_text())
         eventually((door.runtime / "control").exists)
         assert eventually(lambda: command(door)[1].get("state")) == "locked_down"
         assert command(door, "unlock")[1]["result"] == "locked_down"
