@@ -8,13 +8,12 @@ and whoever opens it next goes on from there.
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
 
-from lockd.adapters.store.vault import SealError
+from lockd.adapters.store.vault import SealError, Vault
 from lockd.errors import StoreError
-
-if TYPE_CHECKING:
-    from lockd.adapters.store.database import Database
 
 APPLICATION_ID = 0x6C6F636B  # "lock"
 PAGE_BYTES = 8192
@@ -120,6 +119,23 @@ STEPS = [_TABLES]
 """The way to each version from the one before, `FIRST` first. Never change one: add one."""
 
 _PROOF = b"lockd"
+
+
+class Database(Protocol):
+    """What is asked of the file that is to have these tables."""
+
+    path: Path
+    vault: Vault
+    writable: bool
+
+    def run(self, statement: str, *values: Any) -> object:
+        """Run a statement."""
+
+    def value(self, query: str, *values: Any) -> Any:
+        """Return the one value that a query finds."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All or nothing."""
 
 
 def prepare(database: Database) -> None:
