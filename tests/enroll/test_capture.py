@@ -337,7 +337,8 @@ class TestCommand:
         assert result.exit_code == 0, result.stderr
         *progress, outcome = [json.loads(line) for line in result.stdout.splitlines()]
         assert outcome[0]["accepted"] == 2
-        assert {one["hint"] for one in progress} >= {"taken", "turn_left"}
+        assert {one.get("hint") for one in progress} >= {"taken", "turn_left"}
+        assert [one for one in progress if "picture" in one] == progress[-1:]
         settings = Settings()
         store = Store.open(settings.store.path(), Vault.open(settings.store))
         assert {entry.by for entry in store.audit.latest(10)} == {"mqtt:anna"}
