@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,7 +28,8 @@ from lockd.vision.geometry import iou
 from lockd.vision.pictures import encode_jpeg
 from lockd.vision.quality import Limits
 from tests import pictures
-from tests.conftest import PEOPLE, ROOT, SCENES
+from tests.conftest import PEOPLE, SCENES
+from tests.memory import growth_kib
 from tests.pictures import BIDEN_ENROLLED, COLLINS, OBAMA, OBAMA_ENROLLED, as_stored, side_by_side
 
 LIMITS = Limits()
@@ -172,23 +171,14 @@ class TestLargePhotographs:
 
     def test_it_takes_little_more_memory_than_the_picture(self, tmp_path: Path) -> None:
         save(pasted(pictures.read(OBAMA), 8160, 6144, 0.4, 0.4), tmp_path / "50mp.jpg")
-        program = (
-            "import pathlib, resource, sys\n"
+        prepare = (
             "from lockd.config import Settings\n"
             "from lockd.recognition.photographs import read\n"
             "from lockd.recognition.recogniser import Vision\n"
-            "vision = Vision(Settings(recognition={'threads': 1}))\n"
-            "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-            "assert len(read(pathlib.Path(sys.argv[1]), vision).faces) == 1\n"
-            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+            "vision = Vision(Settings(recognition={'threads': 1}))"
         )
-        done = subprocess.run(
-            [sys.executable, "-c", program, tmp_path / "50mp.jpg"],
-            cwd=ROOT,
-            capture_output=True,
-            check=True,
-        )
-        assert int(done.stdout) < 480 << 10
+        work = "assert len(read(file, vision).faces) == 1"
+        assert growth_kib(prepare, work, tmp_path / "50mp.jpg") < 480 << 10
 
 
 class TestTemplates:
