@@ -125,16 +125,27 @@ def heard(subscriber: Subscriber, kind: str) -> list[dict[str, Any]]:
     return [event for event in distinct(told(subscriber)) if event["type"] == kind]
 
 
+def open_door(
+    doors: Callable[..., Door],
+    camera: StreamCamera,
+    mosquitto: Mosquitto,
+    subscribe: Callable[[int], Subscriber],
+) -> tuple[Door, Subscriber]:
+    """Start a door that watches `camera`, and whoever hears what it publishes before it does."""
+    subscriber = subscribe(mosquitto.port)
+    door = doors(camera={"source": camera.url}, mqtt={"host": "127.0.0.1", "port": mosquitto.port})
+    door.start()
+    eventually(lambda: door.reports("READY=1"))
+    return door, subscriber
+
+
 def test_from_the_camera_to_the_subscriber(
     doors: Callable[..., Door],
     camera: StreamCamera,
     mosquitto: Mosquitto,
     subscribe: Callable[[int], Subscriber],
 ) -> None:
-    subscriber = subscribe(mosquitto.port)
-    door = doors(camera={"source": camera.url}, mqtt={"host": "127.0.0.1", "port": mosquitto.port})
-    door.start()
-    eventually(lambda: door.reports("READY=1"))
+    door, subscriber = open_door(doors, camera, mosquitto, subscribe)
     eventually(lambda: subscriber.of("lockd/front/availability") == [b"online"])
 
     # Somebody comes whom nobody has enrolled yet.
@@ -282,13 +293,7 @@ def test_commands_are_obeyed_refused_and_told(
     mosquitto: Mosquitto,
     subscribe: Callable[[int], Subscriber],
 ) -> None:
-    subscriber = subscribe(mosquitto.port)
-    door = doors(
-        camera={"source": camera.url},
-        mqtt={"host": "127.0.0.1", "port": mosquitto.port},
-    )
-    door.start()
-    eventually(lambda: door.reports("READY=1"))
+    door, subscriber = open_door(doors, camera, mosquitto, subscribe)
     assert command(door, "unlock")[0] == 0
     code, answer = command(door, "hold-open", "--seconds", "5")
     assert (code, answer["result"]) == (1, "not_allowed")
@@ -322,11 +327,8 @@ def test_reloading_takes_a_good_configuration_and_refuses_a_bad_one(
     mosquitto: Mosquitto,
     subscribe: Callable[[int], Subscriber],
 ) -> None:
-    subscriber = subscribe(mosquitto.port)
-    door = doors(camera={"source": camera.url}, mqtt={"host": "127.0.0.1", "port": mosquitto.port})
-    door.start()
+    door, subscriber = open_door(doors, camera, mosquitto, subscribe)
     assert door.process is not None
-    eventually(lambda: door.reports("READY=1"))
     good = door.file.read_text()
     word = door.runtime / "relay.json"
     assert json.loads(word.read_text())["pin"] == 17
