@@ -6,7 +6,6 @@ and goes on opening the door meanwhile; else the camera is opened here.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from pathlib import Path
@@ -59,11 +58,12 @@ class ServiceFrames:
 
     ended = False
 
-    def __init__(self, path: Path, clock: Clock, max_age_s: float) -> None:
+    def __init__(self, path: Path, clock: Clock, max_age_s: float, *, rests: bool = False) -> None:
         """Prepare it.
 
         Args:
             max_age_s: an older frame is not handed out.
+            rests: after the work on a frame do nothing for as long.
         """
         self.problem: str | None = None
         self._path = path
@@ -74,6 +74,8 @@ class ServiceFrames:
         self._newest = float("-inf")
         self._answered: float | None = None
         self._closed = threading.Event()
+        self._rests = rests
+        self._worked_since: float | None = None
 
     def next(self, timeout_s: float) -> Frame | None:
         """Return the service's newest frame; see `Frames.next`.
@@ -81,12 +83,17 @@ class ServiceFrames:
         Raises:
             ControlError: if it does not answer at all, or no more for a while.
         """
-        deadline = self._clock.now() + timeout_s
+        now = self._clock.now()
+        deadline = now + timeout_s
+        if self._rests and self._worked_since is not None:
+            self._clock.wait_until(min(2 * now - self._worked_since, deadline), self._closed)
         while not self._closed.is_set():
             found = self._ask()
             if isinstance(found, Frame):
+                self._worked_since = self._clock.now()
                 return found
             if self._clock.now() + found > deadline:
+                self._worked_since = None
                 return None
             self._clock.wait_until(self._clock.now() + found, self._closed)
         return None
@@ -187,13 +194,20 @@ def open_frames(settings: Settings, source: str | None, clock: Clock) -> Frames:
     path = settings.control.path() or SYSTEM_SOCKET
     configured = source is None or _device(source) == _device(str(settings.camera.source))
     if configured and listens(path):
-        with contextlib.suppress(PermissionError):  # a sandbox may forbid even this
-            os.nice(_NICE)
-        return ServiceFrames(path, clock, settings.camera.max_age_s)
+        return ServiceFrames(path, clock, settings.camera.max_age_s, rests=not _stepped_back())
     camera = settings.camera
     if source is not None:
         camera = camera.from_source(source)
     return OwnFrames(camera, clock)
+
+
+def _stepped_back() -> bool:
+    """Lower this process's priority; the service's own unit forbids even that to its children."""
+    try:
+        os.nice(_NICE)
+    except PermissionError:
+        return False
+    return True
 
 
 def _device(source: str) -> str:

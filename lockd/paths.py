@@ -15,6 +15,8 @@ ON_BEHALF_OF = "LOCKD_ON_BEHALF_OF"
 USER, GROUPS = "lockd", ("gpio", "video")
 UNIT = "lockd.service"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
+NETWORK_FILE = f"{UNIT_FILE}.d/50-network.conf"
+"""Whom the service may speak to, by its configuration."""
 
 _SOURCE_TREE = Path(__file__).resolve().parent.parent
 _INSTALLED = Path(sys.prefix) / "share" / "lockd"

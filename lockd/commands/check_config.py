@@ -11,6 +11,7 @@ import yaml
 
 from lockd.adapters.keys import CommandKeys
 from lockd.adapters.mqtt.client import password_file
+from lockd.adapters.reach import drop_in, needs
 from lockd.adapters.store.vault import Vault
 from lockd.config import Settings, find, load
 from lockd.config.camera import RegionSettings
@@ -23,11 +24,19 @@ from lockd.vision.models import recommended_accept
 
 @click.command("check-config")
 @config_option
+@click.option(
+    "--network",
+    is_flag=True,
+    help="Print whom the unit has to let the service speak to, as a drop-in for systemd.",
+)
 @reported
-def check_config(config_file: Path | None) -> None:
+def check_config(config_file: Path | None, network: bool) -> None:
     """Check the configuration and print every setting in effect, without passwords."""
     path = find(config_file)
     settings = load(path)
+    if network:
+        click.echo(drop_in(needs(settings)), nl=False)
+        return
     listed = in_effect(settings)
     err.print(f"{path or 'no file, the defaults'}: good", style="green")
     if settings.camera.unverified:

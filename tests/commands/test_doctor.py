@@ -22,7 +22,16 @@ from lockd.adapters.gpiochip import Chip
 from lockd.adapters.store import Store, Vault
 from lockd.adapters.wallclock import WallClock
 from lockd.commands.broker_setup import certificates as certificates_made
-from lockd.commands.doctor import broker, camera, examine, hardware, pins, service, software
+from lockd.commands.doctor import (
+    broker,
+    camera,
+    examine,
+    hardware,
+    network,
+    pins,
+    service,
+    software,
+)
 from lockd.commands.doctor.findings import Check, Finding, Machine, Status, ok
 from lockd.commands.doctor.table import CHECKS
 from lockd.commands.main import main
@@ -684,6 +693,31 @@ def test_the_unit_is_compared_with_the_one_that_comes_with_lockd(
     assert Status.WARNING not in statuses(service.unit(with_files(tmp_path, {where: ours})))
     other = with_files(tmp_path, {where: ours.replace("RestartSec=1", "RestartSec=9")})
     assert service.unit(other)[0].status is Status.WARNING
+
+
+@pytest.mark.parametrize(
+    ("drop_in", "config", "expected"),
+    [
+        ("", "", Status.OK),
+        ("", "camera: {source: 'rtsp://192.168.1.5/a'}", Status.PROBLEM),
+        ("IPAddressAllow=192.168.1.6/32", "mqtt: {host: 192.168.1.5}", Status.PROBLEM),
+        ("IPAddressAllow=192.168.1.5/32", "mqtt: {host: 192.168.1.5}", Status.OK),
+        ("IPAddressAllow=192.168.1.0/24", "mqtt: {host: 192.168.1.5}", Status.WARNING),
+        ("IPAddressAllow=192.168.1.5/32", "", Status.WARNING),
+        ("IPAddressDeny=", "mqtt: {host: 192.168.1.5}", Status.WARNING),
+    ],
+)
+def test_a_unit_that_does_not_fit_the_configuration_any_more_is_told(
+    drop_in: str, config: str, expected: Status, tmp_path: Path
+) -> None:
+    where = "etc/systemd/system/lockd.service"
+    files = {
+        where: (ROOT / "systemd/lockd.service").read_text(),
+        f"{where}.d/50-network.conf": f"[Service]\n{drop_in}\n",
+    }
+    (finding,) = network.network(with_files(tmp_path, files, config))
+    assert finding.status is expected
+    assert expected is Status.OK or "lockd install" in finding.mend
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ class Pretended(System):
         self.live = True
         self.ran: list[str] = []
         self.active = "inactive"
+        self.network: str | None = "[Service]"
         self.fails = ""
 
     def run(self, *command: str, environment: Mapping[str, str] | None = None) -> None:
@@ -54,6 +55,8 @@ class Pretended(System):
         self.report(f"ran {words}", f"run {words}")
 
     def asks(self, *command: str) -> str | None:
+        if command[1:3] == ("check-config", "--network"):
+            return self.network
         assert command == ("systemctl", "is-active", "lockd.service")
         return self.active
 
@@ -225,7 +228,7 @@ def test_programs_run_in_the_order_in_which_each_needs_the_other(tmp_path: Path)
     names = [next(word for word in KNOWN if word in line) for line in system.ran]
     assert names == [
         "systemd-sysusers", "systemd-tmpfiles", "udevadm control", "udevadm trigger",
-        "-m venv", "-m pip", "daemon-reload", "enable",
+        "-m venv", "-m pip", "daemon-reload", "daemon-reload", "enable",
     ]  # fmt: skip
 
 
@@ -295,6 +298,38 @@ def test_only_a_service_that_runs_is_started_again_and_only_for_a_change(tmp_pat
     assert running.ran == ["systemctl daemon-reload", "systemctl restart lockd.service"]
 
 
+NETWORK = "etc/systemd/system/lockd.service.d/50-network.conf"
+
+
+@pytest.mark.usefixtures("installed")
+def test_whom_the_service_may_speak_to_is_renewed_by_another_run(tmp_path: Path) -> None:
+    steps.install(live(tmp_path))
+    assert (tmp_path / NETWORK).read_text() == "[Service]\n"
+    running = live(tmp_path)
+    running.active, running.network = "active", "[Service]\nIPAddressAllow=192.168.1.5/32"
+
+    steps.install(running)
+
+    assert (tmp_path / NETWORK).read_text() == f"{running.network}\n"
+    assert running.ran == ["systemctl daemon-reload", "systemctl restart lockd.service"]
+    steps.install(running)
+    assert len(running.ran) == 2
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_configuration_that_cannot_be_read_leaves_whom_the_service_may_speak_to(
+    tmp_path: Path,
+) -> None:
+    steps.install(live(tmp_path))
+    again = live(tmp_path)
+    again.network = None
+
+    steps.install(again)
+
+    assert (tmp_path / NETWORK).read_text() == "[Service]\n"
+    assert any("check-config" in line for line in again.said)
+
+
 @pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("fails", ["daemon-reload", "enable"])
 def test_a_unit_that_systemd_did_not_take_is_put_again_by_the_next_run(
@@ -308,7 +343,7 @@ def test_a_unit_that_systemd_did_not_take_is_put_again_by_the_next_run(
     again = live(tmp_path)
     steps.install(again)
 
-    assert again.ran == ["systemctl daemon-reload", "systemctl enable lockd.service"]
+    assert again.ran[-2:] == ["systemctl daemon-reload", "systemctl enable lockd.service"]
 
 
 @pytest.mark.usefixtures("installed")

@@ -189,13 +189,23 @@ class TestChoosing:
         assert nice == [5]  # the door comes first
 
     def test_where_a_sandbox_forbids_to_step_back_the_frames_come_all_the_same(
-        self, service: Service, path: Path, monkeypatch: pytest.MonkeyPatch
+        self, service: Service, path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refused(_: int) -> None:
             raise PermissionError(1, "Operation not permitted")
 
         monkeypatch.setattr(os, "nice", refused)
-        assert isinstance(open_frames(self.settings(path), None, RealClock()), ServiceFrames)
+        frames = open_frames(self.settings(path), None, clock)
+        assert isinstance(frames, ServiceFrames)
+        service.show(40, seq=1)
+        assert frames.next(5) is not None
+        clock.wait_until(clock.now() + 0.7, threading.Event())  # the work on that frame
+        service.show(40, seq=2)
+        before = clock.now()
+        second = frames.next(5)
+        assert second is not None
+        # It leaves the processor to the door for as long.
+        assert clock.now() - before == pytest.approx(0.7)
 
     def test_another_camera_is_opened_here(
         self, service: Service, path: Path, nice: list[int], tmp_path: Path

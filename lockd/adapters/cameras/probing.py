@@ -89,7 +89,10 @@ def _in_words(error: OSError, url: str, limit_s: float) -> str:
         port = parts.port or PORTS[parts.scheme]
         return f"nobody listens at port {port}; is the camera on, and the port right?"
     if isinstance(error, TimeoutError):
-        return f"no answer within {limit_s:g} s; is the camera on, and the address right?"
+        return (
+            f"no answer within {limit_s:g} s; is the camera on, the address right, and does the "
+            "unit let it through (`lockd doctor --only network`)?"
+        )
     if isinstance(error, ssl.SSLError):
         return f"it speaks no TLS ({error.reason or 'broken off'}); is the port right?"
     return f"{error.strerror or 'the connection broke off'}; is the network up?"

@@ -136,10 +136,15 @@ class Machine:
         handed = self.path(f"/run/credentials/{UNIT}/{name}")
         if _exists(handed):
             return handed
+        loaded = dict(_LOADED.findall("\n".join(self.unit_texts)))
+        return self.path(loaded[name]) if name in loaded else None
+
+    @property
+    def unit_texts(self) -> list[str]:
+        """The unit and its drop-ins, as systemd reads them one after the other."""
         names = sorted(one.name for one in self.path(f"{UNIT_FILE}.d").glob("*.conf"))
         files = (UNIT_FILE, *(f"{UNIT_FILE}.d/{one}" for one in names))
-        loaded = dict(_LOADED.findall("\n".join(self.text(one) or "" for one in files)))
-        return self.path(loaded[name]) if name in loaded else None
+        return [text for one in files if (text := self.text(one)) is not None]
 
     @property
     def installed(self) -> bool:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from lockd.commands.doctor import broker, camera, commands, hardware, pins, service, software
+from lockd.commands.doctor import (
+    broker,
+    camera,
+    commands,
+    hardware,
+    network,
+    pins,
+    service,
+    software,
+)
 from lockd.commands.doctor.findings import Check
 
 # Generous limits: a small board takes ten seconds to start Python and import what a check needs.
@@ -16,6 +25,7 @@ CHECKS = (
     Check("files", service.files),
     Check("user", service.user),
     Check("unit", service.unit, limit_s=25),
+    Check("network", network.network, limit_s=45),
     Check("networks", software.networks, limit_s=180, apart=True),
     Check("camera", camera.camera, limit_s=120, apart=True),
     Check("pins", pins.pins, limit_s=60, apart=True),

@@ -10,7 +10,7 @@ from pathlib import Path
 from lockd.commands.install import environment
 from lockd.commands.install.system import System
 from lockd.errors import InstallError
-from lockd.paths import GROUPS, UNIT, UNIT_FILE, USER
+from lockd.paths import GROUPS, NETWORK_FILE, UNIT, UNIT_FILE, USER
 
 SYSUSERS = "/usr/lib/sysusers.d/lockd.conf"
 TMPFILES = "/usr/lib/tmpfiles.d/lockd.conf"
@@ -35,8 +35,8 @@ def install(system: System, wheels: Path | None = None) -> None:
     _put_udev_rule(system)
     rebuilt = environment.put_environment(system, wheels)
     environment.put_commands(system)
-    rewritten = _put_unit(system)
-    if (rebuilt or rewritten) and system.asks("systemctl", "is-active", UNIT) == "active":
+    changed = [rebuilt, _put_network(system), _put_unit(system)]
+    if any(changed) and system.asks("systemctl", "is-active", UNIT) == "active":
         system.run("systemctl", "restart", UNIT)
     environment.drop_old_releases(system)
     if not system.changes:
@@ -55,6 +55,8 @@ def uninstall(system: System, *, purge: bool = False) -> None:
     if system.has(UNIT_FILE):
         system.run("systemctl", "disable", "--now", UNIT)
         system.remove(UNIT_FILE)
+        system.remove(NETWORK_FILE)
+        system.remove_if_empty(f"{UNIT_FILE}.d")
         system.run("systemctl", "daemon-reload")
     if system.remove(UDEV) and _udev_runs(system):
         system.run("udevadm", "control", "--reload")
@@ -130,21 +132,45 @@ def _udev_runs(system: System) -> bool:
     return system.has("/run/udev/control")
 
 
+def _put_network(system: System) -> bool:
+    """Let the service speak to whom the configuration names; see `lockd.adapters.reach`."""
+    if not system.live:
+        system.note(f"{NETWORK_FILE} is not made below another root: `lockd install` in there does")
+        return False
+    lockd = f"{environment.LINK}/bin/lockd"
+    text = system.asks(lockd, "check-config", "--network", "--config", CONFIG)
+    if text is None and system.dry_run:
+        return False
+    if text is None:
+        system.note(
+            f"{NETWORK_FILE} was left as it is, for {CONFIG} cannot be read: `sudo lockd "
+            "check-config` says why; then install again"
+        )
+        return False
+    return _put_for_systemd(system, NETWORK_FILE, f"{text}\n".encode())
+
+
 def _put_unit(system: System) -> bool:
     """Put the unit in place; one that its owner has disabled stays so."""
-    before = system.read(UNIT_FILE)
-    if not system.write(UNIT_FILE, _shipped(f"systemd/{UNIT}")):
+    new = not system.has(UNIT_FILE)
+    more = [("systemctl", "enable", UNIT)] if new else []
+    return _put_for_systemd(system, UNIT_FILE, _shipped(f"systemd/{UNIT}"), *more)
+
+
+def _put_for_systemd(system: System, path: str, content: bytes, *commands: tuple[str, ...]) -> bool:
+    """Write a file that systemd reads, have it read, and return whether it was another."""
+    before = system.read(path)
+    if not system.write(path, content):
         return False
     try:
-        system.run("systemctl", "daemon-reload")
-        if before is None:
-            system.run("systemctl", "enable", UNIT)
+        for command in (("systemctl", "daemon-reload"), *commands):
+            system.run(*command)
     except InstallError:
         # As it was, so that the next run does not take half of the step for all of it.
         if before is None:
-            system.remove(UNIT_FILE)
+            system.remove(path)
         else:
-            system.write(UNIT_FILE, before)
+            system.write(path, before)
         raise
     return True
 
