@@ -398,6 +398,10 @@ class TestPins:
                 "relay.pin and inputs.exit.pin are both 17; give each its own pin",
             ),
             (
+                "relay: {heartbeat: {pin: 22}}\nsignals: {led: {pin: 22}}",
+                "relay.heartbeat.pin and signals.led.pin are both 22; give each its own pin",
+            ),
+            (
                 "inputs: {contact: {pin: 5}}\nsignals: {buzzer: {pin: 5}}",
                 "inputs.contact.pin and signals.buzzer.pin are both 5; give each its own pin",
             ),

@@ -15,7 +15,12 @@ import yaml
 from tests.conftest import ROOT
 from tools.check_files import mistakes
 
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "models" / "README.md"]
+PAGES = [
+    *ROOT.glob("*.md"),
+    *ROOT.glob("docs/*.md"),
+    ROOT / "models" / "README.md",
+    ROOT / "firmware" / "README.md",
+]
 PROMISES = ("SECURITY.md", "CONTRIBUTING.md")
 FENCED = re.compile(r"^( *)(```|~~~).*?^\1\2", re.M | re.S)
 HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.M)

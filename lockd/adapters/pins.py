@@ -108,6 +108,17 @@ class Board:
         """
         return self.output(settings.pin, active_high=settings.unlocks_high, setting="relay.pin")
 
+    def heartbeat(self, settings: RelaySettings) -> Output | None:
+        """Claim the line that feeds the relay's hardware limit, low; None without one.
+
+        Raises:
+            PinError: if the pin cannot be had.
+        """
+        line = settings.heartbeat
+        if line is None:
+            return None
+        return self.output(line.pin, active_high=True, setting="relay.heartbeat.pin")
+
     def output(self, pin: int, *, active_high: bool, setting: str) -> Output:
         """Claim a pin, switched off.
 

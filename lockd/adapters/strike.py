@@ -4,7 +4,9 @@ The relay is switched on in one place, `Strike.release`, and only with a deadlin
 already set. A guard thread, which may do nothing but switch it off, keeps that
 deadline whatever the rest of the program does. Above it stands `LONGEST_ON_S`,
 which no setting exceeds, and above that the service manager's watchdog and its
-`ExecStopPost`.
+`ExecStopPost`. A hardware limit, if one is wired, stands above all of these: the guard
+feeds it a `Heartbeat` for as long as the deadline lies ahead, and whatever stops the guard
+or its process stops that.
 
 The guard proves that it makes progress: it wakes at least every `BEAT_S` and notes the
 machine's time since boot, which no clock setting steps and no suspend stops. `Strike.guarded`
@@ -47,6 +49,56 @@ PATIENCE_S = 0.5
 ANSWER_S = 0.25
 
 
+class Heartbeat:
+    """What a hardware limit is fed with: a line that changes its level while the relay is on.
+
+    A level that stands still feeds nothing, so that a line which cannot be switched locks.
+    """
+
+    def __init__(self, output: Output, hz: float) -> None:
+        """Take over an output that is low.
+
+        Args:
+            hz: how often a second it goes high and low again.
+        """
+        self._output = output
+        self._half_s = 0.5 / hz
+        self._high = False
+        self._due = 0.0
+        self._failed = False
+
+    def beat(self, now: float) -> float:
+        """Change the level if that is due; return after how many seconds the next change is.
+
+        Args:
+            now: monotonic seconds.
+        """
+        if now >= self._due:
+            self._due = now + self._half_s
+            self._drive(not self._high)
+        return self._due - now
+
+    def rest(self) -> None:
+        """Leave the line low."""
+        self._due = 0.0
+        self._drive(False)
+
+    def close(self) -> None:
+        """Leave the line low and give it back."""
+        self.rest()
+        self._output.close()
+
+    def _drive(self, high: bool) -> None:
+        try:
+            (self._output.on if high else self._output.off)()
+        except Exception:
+            if not self._failed:
+                log.exception("relay.heartbeat: the line cannot be switched; its limit locks")
+            self._failed = True
+        else:
+            self._failed, self._high = False, high
+
+
 class Strike:
     """The relay and its guard.
 
@@ -64,6 +116,7 @@ class Strike:
         now: Callable[[], float] = since_boot,
         *,
         machine: Callable[[], float] = since_boot,
+        heartbeat: Heartbeat | None = None,
     ) -> None:
         """Take over an output that is off, and start the guard.
 
@@ -72,8 +125,10 @@ class Strike:
             now: monotonic seconds; that of a recording never runs faster than it is told,
                 so that a slow replay does not lock early in its own time.
             machine: the machine's monotonic seconds, by which the guard proves its progress.
+            heartbeat: what the guard feeds while the relay is on, if a limit wants that.
         """
         self._output = output
+        self._heartbeat = heartbeat
         self._now = now
         self._machine = machine
         self.changed: Callable[[bool], None] = lambda on: None
@@ -162,6 +217,8 @@ class Strike:
         self._guard.join(timeout=1.0)
         self._closed = True  # whoever locks late finds nothing to do
         self._output.close()
+        if self._heartbeat is not None:
+            self._heartbeat.close()
 
     def _release(self, seconds: float) -> None:
         """`release`, with the lock held."""
@@ -197,6 +254,9 @@ class Strike:
             self._obeys = False
             self._deadline = self._now()
             return
+        finally:
+            if self._heartbeat is not None:
+                self._heartbeat.rest()
         self._obeys = True
         self._on_since = self._deadline = None
         if was_on:
@@ -233,6 +293,7 @@ class Strike:
             return BEAT_S
         left = self._deadline - self._now()
         if left > 0:
-            return min(left, BEAT_S)
+            fed_s = BEAT_S if self._heartbeat is None else self._heartbeat.beat(self._machine())
+            return min(left, BEAT_S, fed_s)
         self._switch_off()
         return BEAT_S if self._deadline is None else _RETRY_S

@@ -10,6 +10,14 @@ from lockd.config.base import Level, Pin, Pull, Section
 from lockd.types import Signal
 
 
+class HeartbeatSettings(Section):
+    """A line that feeds a hardware limit of the relay's time."""
+
+    pin: Pin
+    hz: Annotated[float, Field(ge=2, le=25, allow_inf_nan=False)] = 10.0
+    """How often a second it goes high and low again."""
+
+
 class RelaySettings(Section):
     """The relay that releases the strike."""
 
@@ -20,6 +28,8 @@ class RelaySettings(Section):
     """Whether a high level switches the relay on."""
     wiring: Literal["fail_secure", "fail_safe"] = "fail_secure"
     """Whether the relay is switched on to unlock, or is on for as long as it is locked."""
+    heartbeat: HeartbeatSettings | None = None
+    """Without it lockd alone ends a release."""
 
     @property
     def unlocks_high(self) -> bool:

@@ -59,6 +59,8 @@ class Settings(Section):
     def _pins(self) -> Iterator[tuple[str, int]]:
         """Every pin, by the path of its setting."""
         yield "relay.pin", self.relay.pin
+        if self.relay.heartbeat is not None:
+            yield "relay.heartbeat.pin", self.relay.heartbeat.pin
         for section in ("inputs", "signals"):
             for name, part in getattr(self, section):
                 if part is not None:

@@ -19,7 +19,7 @@ from lockd.adapters.pins import Board
 from lockd.adapters.signals import Signals
 from lockd.adapters.spool import Spool
 from lockd.adapters.store import open_for_service
-from lockd.adapters.strike import Strike
+from lockd.adapters.strike import Heartbeat, Strike
 from lockd.adapters.systemd import Notifier
 from lockd.adapters.wallclock import WallClock
 from lockd.clock import Clock, RealClock, RecordedClock
@@ -173,6 +173,7 @@ def open_service(
     board = Board(settings.relay.factory)
     stack.callback(board.close)
     relay = board.relay(settings.relay)
+    heartbeat = _open_heartbeat(board, settings)
     leave_word(relay_of(settings.relay, board.chip))
     vision = (before and before.vision_for(settings)) or Vision(settings)
     _log_recognition(settings, vision)
@@ -206,7 +207,7 @@ def open_service(
     signals = _open_signals(board, settings)
     stack.callback(signals.close)
     signals.start()
-    strike = Strike(relay, clock.now)
+    strike = Strike(relay, clock.now, heartbeat=heartbeat)
     stack.callback(strike.close)
     stored = gallery is None and remember
     # The store once more, for the thread that carries events; it can wait for others.
@@ -236,6 +237,11 @@ def open_service(
         notifier=stack.enter_context(closing(Notifier())),
     )
     return Service(settings, parts, observers=observers, news=news, before=before)
+
+
+def _open_heartbeat(board: Board, settings: Settings) -> Heartbeat | None:
+    line, wanted = board.heartbeat(settings.relay), settings.relay.heartbeat
+    return None if line is None or wanted is None else Heartbeat(line, wanted.hz)
 
 
 def _open_signals(board: Board, settings: Settings) -> Signals:

@@ -12,6 +12,7 @@ mistake in it, must not leave the door open. Without it the configuration counts
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -35,12 +36,14 @@ class Relay(NamedTuple):
         chip: number of the GPIO chip that has the pin; None if it has none or nobody knows.
         pin: BCM number.
         locked_high: whether the locked level is high.
+        heartbeat: BCM number of the line that feeds its hardware limit; None without one.
     """
 
     factory: str
     chip: int | None
     pin: int
     locked_high: bool
+    heartbeat: int | None = None
 
     def __str__(self) -> str:
         return f"GPIO{self.pin} is {'high' if self.locked_high else 'low'}: locked"
@@ -48,7 +51,8 @@ class Relay(NamedTuple):
 
 def relay_of(settings: RelaySettings, chip: int | None = None) -> Relay:
     """Return the relay that is configured."""
-    return Relay(settings.factory, chip, settings.pin, not settings.unlocks_high)
+    heartbeat = None if settings.heartbeat is None else settings.heartbeat.pin
+    return Relay(settings.factory, chip, settings.pin, not settings.unlocks_high, heartbeat)
 
 
 def leave_word(relay: Relay) -> None:
@@ -83,6 +87,7 @@ def word_left() -> Relay | None:
         and isinstance(relay.chip, int | None)
         and isinstance(relay.pin, int)
         and isinstance(relay.locked_high, bool)
+        and isinstance(relay.heartbeat, int | None)
     )
     return relay if good else None
 
@@ -110,6 +115,8 @@ def lock(config_file: Path | None) -> Relay:
 
         board = Board(relay.factory)
         board.output(relay.pin, active_high=not relay.locked_high, setting="relay.pin").off()
+        if relay.heartbeat is not None:
+            board.output(relay.heartbeat, active_high=True, setting="relay.heartbeat.pin").off()
     return relay
 
 
@@ -122,6 +129,10 @@ def _locked_by_the_kernel(relay: Relay) -> bool:
     except OSError as error:
         print(f"{error}; trying {relay.factory}", file=sys.stderr)
         return False
+    if relay.heartbeat is not None:
+        # Only for a line that is not left high: one that stands still feeds nobody.
+        with contextlib.suppress(OSError):
+            line.drive(relay.chip, relay.heartbeat, high=False)
     return True
 
 

@@ -12,7 +12,7 @@ from gpiozero.pins.mock import MockFactory
 
 from lockd.adapters import pins as module
 from lockd.adapters.pins import Board, Inputs
-from lockd.adapters.strike import Strike
+from lockd.adapters.strike import Heartbeat, Strike
 from lockd.config import RelaySettings, Settings, parse
 from lockd.errors import PinError
 from lockd.types import Input, InputChange
@@ -69,6 +69,21 @@ def killed(chip: Chip, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "gpiozero.pins.local.LocalPiFactory._reservations", type(MockFactory()._reservations)(list)
     )
+
+
+def test_a_start_and_an_end_never_pulse_the_heartbeat(
+    chip: Chip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = RelaySettings.model_validate({"pin": 17, "heartbeat": {"pin": 18}})
+    for _ in range(2):
+        board = Board("lgpio")
+        line = board.heartbeat(settings)
+        assert line is not None
+        Strike(board.relay(settings), heartbeat=Heartbeat(line, 10)).close()
+        board.close()
+        killed(chip, monkeypatch)
+    assert chip.line(18).seen == [None, 0]
+    assert board.heartbeat(RelaySettings()) is None
 
 
 @pytest.mark.parametrize(("active_high", "wiring"), WIRINGS)

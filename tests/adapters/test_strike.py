@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from lockd.adapters import strike as module
-from lockd.adapters.strike import LONGEST_ON_S, Strike
+from lockd.adapters.strike import LONGEST_ON_S, Heartbeat, Strike
 from lockd.errors import PinError
 from tests.fakes import RecordingOutput
 from tests.patience import PATIENCE_S, eventually, running
@@ -372,3 +372,112 @@ def test_what_is_sealed_is_locked_and_released_no_more() -> None:
     strike.close()
     strike.seal()  # late
     assert output.log == ["on", "off", "off", "close"]
+
+
+class TestHeartbeat:
+    @pytest.fixture
+    def line(self) -> RecordingOutput:
+        return RecordingOutput()
+
+    @pytest.fixture
+    def fed(
+        self, output: RecordingOutput, now: SetClock, machine: SetClock, line: RecordingOutput
+    ) -> Iterator[Strike]:
+        strike = Strike(output, now, machine=machine, heartbeat=Heartbeat(line, 10))
+        yield strike
+        output.go_on.set()
+        strike.close()
+
+    @staticmethod
+    def goes_on(line: RecordingOutput, machine: SetClock, beats: int = 3) -> bool:
+        """Let time pass in small steps; return whether the line changes all the while."""
+        for _ in range(beats):
+            before = len(line.log)
+            machine.t += 0.06
+            try:
+                eventually(lambda before=before: len(line.log) > before, 1)
+            except AssertionError:
+                return False
+        return True
+
+    def test_it_beats_while_the_deadline_lies_ahead_and_ends_low(
+        self, fed: Strike, output: RecordingOutput, now: SetClock, machine: SetClock,
+        line: RecordingOutput,
+    ) -> None:  # fmt: skip
+        machine.is_seen()
+        assert line.log == []  # start-up never pulses it
+        fed.release(5)
+        assert self.goes_on(line, machine)
+        assert line.log[:3] == ["on", "off", "on"]
+        now.t += 5
+        assert output.switched_off.wait(PATIENCE_S)
+        eventually(lambda: line.log[-1] == "off")
+        before = len(line.log)
+        machine.t += 1
+        machine.is_seen()
+        assert len(line.log) == before
+
+    def test_it_beats_no_faster_than_it_should_though_the_door_is_released_again(
+        self, fed: Strike, machine: SetClock, line: RecordingOutput
+    ) -> None:
+        fed.release(5)
+        eventually(lambda: line.log == ["on"])
+        for _ in range(5):
+            fed.release(5)  # each wakes the guard
+            machine.is_seen()
+        assert line.log == ["on"]
+
+    def test_it_stops_when_the_door_is_locked(
+        self, fed: Strike, machine: SetClock, line: RecordingOutput
+    ) -> None:
+        fed.release(5)
+        assert self.goes_on(line, machine)
+        fed.lock()
+        assert line.log[-1] == "off"
+        assert not self.goes_on(line, machine, 1)
+
+    def test_it_stops_though_the_relay_cannot_be_switched_off(
+        self, fed: Strike, output: RecordingOutput, now: SetClock, machine: SetClock,
+        line: RecordingOutput,
+    ) -> None:  # fmt: skip
+        fed.release(5)
+        assert self.goes_on(line, machine)
+        output.off_failures = 10**6
+        now.t += 5
+        eventually(lambda: "off failed" in output.log)
+        eventually(lambda: line.log[-1] == "off")
+        assert "on" not in line.log[line.log.index("off", len(line.log) - 1) :]
+        assert not fed.obeys
+        output.off_failures = 0
+
+    def test_it_stops_when_the_guard_hangs(
+        self, fed: Strike, output: RecordingOutput, now: SetClock, machine: SetClock,
+        line: RecordingOutput,
+    ) -> None:  # fmt: skip
+        fed.release(5)
+        assert self.goes_on(line, machine)
+        output.off_hangs.set()
+        now.t += 5
+        assert output.hanging.wait(PATIENCE_S)
+        before = len(line.log)
+        machine.t += 1
+        assert not self.goes_on(line, machine, 1)
+        assert len(line.log) == before
+
+    def test_a_line_that_fails_keeps_the_relays_deadline(
+        self, fed: Strike, output: RecordingOutput, now: SetClock, line: RecordingOutput
+    ) -> None:
+        line.on_fails = True
+        fed.release(5)
+        now.is_seen()
+        assert fed.is_on
+        now.t += 5
+        assert output.switched_off.wait(PATIENCE_S)
+
+    def test_it_is_given_back_low(
+        self, fed: Strike, machine: SetClock, line: RecordingOutput
+    ) -> None:
+        fed.release(5)
+        assert self.goes_on(line, machine, 2)
+        fed.close()
+        assert line.log[-2:] == ["off", "close"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 
@@ -9,10 +10,11 @@ import pytest
 
 from tests.faults.faults import RESTART_S
 from tests.faults.records import openings
-from tests.faults.site import KNOWN, LATE_S, NOBODY, RELAY, Site
+from tests.faults.site import KNOWN, LATE_S, NOBODY, OPEN_S, RELAY, Site
 from tests.patience import eventually
 
 Sites = Callable[..., Site]
+HEARTBEAT = 18
 
 
 def test_the_relay_cannot_be_switched_on(site: Site) -> None:
@@ -75,3 +77,30 @@ def test_the_guard_dies_while_the_relay_is_on(sites: Sites) -> None:
     assert site.events("access_granted") or site.forgiven
     site.let_in()
     site.end()
+
+
+def test_a_hardware_limit_is_fed_only_while_the_relay_is_on(sites: Sites) -> None:
+    site = sites(relay={"heartbeat": {"pin": HEARTBEAT, "hz": 10.0}})
+    site.start()
+    site.let_in()
+    assert len(beats(site)) > 1
+    before = len(beats(site))
+    site.open()
+    eventually(lambda: len(beats(site)) > before)
+    site.kill(signal.SIGKILL)
+    killed = time.monotonic()
+    site.longest_s = OPEN_S + RESTART_S
+    site.await_locked()
+    eventually(lambda: site.board.level(HEARTBEAT) == 0)
+    assert max(beats(site)) < killed
+    on = openings(site.board.changes(RELAY))
+    assert all(any(one.on <= t <= (one.off or t) for one in on) for t in beats(site))
+    site.let_in()
+    site.end()
+    assert site.board.level(HEARTBEAT) == 0
+
+
+def beats(site: Site) -> list[float]:
+    """When the line that feeds the limit went high."""
+    changes = site.board.changes(HEARTBEAT)
+    return [one.t for one in changes if one.what == "level" and one.level]

@@ -156,6 +156,24 @@ class TestTheWord:
         leave_word(relay_of(settings, 4))
         assert word_left() == Relay("lgpio", 4, 5, locked_high)
 
+    def test_the_heartbeat_of_a_hardware_limit_is_left_low_behind_the_relay(
+        self, runtime: Path, kernel: Kernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings = RelaySettings.model_validate({"pin": 17, "heartbeat": {"pin": 18}})
+        leave_word(relay_of(settings, 0))
+        lock(written(tmp_path, "relay: {pin: 17}"))
+        assert kernel.driven == [(17, 0), (18, 0)]
+
+        def drive(chip: int, pin: int, *, high: bool) -> None:
+            if pin == 18:
+                raise OSError("no such line")
+            driven.append(pin)
+
+        driven: list[int] = []
+        monkeypatch.setattr(line, "drive", drive)
+        assert lock(None).heartbeat == 18  # one that stands still, at whichever level, locks
+        assert driven == [17]
+
     def test_it_goes_before_a_configuration_that_was_edited_since(
         self, runtime: Path, kernel: Kernel, tmp_path: Path
     ) -> None:
@@ -178,6 +196,7 @@ class TestTheWord:
             '{"factory": "mock", "chip": null, "pin": 17, "locked_high": 0}',
             '{"factory": "mock", "chip": "0", "pin": 17, "locked_high": true}',
             '{"factory": "mock", "chip": null, "pin": 17, "locked_high": true, "more": 1}',
+            '{"factory": "mock", "chip": 0, "pin": 17, "locked_high": true, "heartbeat": "18"}',
         ],
     )  # fmt: skip
     def test_one_that_is_no_good_does_not_count(
@@ -297,4 +316,5 @@ def test_what_is_left_is_readable_by_any_tool(runtime: Path) -> None:
         "chip": 0,
         "pin": 17,
         "locked_high": False,
+        "heartbeat": None,
     }
