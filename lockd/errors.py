@@ -32,6 +32,8 @@ class CameraTrouble(StrEnum):
     """Its pictures show almost no light."""
     COVERED = "covered"
     """Its pictures show almost no structure, as with something in front of the lens."""
+    DELAYED = "delayed"
+    """Its pictures come late."""
     SIZE_CHANGED = "size_changed"
     """Its pictures changed their size; it is opened again at the new one."""
 

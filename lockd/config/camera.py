@@ -66,6 +66,12 @@ class CameraSettings(Section):
     """0 does not look for it, and hands over pictures that repeat others."""
     covered_after_s: Optional_s = 10.0
     """For dark as well; 0 does not look for either."""
+    delayed_after_s: Optional_s = 3.0
+    """How late a stream's pictures may come; 0 does not look for it."""
+    timestamps: Literal["trusted", "ignored"] = "trusted"
+    """Whether a stream's own time is a clock; else only its pace is gone by."""
+    clock: Literal["unknown", "synchronized"] = "unknown"
+    """Whether the clock of an RTSP camera is right, as this machine's is."""
     max_age_s: Annotated[float, Field(ge=0.1, le=60, allow_inf_nan=False)] = 3.0
     """A frame older than this, once judged, decides nothing."""
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from lockd.adapters.cameras import LiveCamera, Source
+from lockd.adapters.cameras.monitor import DRAINS_S
 from lockd.clock import RealClock
 from lockd.errors import CameraError, CameraTrouble
 from lockd.types import Image
@@ -52,17 +53,20 @@ def some(images: Iterable[Image], seconds: float) -> list[Image]:
 class Filmed(ScriptedSource):
     """Gives pictures one period after the other; the clock goes with them. Then hangs."""
 
-    def __init__(self, clock: SetClock, *parts: Iterable[Image]) -> None:
+    def __init__(
+        self, clock: SetClock, *parts: Iterable[Image], late_s: Iterable[float] = ()
+    ) -> None:
         super().__init__()
         self._clock = clock
         self._pictures = itertools.chain(*parts)
+        self._late_s = itertools.chain(late_s, itertools.repeat(0.0))
 
     def read(self) -> tuple[Image, float] | None:
         picture = next(self._pictures, None)
         if picture is None:
             return super().read()
         self._clock.t += PERIOD_S
-        return picture, 0.0
+        return picture, next(self._late_s)
 
 
 class TestPictures:
@@ -86,6 +90,58 @@ class TestPictures:
         assert second.used_up.wait(PATIENCE_S)
         assert (camera.trouble, camera.problem) == (None, None)
         assert camera.next(PATIENCE_S) is not None
+
+    def test_pictures_that_come_late_decide_nothing_until_the_stream_caught_up(
+        self, studio: Studio
+    ) -> None:
+        caught_up = threading.Event()
+        seen: list[object] = []
+
+        def film() -> Iterator[Image]:
+            pictures = live(scene())
+            yield from some(pictures, 3)
+            yield from some(pictures, 1.5)
+            seen.append(camera.trouble)
+            caught_up.set()
+            yield from some(pictures, 1)
+
+        on_time, late = round(3 / PERIOD_S), round(1.5 / PERIOD_S)
+        source = Filmed(studio.clock, film(), late_s=[0.0] * on_time + [3.5] * late)
+        camera = studio.camera(source, delayed_after_s=3)
+        assert source.used_up.wait(PATIENCE_S)
+        assert caught_up.is_set()
+        assert seen == [CameraTrouble.DELAYED]
+        frame = camera.next(PATIENCE_S)
+        assert frame is not None
+        assert frame.seq == on_time + round(1 / PERIOD_S)  # none of the late ones among them
+        assert (camera.trouble, camera.problem) == (None, None)
+
+    def test_a_stream_that_stays_late_is_told_of_and_opened_again(self, studio: Studio) -> None:
+        studio.stop.held = True
+        film = live(scene())
+        first = Filmed(studio.clock, some(film, 30), late_s=[0.0] * 4 + [20.0] * 200)
+        second = Filmed(studio.clock, some(film, 1))
+        camera = studio.camera(first, second, delayed_after_s=3, retry_first_s=1)
+        assert studio.stop.next_wait() == 1
+        assert studio.clock.t == 100 + 5 * PERIOD_S + DRAINS_S
+        assert camera.trouble == CameraTrouble.DELAYED
+        assert "20.0 s late" in str(camera.problem)
+        frame = camera.next(PATIENCE_S)
+        assert frame is not None
+        assert frame.seq == 4
+        studio.stop.let_go.release()
+        assert second.used_up.wait(PATIENCE_S)
+        assert camera.trouble is None
+        assert camera.next(PATIENCE_S) is not None
+
+    def test_a_frame_is_as_old_as_its_picture(self, studio: Studio) -> None:
+        source = Filmed(studio.clock, some(live(scene()), 1), late_s=[0.0, 1.0, 2.0, 2.5])
+        camera = studio.camera(source, delayed_after_s=3)
+        assert source.used_up.wait(PATIENCE_S)
+        frame = camera.next(PATIENCE_S)
+        assert frame is not None
+        # Of the four the first was the newest, and time never goes back.
+        assert frame.t == 100 + PERIOD_S
 
     def test_no_picture_is_handed_over_twice_not_even_after_it_was_opened_again(
         self, studio: Studio

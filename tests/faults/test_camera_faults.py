@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from lockd.types import Image
 from lockd.vision.pictures import encode_jpeg
+from tests.adapters.rtspcamera import RtspCamera, rtsp_camera
 from tests.faults.faults import RESTART_S, Spoilt
 from tests.faults.site import KNOWN, NOBODY, PICTURES, STRANGER, Site
 from tests.patience import eventually
@@ -203,3 +205,24 @@ def test_the_device_is_not_there(sites: Sites) -> None:
     site.manager.reload()
     site.let_in()
     site.end()
+
+
+def test_the_stream_comes_late(sites: Sites) -> None:
+    """Somebody enrolled is in pictures of twenty seconds ago, and long gone."""
+
+    def known(number: int) -> Image:
+        noise = np.random.default_rng(number).integers(-3, 4, (480, 640, 3))
+        return np.clip(porch(PICTURES[KNOWN]) + noise, 0, 255).astype(np.uint8)
+
+    with rtsp_camera(RtspCamera(fps=10, behind_s=20.0, picture=known)) as stream:
+        site = sites(camera={"source": stream.url, "clock": "synchronized"})
+        site.manager.start()
+        assert site.await_event("camera_problem")["trouble"] == "delayed"
+        eventually(lambda: stream.opened > 3)
+        site.press_exit()
+        assert not site.events("access_granted")
+        site.show(KNOWN)
+        stream.behind_s = 0.0
+        assert site.await_event("access_granted")["person"] == KNOWN
+        site.await_event("camera_recovered")
+        site.end()

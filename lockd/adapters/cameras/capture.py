@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
+import time
+from collections.abc import Callable
 
 import cv2
 
 from lockd.adapters.cameras import v4l2
+from lockd.adapters.cameras.lateness import Lateness
 from lockd.adapters.cameras.probing import why_not
 from lockd.adapters.cameras.sources import GuardedSource
 from lockd.adapters.cameras.trust import check_certificate, instruct_ffmpeg
@@ -15,6 +19,10 @@ from lockd.config import STREAM_SCHEMES, CameraSettings
 from lockd.errors import CameraError, CameraTrouble
 from lockd.redaction import redacted
 from lockd.types import Image
+
+log = logging.getLogger(__name__)
+
+_MJPEG = cv2.VideoWriter.fourcc(*"MJPG")
 
 # FFmpeg writes a line to stderr for every frame that it does not like, past the log and as
 # fast as they come. What matters of it is reported as the camera's problem.
@@ -24,16 +32,24 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 class CaptureSource(GuardedSource):
     """A device or a network stream that OpenCV has opened."""
 
-    def __init__(self, capture: cv2.VideoCapture, name: str, device: str | None = None) -> None:
+    def __init__(
+        self,
+        capture: cv2.VideoCapture,
+        name: str,
+        device: str | None = None,
+        late_s: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         """Take over a capture.
 
         Args:
             name: for messages, without a password.
             device: its node, if it is a V4L2 device.
+            late_s: asked after each picture how late it came.
         """
         super().__init__(f"camera {name}")
         self._capture = capture
         self._device = device
+        self._late_s = late_s
 
     def _read(self) -> tuple[Image, float]:
         done, image = self._capture.read()
@@ -41,10 +57,58 @@ class CaptureSource(GuardedSource):
             if self._device is not None and not os.path.exists(self._device):
                 raise CameraError(f"{self._name}: unplugged", CameraTrouble.MISSING)
             raise CameraError(f"{self._name}: stopped sending pictures")
-        return image, 0.0  # type: ignore[return-value]
+        return image, self._late_s()  # type: ignore[return-value]
 
     def _release(self) -> None:
         self._capture.release()
+
+
+class _StreamTime:
+    """Asks a stream for its time after each picture, and for its camera's clock once."""
+
+    def __init__(self, capture: cv2.VideoCapture, name: str, settings: CameraSettings) -> None:
+        self._capture = capture
+        self._name = name
+        self._synchronized = settings.clock == "synchronized"
+        # Motion JPEG over HTTP: FFmpeg numbers the pictures as if there were 25 a second.
+        untimed = str(settings.source).startswith("http") and (
+            round(capture.get(cv2.CAP_PROP_FOURCC)) == _MJPEG
+        )
+        self._stamped = settings.timestamps == "trusted" and not untimed
+        self._lateness = Lateness(stamped=self._stamped, limit_s=settings.delayed_after_s)
+        self._asked = not self._stamped
+
+    def late_s(self) -> float:
+        """Return how late the picture came that was read just now."""
+        stamp = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        late_s = self._lateness.of(time.monotonic(), stamp)
+        if not self._asked:
+            # Where no report tied it to a clock yet, FFmpeg has a number far below 0.
+            began = self._capture.get(cv2.CAP_PROP_STREAM_OPEN_TIME_USEC) / 1e6
+            if began > 0:
+                self._asked = True
+                late_s = max(late_s, self._by_its_clock(time.time() - began - stamp))
+        return late_s
+
+    def _by_its_clock(self, age_s: float) -> float:
+        """Take how old a picture is by the camera's clock; return that if it is gone by, else 0."""
+        if not self._synchronized:
+            log.info(
+                "camera %s: by its own clock its pictures are %.1f s old; if that clock is right, "
+                "set camera.clock: synchronized",
+                self._name,
+                age_s,
+            )
+            return 0.0
+        if not self._lateness.know(age_s):
+            log.error(
+                "camera %s: by its own clock its pictures are %.1f s old, which cannot be: its "
+                "clock or this machine's is wrong, and is not gone by (camera.clock)",
+                self._name,
+                age_s,
+            )
+            return 0.0
+        return age_s
 
 
 def open_capture(source: str | int, settings: CameraSettings) -> CaptureSource:
@@ -80,7 +144,9 @@ def _open_stream(url: str, settings: CameraSettings) -> CaptureSource:
     if not capture.isOpened():
         capture.release()
         raise why_not(url, name, settings)
-    return CaptureSource(capture, name)
+    if not settings.delayed_after_s:
+        return CaptureSource(capture, name)
+    return CaptureSource(capture, name, late_s=_StreamTime(capture, name, settings).late_s)
 
 
 def _open_device(device: str, settings: CameraSettings) -> CaptureSource:

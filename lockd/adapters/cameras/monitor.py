@@ -15,6 +15,8 @@ from lockd.vision.health import Health, Patience
 
 log = logging.getLogger(__name__)
 
+DRAINS_S = 2.0
+"""How long a stream that is late may take to catch up before it is opened again."""
 _REOPENED = {
     CameraTrouble.FROZEN: "its pictures repeat those before, without a sensor's noise",
     CameraTrouble.GARBLED: "what it sends is no picture",
@@ -22,6 +24,10 @@ _REOPENED = {
 _REPORTED = {
     CameraTrouble.DARK: "almost no light in its pictures; is a lamp on, and the lens free?",
     CameraTrouble.COVERED: "almost no structure in its pictures; is something on the lens?",
+    CameraTrouble.DELAYED: (
+        "its pictures come late, and decide nothing; is the network too slow for it, or does "
+        "something in between keep them back?"
+    ),
 }
 
 
@@ -50,6 +56,8 @@ class CameraMonitor:
         self._lock = threading.Lock()
         self._failure: tuple[CameraTrouble, str] | None = None
         self._dim: CameraTrouble | None = None
+        self._late_since: float | None = None
+        self._newest = -math.inf
         self._last = clock.now()
         self._size: tuple[int, int] | None = None
 
@@ -65,7 +73,7 @@ class CameraMonitor:
                 return CameraTrouble.SILENT, f"no picture for {limit_s:g} s"
             return None if self._dim is None else (self._dim, _REPORTED[self._dim])
 
-    def picture(self, image: Image, t: float, *, recorded: bool) -> None:
+    def picture(self, image: Image, t: float, *, recorded: bool, late_s: float = 0.0) -> None:
         """Take a picture, and hand it on unless something is wrong with it."""
         dim, usable = None, True
         if not recorded:
@@ -74,6 +82,8 @@ class CameraMonitor:
             if trouble in _REOPENED:
                 raise CameraError(_REOPENED[trouble], trouble)
             dim, usable = trouble, self._health.usable
+            if self._is_late(late_s, t):
+                dim, usable = CameraTrouble.DELAYED, False
         with self._lock:
             # A recording's next picture may be minutes away; it is never late.
             self._last = math.inf if recorded else t
@@ -82,7 +92,8 @@ class CameraMonitor:
                 self._failure = None
         if usable:
             self._waits.reset()
-            self._slot.put(self._view.of(image), t)
+            self._newest = max(self._newest, t - late_s)
+            self._slot.put(self._view.of(image), self._newest)
 
     def failed(self, error: CameraError) -> None:
         """Note that the source failed and will be opened again."""
@@ -92,6 +103,27 @@ class CameraMonitor:
     def ended(self, error: LockdError | None) -> None:
         """Note that a recording is over, or broken."""
         self._slot.end(error)
+
+    def _is_late(self, late_s: float, t: float) -> bool:
+        """Return whether a picture is too late to be shown to anybody.
+
+        Raises:
+            CameraError: if the stream does not catch up; opened anew it begins with what is now.
+        """
+        limit_s = self._settings.delayed_after_s
+        if not limit_s or not late_s > limit_s:
+            self._late_since = None
+            return False
+        if self._late_since is None:
+            self._late_since = t
+        if t - self._late_since < DRAINS_S:
+            return True
+        self._late_since = None
+        raise CameraError(
+            f"its pictures come {late_s:.1f} s late, or may (camera.delayed_after_s: "
+            f"{limit_s:g}); they decide nothing",
+            CameraTrouble.DELAYED,
+        )
 
     def _check_size(self, image: Image) -> None:
         """Have a stream opened anew whose pictures change their size, then go on with it."""

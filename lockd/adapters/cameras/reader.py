@@ -32,8 +32,11 @@ _READ_GRACE_S = 1.0
 class Receiver(Protocol):
     """What a reader reports to, always from its own thread."""
 
-    def picture(self, image: Image, t: float, *, recorded: bool) -> None:
-        """Take a picture; may raise CameraError to have the source opened again."""
+    def picture(self, image: Image, t: float, *, recorded: bool, late_s: float = 0.0) -> None:
+        """Take a picture that was read at `t`, `late_s` after it was there to be read.
+
+        May raise CameraError to have the source opened again.
+        """
 
     def failed(self, error: CameraError) -> None:
         """Note that the source failed and will be opened again."""
@@ -173,4 +176,5 @@ class Reader:
                 if self._gone.wait(max(0.0, start + picture[1] - t)):
                     return
                 t = self._clock.now()
-            self._receiver.picture(picture[0], t, recorded=source.recorded)
+            late_s = 0.0 if source.recorded else picture[1]
+            self._receiver.picture(picture[0], t, recorded=source.recorded, late_s=late_s)

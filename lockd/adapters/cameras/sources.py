@@ -34,7 +34,8 @@ class Source(Protocol):
     def read(self) -> tuple[Image, float] | None:
         """Return the next picture and its time, or None at the end of a recording.
 
-        The time is in seconds from the start of a recording, and 0 from a camera.
+        The time is in seconds from the start of a recording; of a camera's picture it is for how
+        many seconds it waited before it was read, as far as that is known.
 
         Raises:
             CameraError: if the source has failed.
