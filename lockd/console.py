@@ -165,8 +165,10 @@ def administrator() -> str:
 
 
 @contextmanager
-def signals_heard(handlers: Mapping[int, Callable[[], None]]) -> Iterator[None]:
+def signals_heard(handlers: Mapping[int, Callable[[], None]]) -> Iterator[Callable[[], bool]]:
     """Hear signals in a thread of its own: Python's handlers wait for native code to return.
+
+    What is given answers whether that thread is alive.
 
     Args:
         handlers: by signal number, called from that thread.
@@ -191,7 +193,7 @@ def signals_heard(handlers: Mapping[int, Callable[[], None]]) -> Iterator[None]:
     thread = threading.Thread(target=listen, name="signal-listener", daemon=True)
     thread.start()
     try:
-        yield
+        yield thread.is_alive
     finally:
         signal.set_wakeup_fd(before)
         told.close()

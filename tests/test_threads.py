@@ -15,8 +15,8 @@ from lockd.messages import Event, EventType
 from lockd.publishing.outbox import Outbox
 from lockd.types import Signal
 from tests.fakes import RecordingOutput
-from tests.patience import eventually
-from tests.publishing.test_outbox import ScriptedBus
+from tests.patience import PATIENCE_S, eventually
+from tests.publishing.test_outbox import Bench, ScriptedBus
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 
@@ -50,6 +50,41 @@ def test_events_are_carried_though_the_thread_that_carries_them_died(
     eventually(lambda: bus.sent)
     bus.acknowledge()
     outbox.close()
+
+
+def test_another_thread_opens_the_store_anew_for_the_events_of_one_that_died(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path)
+    outbox = bench.outbox
+    died = threading.Event()
+
+    def die() -> None:
+        if bench.waiting():  # it has opened the store, and written
+            outbox.errand = lambda: None
+            died.set()
+            raise SystemExit
+
+    outbox.errand = die
+    bench.bus.break_down()
+    outbox.start()
+    bench.post(EventType.SERVICE_STARTED)
+    outbox.nudge()
+    assert died.wait(PATIENCE_S)
+    gone("outbox")
+    # Somebody else takes the number of the one that died, or the next would pass for it.
+    over = threading.Event()
+    others = [threading.Thread(target=over.wait) for _ in range(8)]
+    for other in others:
+        other.start()
+    bench.post(EventType.DOOR_HELD)
+    outbox.nudge()
+    try:
+        eventually(lambda: len({kind for _, kind in bench.waiting()}) == 2)
+    finally:
+        over.set()
+    assert outbox.problem is None
+    bench.close()
 
 
 def test_the_led_blinks_on_though_its_thread_died(caplog: pytest.LogCaptureFixture) -> None:

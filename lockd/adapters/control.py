@@ -147,15 +147,24 @@ class ControlSocket:
         while not self._closing.is_set():
             self._places.acquire()
             try:
-                connection, _ = self._socket.accept()
-            except OSError as error:
+                self._accept()
+            except BaseException as error:  # whatever ends this thread takes no place along
                 self._places.release()
+                if not isinstance(error, OSError | RuntimeError):
+                    raise
                 if not self._closing.wait(PATIENCE_S):
-                    log.warning("control: %s; trying again", error)  # no file descriptor left?
-                continue
+                    # No file descriptor left, or no room for another thread?
+                    log.warning("control: %s; trying again", error)
+
+    def _accept(self) -> None:
+        """Wait for a caller, and hand it to a thread of its own."""
+        connection, _ = self._socket.accept()
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(connection)
             threading.Thread(
                 target=self._hear, args=(connection,), name="control-caller", daemon=True
             ).start()
+            stack.pop_all()  # it is that thread's now
 
     def _hear(self, connection: socket.socket) -> None:
         """The thread of one caller, who has so long and no longer."""

@@ -14,6 +14,7 @@ leaves its locked level only to unlock.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -96,6 +97,14 @@ class Board:
     def chip(self) -> int | None:
         """Number of the GPIO chip whose lines these pins are; None if there is none."""
         return getattr(self.pin_factory, "chip", 0 if self._name == "rpigpio" else None)
+
+    def hears(self) -> bool:
+        """Return whether the threads are alive that notice the edges of inputs, as far as is known.
+
+        RPi.GPIO's are none of Python's.
+        """
+        threads: list[threading.Thread] = getattr(self.pin_factory, "listeners", [])
+        return all(thread.is_alive() for thread in threads)
 
     def relay(self, settings: RelaySettings) -> Output:
         """Claim the relay's pin at its locked level.
@@ -270,6 +279,10 @@ def _lgpio() -> tuple[Any, type]:
         """In one call, and for good."""
 
     factory = LGPIOFactory()
+    # One for all pins, begun when lgpio is imported.
+    factory.listeners = [
+        thread for thread in threading.enumerate() if type(thread).__module__ == lgpio.__name__
+    ]
     factory.pin_class = SteadyPin
     return factory, LGPIOFactory
 

@@ -35,5 +35,5 @@ def run(config_file: Path | None) -> None:
         signal.SIGINT: runner.stop,
         signal.SIGHUP: runner.reload,
     }
-    with signals_heard(handlers):
-        runner.run()
+    with signals_heard(handlers) as hears:
+        runner.run({"signal-listener": hears})

@@ -178,6 +178,7 @@ class Outbox:
         """
         if self._thread is not None and not self._thread.is_alive():
             log.critical("the thread that carries events has died; starting another")
+            self._forget_store()  # SQLite lets no other thread use what that one opened
             self.start()
         if self._backlog:
             self._wake.set()
@@ -379,11 +380,14 @@ class Outbox:
     def _close_store(self) -> None:
         if self._store is not None:
             self._store.close()
-            self._store = None
-            # The next file may give the same places to other messages.
-            self._under_way = {
-                ticket: one for ticket, one in self._under_way.items() if isinstance(one, _Loose)
-            }
+            self._forget_store()
+
+    def _forget_store(self) -> None:
+        self._store = None
+        # The next file may give the same places to other messages.
+        self._under_way = {
+            ticket: one for ticket, one in self._under_way.items() if isinstance(one, _Loose)
+        }
 
 
 def _unpacked(spool: Spool | None) -> list[_Parcel]:

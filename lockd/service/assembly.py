@@ -7,7 +7,7 @@ import logging
 import queue
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 
@@ -86,8 +86,11 @@ class Runner:
         self._wished.clear()
         return self._read()
 
-    def run(self) -> None:
+    def run(self, vital: Mapping[str, Callable[[], bool]] | None = None) -> None:
         """Run until `stop` is called or a recording ends.
+
+        Args:
+            vital: see `open_service`.
 
         Raises:
             LockdError: if no service can be opened with the first configuration, or one
@@ -108,6 +111,7 @@ class Runner:
                         wall=self._wall(settings),
                         news=news,
                         before=handover,
+                        vital=vital,
                     )
                 except LockdError as error:
                     if before is None:
@@ -148,6 +152,7 @@ def open_service(
     news: StartEvents | None = None,
     observers: Sequence[Observer] = (),
     before: Handover | None = None,
+    vital: Mapping[str, Callable[[], bool]] | None = None,
 ) -> Service:
     """Open every part that the settings name; the relay is claimed first, and locked.
 
@@ -165,6 +170,7 @@ def open_service(
         news: told at the start.
         observers: who wants to know what the service does.
         before: what the service left that this one takes the place of.
+        vital: by name, whether threads of the caller's are alive; the service ends without one.
 
     Raises:
         LockdError: whichever part fails first.
@@ -234,6 +240,7 @@ def open_service(
         indicators=[signals],
         wall=wall or WallClock(settings.access),
         reread=reread,
+        vital={"pins": board.hears, **(vital or {})},
         notifier=stack.enter_context(closing(Notifier())),
     )
     return Service(settings, parts, observers=observers, news=news, before=before)

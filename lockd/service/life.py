@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from lockd.adapters.strike import Strike
 from lockd.adapters.systemd import Notifier
-from lockd.errors import PinError
+from lockd.errors import LockdError, PinError
 from lockd.ports import Camera
 from lockd.service.problems import Problems
 
@@ -15,12 +17,23 @@ class Life:
     """Feeds the watchdog for as long as everything goes on."""
 
     def __init__(
-        self, camera: Camera, strike: Strike, problems: Problems, notifier: Notifier
+        self,
+        camera: Camera,
+        strike: Strike,
+        problems: Problems,
+        notifier: Notifier,
+        vital: Mapping[str, Callable[[], bool]],
     ) -> None:
+        """Prepare it.
+
+        Args:
+            vital: by name, whether threads are alive that only a fresh process can replace.
+        """
         self._camera = camera
         self._strike = strike
         self._problems = problems
         self._notifier = notifier
+        self._vital = vital
         self._ready = False
 
     def show(self, state: str, broker: str | None) -> None:
@@ -32,12 +45,19 @@ class Life:
 
         Raises:
             PinError: if the relay's guard is gone.
+            LockdError: if another vital thread is.
         """
         if not self._strike.guarded and not self._strike.answers():
             raise PinError(
                 "the relay's guard has died or hangs; lockd ends, so that the service manager "
                 "locks the door and starts it again"
             )
+        for name, alive in self._vital.items():
+            if not alive():
+                raise LockdError(
+                    f"the thread {name} has died; lockd ends, so that the service manager locks "
+                    "the door and starts it again"
+                )
         if not self._camera.alive:
             return
         self._notifier.alive()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lockd.adapters.mqtt.bus import Bus
@@ -59,6 +59,7 @@ class Parts:
         changes: of the inputs, filled by their threads.
         indicators: LED and buzzer, and whatever else shows how things are.
         reread: reads the configuration anew, where it can be.
+        vital: by name, whether threads are alive that only a fresh process can replace.
         notifier: tells the service manager how it goes.
     """
 
@@ -78,6 +79,7 @@ class Parts:
     changes: queue.SimpleQueue[InputChange] = field(default_factory=queue.SimpleQueue)
     indicators: Sequence[Indicator] = ()
     reread: Callable[[], Settings] | None = None
+    vital: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
     notifier: Notifier = field(default_factory=Notifier)
 
 

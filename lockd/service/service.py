@@ -104,7 +104,7 @@ class Service:
         )
         self._frames = FrameServer()
         self._problems = Problems(self._publisher.event)
-        self._life = Life(parts.camera, parts.strike, self._problems, parts.notifier)
+        self._life = Life(parts.camera, parts.strike, self._problems, parts.notifier, parts.vital)
         self._stop = threading.Event()
         self._reload = threading.Event()
         self._faces = False
@@ -153,7 +153,7 @@ class Service:
 
         Raises:
             CameraError: if a recording is broken; what it showed was acted on.
-            PinError: if the relay's guard is gone; the door is locked.
+            LockdError: if the relay's guard, or another vital thread, is gone; the door is locked.
         """
         with ExitStack() as stack:
             self._publisher.outbox.start()

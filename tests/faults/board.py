@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import queue
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -162,6 +164,18 @@ def factory_on(board: Board) -> type[MockFactory]:
         def __init__(self, revision: str | None = None, pin_class: Any = BoardPin) -> None:
             super().__init__(revision, pin_class)
             self._held: dict[int, int] = {}
+            self._edges: queue.SimpleQueue[tuple[BoardPin, int] | None] = queue.SimpleQueue()
+            # As lgpio has one: it brings every edge, and none comes when it has died.
+            self.listeners = [threading.Thread(target=self._listen, name="pins", daemon=True)]
+            self.listeners[0].start()
+
+        def edge(self, pin: BoardPin, level: int) -> None:
+            """Something outside gives an input its level."""
+            self._edges.put((pin, level))
+
+        def _listen(self) -> None:
+            while (edge := self._edges.get()) is not None:
+                edge[0].drive(edge[1])
 
         def hold(self, pin: int) -> None:
             """Claim a line for this process, if it has not got it."""
@@ -171,6 +185,7 @@ def factory_on(board: Board) -> type[MockFactory]:
         def close(self) -> None:
             """Let go of every line, as the kernel does when the chip's handle is closed."""
             super().close()
+            self._edges.put(None)
             while self._held:
                 pin, handle = self._held.popitem()
                 board.note(pin, "released", board.level(pin) or 0)

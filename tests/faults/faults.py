@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from lockd.errors import ControlError
 from lockd.vision.pictures import encode_jpeg
-from tests.faults.site import KNOWN, NOBODY, PICTURES, RELAY, Site
+from tests.faults.site import EXIT, KNOWN, NOBODY, PICTURES, RELAY, Site
 from tests.patience import eventually
 from tests.porch import Film, filmed, porch
 
@@ -98,12 +99,37 @@ def _stick_for_good(site: Site, _: random.Random) -> Undo:
     return nothing
 
 
+GOES_ON_WITHOUT = ("outbox", "mqtt", "paho", "control", "signals")
+"""Threads that are replaced when they die."""
+ENDS_WITH = ("main", "camera", "pins", "strike-guard", "signal-listener")
+"""Threads with which the service ends, and is started again."""
+
+
+def end_thread(site: Site, name: str) -> None:
+    """A thread dies; what it waits for is given to it, or it would not notice."""
+    threads = {"main": "MainThread"}
+    assert site.order("end_thread", name=threads.get(name, name)) >= 1
+    if name == "control":
+        with contextlib.suppress(ControlError):
+            site.command("status")
+    elif name == "pins":
+        site.order("drive", pin=EXIT, level=1)  # where it is already
+    elif name == "signal-listener":
+        site.manager.reload()
+
+
 def _end_thread(name: str) -> Callable[[Site, random.Random], Undo]:
     def begin(site: Site, _: random.Random) -> Undo:
-        site.order("end_thread", name=name)
+        end_thread(site, name)
         return nothing
 
     return begin
+
+
+def _end_threads(site: Site, chance: random.Random) -> Undo:
+    for name in chance.sample(GOES_ON_WITHOUT, len(GOES_ON_WITHOUT)):
+        end_thread(site, name)
+    return nothing
 
 
 def _lose_power(site: Site, _: random.Random) -> Undo:
@@ -259,7 +285,10 @@ FAULTS = (
     Fault("no file descriptors", lambda site, _: without_files(site.manager.pid)),
     Fault("clock ten years ahead", _clock(TEN_YEARS_S)),
     Fault("clock ten years back", _clock(-TEN_YEARS_S)),
-    Fault("strike guard dies", _end_thread("strike-guard"), ends=True),
-    Fault("camera thread dies", _end_thread("camera"), ends=True),
-    Fault("paho's thread dies", _end_thread("paho"), ends=True),
+    Fault("threads die one by one", _end_threads),
+    *(Fault(f"the thread {name} dies", _end_thread(name)) for name in GOES_ON_WITHOUT),
+    *(
+        Fault(f"the thread {name} dies", _end_thread(name), ends=True, longer_s=RESTART_S)
+        for name in ENDS_WITH
+    ),
 )

@@ -143,7 +143,7 @@ class Saboteur:
         for factory in FACTORIES:
             for one in factory.pins.values():
                 if one.info.name == f"GPIO{pin}":
-                    one.drive(level)
+                    factory.edge(one, level)
 
 
 class _Unforeseen(BaseException):

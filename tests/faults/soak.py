@@ -357,6 +357,8 @@ def _site(folder: Path) -> Site:
         camera={"frozen_after_s": 5.0, "covered_after_s": 5.0, "read_timeout_s": 2.0},
         mqtt=Callers.settings(folder),
         access={"clock": "trusted"},
+        control={"socket": "run/control"},
+        signals={"led": {"pin": 22}},
     )
 
 

@@ -59,15 +59,3 @@ def test_the_clock_is_stepped_ten_years_while_the_relay_is_on(site: Site, second
     site.order("step_clock", seconds=-seconds)
     site.let_in()
     site.judge()
-
-
-@pytest.mark.fault_slow
-@pytest.mark.parametrize("name", ["camera", "paho", "signals", "control"])
-def test_a_thread_dies(sites: Sites, name: str) -> None:
-    site = sites(control={"socket": "run/control"}, signals={"led": {"pin": 22}})
-    site.start()
-    site.forgiven.append(site.manager.pid)
-    assert site.order("end_thread", name=name) == 1
-    site.let_in()
-    eventually(lambda: site.answers("status"))
-    site.end()

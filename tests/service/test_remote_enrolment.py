@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import textwrap
@@ -204,3 +205,24 @@ def test_where_no_confirmation_is_wanted_nobody_waits_for_one(enrolments: Make) 
     (news,) = all_of(one)
     assert news.outcome.reason is None
     assert not one.take_unconfirmed("Ada", 1.0)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_child_whose_words_nobody_hears_any_more_ends_with_nobody_enrolled(
+    enrolments: Make,
+) -> None:
+    one = enrolments(
+        """
+        import json, time
+        while True:
+            print(json.dumps({"hint": "nobody"}), flush=True)
+            time.sleep(0.05)
+        """
+    )
+    before = readers()
+    assert one.start("x7", "Ada", "mqtt:anna", 0.0) is None
+    (reader,) = set(readers()) - set(before)
+    dies = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    assert dies(ctypes.c_ulong(reader.ident or 0), ctypes.py_object(SystemExit)) == 1
+    assert all_of(one)[-1].outcome.reason == "failed"
+    assert one.start("x8", "Ada", "mqtt:anna", 0.0) is None  # and the next may come
