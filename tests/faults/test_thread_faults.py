@@ -65,6 +65,11 @@ def test_every_thread_is_in_the_table_and_dies_in_a_test(sites: Sites) -> None:
     site.end()
 
 
+def connections(site: Site) -> int:
+    """How often the broker was reached."""
+    return sum(line.text == "mqtt: connected" for line in site.journal())
+
+
 @pytest.mark.fault_slow
 @pytest.mark.parametrize("name", [*GOES_ON_WITHOUT, *ENDS_WITH])
 def test_a_thread_dies(sites: Sites, name: str) -> None:
@@ -74,6 +79,7 @@ def test_a_thread_dies(sites: Sites, name: str) -> None:
     site.start()
     lives, ready = site.manager.count("started"), site.manager.count("running")
     site.forgiven.append(site.manager.pid)
+    connected = connections(site)
     end_thread(site, name)
     if name in ENDS_WITH:
         site.await_ready(ready)
@@ -81,6 +87,8 @@ def test_a_thread_dies(sites: Sites, name: str) -> None:
     site.let_in()
     eventually(lambda: site.answers("status"))
     assert (site.manager.count("started") > lives) is (name in ENDS_WITH)
+    if name in {"mqtt", "paho"}:
+        eventually(lambda: connections(site) > connected)
     eventually(lambda: name in running(site))
     assert not site.logged("the outbox stumbled")
     site.end()
@@ -90,11 +98,12 @@ def test_a_thread_dies(sites: Sites, name: str) -> None:
 def test_threads_die_one_after_the_other(sites: Sites) -> None:
     site = sites(control={"socket": "run/control"}, signals={"led": {"pin": 22}})
     site.start()
-    lives = site.manager.count("started")
+    lives, connected = site.manager.count("started"), connections(site)
     for name in GOES_ON_WITHOUT:
         end_thread(site, name)
     site.let_in()
     eventually(lambda: site.answers("status"))
+    eventually(lambda: connections(site) > connected)
     eventually(lambda: running(site) >= {*GOES_ON_WITHOUT})
     assert site.manager.count("started") == lives
     site.end()

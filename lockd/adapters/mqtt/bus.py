@@ -289,10 +289,12 @@ class Bus:
     def _watch(self, session: Session) -> News:
         """Look after a session until it ends; return how."""
         began = time.monotonic()
+        look_at = began + _LOOK_S  # however much there is to send meanwhile
         while True:
             try:
-                news = session.news.get(timeout=_LOOK_S)
+                news = session.news.get(timeout=max(0.0, look_at - time.monotonic()))
             except queue.Empty:
+                look_at = time.monotonic() + _LOOK_S
                 if session.client.loop_start() == mqtt.MQTT_ERR_SUCCESS:  # refused while it runs
                     return News("the network's thread had ended")
                 lasted_s = time.monotonic() - began
