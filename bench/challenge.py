@@ -1,6 +1,7 @@
 """Who passes a challenge: printed photographs that were moved, videos that run on, and heads.
 
-    python -m bench.challenge [TRACKS.csv.gz] [--times 200] [--heads 100]
+    python -m bench.challenge [TRACKS.csv.gz] [--times 200]
+    python -m bench.challenge --heads FOLDER [--times 100] [--fps 4]
 
 TRACKS has the boxes and landmarks of real clips, frame by frame: the columns `kind`, `clip`,
 `frame`, `confidence`, box and landmarks (`x0`, `y0`, ..., `lex`, `ley`, `rex`, ..., `rmy`). Every
@@ -12,8 +13,9 @@ either.
 Videos are of somebody who turns left and right by turns, for ever, and nobody starts them
 in time. The part that passes is that of the best of many rhythms.
 
-Heads are photographs, rendered as if they turned (`tests/heads.py`), found and embedded by
-the networks in every frame: somebody who does as asked, and should pass.
+Heads are those of the photographs in FOLDER that look into the camera (one each, anywhere below
+it), rendered as if they turned (`tests/heads.py`), found and embedded by the networks in every
+frame: people who do as asked, and should pass.
 """
 
 from __future__ import annotations
@@ -22,14 +24,22 @@ import argparse
 import csv
 import gzip
 import itertools
+import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from lockd.config import Settings
 from lockd.identity.challenge import Challenge, ChallengeRules, Failed, Outcome, Passed
+from lockd.recognition.recogniser import Vision
 from lockd.types import Box, Face
+from lockd.vision.geometry import Octaves
+from tests.heads import Sitter, sat
+from tests.porch import porch
 from tests.turning import ADAS, looped
 
 POINTS = ("le", "re", "n", "lm", "rm")
@@ -76,13 +86,34 @@ def rhythms() -> Iterator[tuple[float, float]]:
     )
 
 
+def perform(folder: Path, times: int, fps: float, rules: ChallengeRules) -> None:
+    """Let people sit before the camera, each a few times."""
+    vision = Vision(Settings())
+    rules = replace(rules, alike=vision.embedder.accept)
+    photographs = sorted(one for one in folder.rglob("*") if one.suffix in {".jpg", ".png"})
+    sitters: list[Sitter] = []
+    for photograph in photographs[:: max(1, len(photographs) // times)]:
+        image = porch(photograph)
+        if vision.detector.detect_in(Octaves(image)):
+            sitters += [one for one in [Sitter(vision, image)] if not math.isnan(one.ahead)]
+    ends = [sat(sitters[seed % len(sitters)], rules, seed, fps) for seed in range(times)]
+    tell(f"{len(sitters)} heads at {fps:g} frames a second", [outcome for outcome, _ in ends])
+    took = sorted(t for outcome, t in ends if outcome == Passed())
+    if took:
+        print(f"they took {took[len(took) // 2]:.1f} s, at most {took[-1]:.1f} s")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("tracks", nargs="?")
-    parser.add_argument("--times", type=int, default=200)
-    parser.add_argument("--heads", type=int, default=0)
+    parser.add_argument("--times", type=int, default=100)
+    parser.add_argument("--heads", type=Path)
+    parser.add_argument("--fps", type=float, default=4.0)
     wanted = parser.parse_args()
     rules = ChallengeRules()
+    if wanted.heads:
+        perform(wanted.heads, wanted.times, wanted.fps, rules)
+        return
     if wanted.tracks:
         outcomes: dict[str, list[Outcome]] = defaultdict(list)
         for (kind, _), clip in clips_of(wanted.tracks).items():

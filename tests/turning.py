@@ -47,7 +47,7 @@ class Turner:
         rng: for what is random of the following.
         reacts_s: from a prompt until the head begins to move.
         moves_s: from one angle to another.
-        turns: how far, in eye distances.
+        turns: how far, in eye distances, or in degrees: whatever `shift` is to be.
         rest: the shift of this person who looks at the camera.
     """
 
@@ -67,8 +67,8 @@ class Turner:
         if self._moves:
             begin = max(begin, self._moves[-1][0] + self._moves[-1][1])
         far = self.rng.uniform(*self.turns)
-        where = {Prompt.FRONT: self.rest, Prompt.LEFT: far, Prompt.RIGHT: -far}[prompt]
-        self._moves.append((begin, self.rng.uniform(*self.moves_s), where))
+        where = {Prompt.FRONT: 0.0, Prompt.LEFT: far, Prompt.RIGHT: -far}[prompt]
+        self._moves.append((begin, self.rng.uniform(*self.moves_s), self.rest + where))
 
     def shift(self, t: float) -> float:
         now = self.rest

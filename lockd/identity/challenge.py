@@ -92,8 +92,8 @@ class ChallengeRules:
 
     Attributes:
         turns: how many, 2 or 3.
-        alike: the least similarity of two frames in a row, and of every frame from the
-            front to whoever was recognised; the embedder's `accept`.
+        alike: the least similarity of a frame to the last one or to whoever was recognised, and
+            of every frame from the front to the latter; the embedder's `accept`.
         least_shift: what a turn must pass.
         front: the greatest shift, to either side, of somebody who looks at the camera.
         leaves: from this on a head has begun to turn. Between the two it does neither.
@@ -107,6 +107,7 @@ class ChallengeRules:
         longest_s: the whole.
         gap_s: the longest time between two frames that show the face.
         missed: how many frames in a row may show no face, within `gap_s`.
+        profile_s: how long nothing may be seen of a head on its way back, after a turn that counted.
         lost_s: nothing was seen for so long by the clock, be it for want of frames: given up.
 
     Raises:
@@ -127,7 +128,8 @@ class ChallengeRules:
     longest_s: float = 8.0
     gap_s: float = 0.7
     missed: int = 2
-    lost_s: float = 1.5
+    profile_s: float = 1.8
+    lost_s: float = 2.5
 
     def __post_init__(self) -> None:
         if not 2 <= self.turns <= 3:
@@ -216,6 +218,7 @@ class Challenge:
         self._missed = 0
         self._last: _Sight | None = None
         self._settled: float | None = None
+        self._returning = False
         self._asked: _Sight | None = None
         self._begun = False
         self._between = math.inf
@@ -245,12 +248,12 @@ class Challenge:
         self._looked_at = t
         if not t <= self._ends:
             return self._fail(Failure.TIME_OVER)
-        if not t - self._seen_at <= self._rules.gap_s:
-            return self._fail(Failure.GAP)
         sight = self._sight(t, face, embedding)
+        self._missed += sight is None
+        if not self._unbroken(t):
+            return self._fail(Failure.GAP)
         if sight is None:
-            self._missed += 1
-            return self._fail(Failure.GAP) if self._missed > self._rules.missed else None
+            return None
         flaw = self._flaw(sight)
         if flaw is not None:
             return self._fail(flaw)
@@ -260,6 +263,15 @@ class Challenge:
             self._follow(sight, self._last, self._asked)
         self._missed, self._seen_at, self._last = 0, t, sight
         return None
+
+    def _unbroken(self, t: float) -> bool:
+        """Whether the face was seen often enough up to now for this to be the same one."""
+        rules, last = self._rules, self._last
+        if self._returning and last is not None and abs(last.shift) > rules.leaves:
+            # Few detectors find a face in profile. The turn has counted; the next one begins
+            # at the front, with whoever was recognised.
+            return t - self._seen_at <= rules.profile_s
+        return t - self._seen_at <= rules.gap_s and self._missed <= rules.missed
 
     def _fail(self, reason: Failure) -> None:
         self.outcome = Failed(reason)
@@ -280,21 +292,26 @@ class Challenge:
         if last is not None:
             if not _near(last, sight):
                 return Failure.JUMP
-            if not float(last.embedding @ sight.embedding) >= rules.alike:
+            known = [] if self._known is None else [self._known]
+            if not self._alike(sight, last.embedding, *known):
                 return Failure.OTHER_FACE
         if abs(sight.shift) <= rules.front:
             if self._known is None:
                 self._known = sight.embedding
-            if not float(self._known @ sight.embedding) >= rules.alike:
+            if not self._alike(sight, self._known):
                 return Failure.OTHER_FACE
         return None
+
+    def _alike(self, sight: _Sight, *others: Embedding) -> bool:
+        return any(float(other @ sight.embedding) >= self._rules.alike for other in others)
 
     def _wait(self, sight: _Sight) -> None:
         """Look for a head at the front, that stays there until it is asked."""
         side, pause = self._todo[0]
         ahead = abs(sight.shift) <= self._rules.front
         if self._settled is None:
-            self._settled = sight.t if ahead else None
+            if ahead:
+                self._settled, self._returning = sight.t, False
         elif not abs(sight.shift) <= self._rules.leaves:
             if sight.t - self._settled >= self._rules.earliest_s:
                 return self._fail(Failure.TOO_EARLY)
@@ -342,6 +359,7 @@ class Challenge:
 
     def _look_ahead(self) -> None:
         self.prompt, self._asked, self._settled = Prompt.FRONT, None, None
+        self._returning = True
 
     def _drawn(self) -> tuple[Prompt, float]:
         """A side at random, and the pause before it is asked."""
