@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cached_property
 
 from lockd.config import Settings
 from lockd.identity.evidence import Evidence, Recognised, Stranger, Verdict
@@ -18,6 +19,7 @@ from lockd.types import Embedding, Frame, Person
 from lockd.vision import quality
 from lockd.vision.embedder import Embedder
 from lockd.vision.geometry import Octaves
+from lockd.vision.liveness import Liveness
 from lockd.vision.models import Models
 from lockd.vision.mtcnn import Detector
 
@@ -36,6 +38,16 @@ class Vision:
             self.models, min_face_px=wanted.search_face_px, threads=wanted.threads
         )
         self.embedder = Embedder(self.models, wanted.profile, threads=wanted.threads)
+        self._threads = wanted.threads
+
+    @cached_property
+    def liveness(self) -> Liveness:
+        """The networks that tell a face from a picture of one, built when first asked for.
+
+        Raises:
+            ModelError: if they are unusable.
+        """
+        return Liveness(self.models, threads=self._threads)
 
 
 class Recogniser:
