@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import cached_property
 
 from lockd.config import Settings
 from lockd.identity.evidence import Evidence, Recognised, Stranger, Verdict
@@ -27,27 +26,26 @@ from lockd.vision.mtcnn import Detector
 class Vision:
     """The networks, built once, as `Settings` ask for them.
 
-    Raises:
-        ModelError: if one is missing, altered or unusable.
+    Attributes:
+        liveness: tells pictures from people; None where nobody asks it.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, liveness: bool = False) -> None:
+        """Load them.
+
+        Args:
+            liveness: whether presentation attacks are to be looked for.
+
+        Raises:
+            ModelError: if one is missing, altered or unusable.
+        """
         wanted = settings.recognition
         self.models = Models.load(wanted.folder(), wanted.runtime)
         self.detector = Detector(
             self.models, min_face_px=wanted.search_face_px, threads=wanted.threads
         )
         self.embedder = Embedder(self.models, wanted.profile, threads=wanted.threads)
-        self._threads = wanted.threads
-
-    @cached_property
-    def liveness(self) -> Liveness:
-        """The networks that tell a face from a picture of one, built when first asked for.
-
-        Raises:
-            ModelError: if they are unusable.
-        """
-        return Liveness(self.models, threads=self._threads)
+        self.liveness = Liveness(self.models, threads=wanted.threads) if liveness else None
 
 
 class Recogniser:

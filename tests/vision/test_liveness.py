@@ -27,6 +27,11 @@ PORTRAITS = sorted((ROOT / "demo").rglob("*.jpg"))
 NO_LANDMARKS = np.zeros((5, 2), np.float32)
 
 
+@pytest.fixture(scope="module")
+def liveness(vision: Vision) -> Liveness:
+    return Liveness(vision.models)
+
+
 def face_in(vision: Vision, image: Image) -> Face:
     return vision.detector.detect(image)[0]
 
@@ -45,30 +50,36 @@ def held_up(portrait: Image) -> Image:
 
 class TestPhotographs:
     @pytest.mark.parametrize("path", PORTRAITS, ids=lambda path: "-".join(path.parts[-2:]))
-    def test_somebody_scores_higher_than_a_print_of_them(self, vision: Vision, path: Path) -> None:
+    def test_somebody_scores_higher_than_a_print_of_them(
+        self, vision: Vision, liveness: Liveness, path: Path
+    ) -> None:
         image = read(path)
         held = held_up(image)
-        there = vision.liveness.score(image, face_in(vision, image))
-        assert there > 0 < there - vision.liveness.score(held, face_in(vision, held)) - 0.5
+        there = liveness.score(image, face_in(vision, image))
+        assert there > 0 < there - liveness.score(held, face_in(vision, held)) - 0.5
 
-    def test_red_and_blue_in_the_wrong_order_look_less_alive(self, vision: Vision) -> None:
+    def test_red_and_blue_in_the_wrong_order_look_less_alive(
+        self, vision: Vision, liveness: Liveness
+    ) -> None:
         def mean(swap: bool) -> float:
             found = []
             for path in PORTRAITS:
                 image = read(path)
                 face = face_in(vision, image)
                 seen = np.ascontiguousarray(image[..., ::-1]) if swap else image
-                found.append(vision.liveness.score(seen, face))
+                found.append(liveness.score(seen, face))
             return float(np.mean(found))
 
         assert mean(swap=False) - mean(swap=True) > 2
 
-    def test_the_same_picture_always_gives_the_same_score(self, vision: Vision) -> None:
+    def test_the_same_picture_always_gives_the_same_score(
+        self, vision: Vision, liveness: Liveness
+    ) -> None:
         image = read(COLLINS)
         face = face_in(vision, image)
-        first = vision.liveness.score(image, face)
-        vision.liveness.score(read(OBAMA), face)
-        assert vision.liveness.score(image, face) == first
+        first = liveness.score(image, face)
+        liveness.score(read(OBAMA), face)
+        assert liveness.score(image, face) == first
 
 
 class TestComposition:
@@ -79,10 +90,10 @@ class TestComposition:
         return dataclasses.replace(vision.models, manifest=manifest)
 
     def test_the_fingerprint_is_that_of_the_networks_not_of_the_object(
-        self, vision: Vision
+        self, vision: Vision, liveness: Liveness
     ) -> None:
         again = Liveness(Models.load(vision.models.folder), threads=2)
-        assert again.fingerprint == vision.liveness.fingerprint
+        assert again.fingerprint == liveness.fingerprint
         assert len(bytes.fromhex(again.fingerprint)) == 32
 
     @pytest.mark.parametrize(
@@ -95,16 +106,18 @@ class TestComposition:
         ids=["crop", "file", "another network"],
     )
     def test_the_fingerprint_differs_with_whatever_makes_scores_differ(
-        self, vision: Vision, change: Callable[[dict[str, Any]], object]
+        self, vision: Vision, liveness: Liveness, change: Callable[[dict[str, Any]], object]
     ) -> None:
         other = Liveness(self.changed(vision, change))
-        assert other.fingerprint != vision.liveness.fingerprint
+        assert other.fingerprint != liveness.fingerprint
 
-    def test_the_scores_of_several_networks_are_summed(self, vision: Vision) -> None:
+    def test_the_scores_of_several_networks_are_summed(
+        self, vision: Vision, liveness: Liveness
+    ) -> None:
         twice = self.changed(vision, lambda m: m["liveness"].update(more=m["liveness"]["shipped"]))
         image = read(COLLINS)
         face = face_in(vision, image)
-        once = vision.liveness.score(image, face)
+        once = liveness.score(image, face)
         assert Liveness(twice).score(image, face) == pytest.approx(2 * once, rel=1e-6)
 
     @pytest.mark.parametrize(
@@ -177,10 +190,10 @@ class TestContext:
     @pytest.mark.parametrize(
         "box", [Box(10, 10, 10, 20), Box(10, 10, 20, 5), Box(math.nan, 0, 10, 10)]
     )
-    def test_a_box_without_area_is_not_live(self, vision: Vision, box: Box) -> None:
+    def test_a_box_without_area_is_not_live(self, liveness: Liveness, box: Box) -> None:
         image = picture(60, 60)
         assert context(image, box, 2.7, 16) is None
-        assert math.isnan(vision.liveness.score(image, Face(box, NO_LANDMARKS, 1.0)))
+        assert math.isnan(liveness.score(image, Face(box, NO_LANDMARKS, 1.0)))
 
     @given(
         st.floats(-400, 800),
