@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -21,6 +20,7 @@ from lockd.types import Box, Face, Floats, Image
 from lockd.vision.liveness import LIVE, Liveness, context, log_odds
 from lockd.vision.models import Models
 from tests.conftest import ROOT
+from tests.pad import held_up
 from tests.pictures import COLLINS, OBAMA, read
 
 PORTRAITS = sorted((ROOT / "demo").rglob("*.jpg"))
@@ -34,18 +34,6 @@ def liveness(vision: Vision) -> Liveness:
 
 def face_in(vision: Vision, image: Image) -> Face:
     return vision.detector.detect(image)[0]
-
-
-def held_up(portrait: Image) -> Image:
-    """A print of a portrait with a white margin, before a grey wall, as a camera sees it."""
-    height = 260
-    width = portrait.shape[1] * height // portrait.shape[0]
-    sheet = cv2.resize(portrait, (width, height), interpolation=cv2.INTER_AREA)
-    room = np.full((480, 640, 3), 128, np.uint8)
-    x, y = 320 - width // 2, 110
-    room[y - 8 : y + height + 8, x - 8 : x + width + 8] = 245
-    room[y : y + height, x : x + width] = sheet
-    return room
 
 
 class TestPhotographs:
