@@ -58,7 +58,7 @@ Exit codes:
   0  done                         6  camera, video or folder of pictures
   1  anything else                7  relay pin
   2  wrong usage                  8  photograph refused or unreadable
-  3  configuration                9  person's name
+  3  configuration                9  person's name, PIN or card
   4  networks or TFLite runtime  10  MQTT settings
   5  store                       11  installation
                                  12  asking the running service

@@ -53,6 +53,8 @@ class EventType(StrEnum):
     TAMPER_ENDED = "tamper_ended"
     TEMPLATES_DAMAGED = "templates_damaged"
     TEMPLATES_MENDED = "templates_mended"
+    FACTOR_PROBLEM = "factor_problem"
+    FACTOR_RECOVERED = "factor_recovered"
     CLOCK_PROBLEM = "clock_problem"
     CLOCK_RECOVERED = "clock_recovered"
     CONFIG_RELOADED = "config_reloaded"
@@ -69,6 +71,7 @@ ALERTS: Mapping[EventType, str] = {
     EventType.STORE_PROBLEM: "system",
     EventType.RELAY_FAULT: "system",
     EventType.TEMPLATES_DAMAGED: "system",
+    EventType.FACTOR_PROBLEM: "system",
     EventType.CLOCK_PROBLEM: "system",
     EventType.CONFIG_PROBLEM: "system",
     EventType.EVENTS_LOST: "system",
@@ -86,6 +89,7 @@ _STATUS = frozenset(
         EventType.CAMERA_RECOVERED,
         EventType.STORE_RECOVERED,
         EventType.TEMPLATES_MENDED,
+        EventType.FACTOR_RECOVERED,
         EventType.CLOCK_RECOVERED,
         EventType.CONFIG_RELOADED,
     }

@@ -7,7 +7,7 @@ monotonic clock. Similarities rise with likeness and lie in -1..1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -118,6 +118,19 @@ class InputChange:
 
     input: Input
     active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FactorEntry:
+    """What was typed at the keypad, or read from a card.
+
+    Attributes:
+        kind: ``pin`` or ``card``.
+        secret: what, never to be shown or logged.
+    """
+
+    kind: str
+    secret: str = field(repr=False)
 
 
 class Signal(StrEnum):

@@ -83,7 +83,7 @@ OWN_NAMES = {
     "mqtt.alerts.quiet.hours",
     "mqtt.commands.allow",
 }
-COMMENTED_OUT = re.compile(r"^(\s*)# ( *[a-z_]+:(?: (?:\S+|\{.*\}))?)$", re.MULTILINE)
+COMMENTED_OUT = re.compile(r"^(\s*)# ( *[a-z_][a-z0-9_]*:(?: (?:\S+|\{.*\}))?)$", re.MULTILINE)
 
 
 class TestShippedFiles:

@@ -148,7 +148,7 @@ def _key_of(identity: str | None, file: Path | None) -> tuple[str, bytes]:
         raise BusError(f"{where}: {len(keys)} keys; say with --identity whose is meant")
     if identity not in keys:
         raise BusError(f"{where}: no key of {identity}; there is {', '.join(keys) or 'none'}")
-    return identity, keys[identity]
+    return identity, keys[identity].secret
 
 
 def _results(heard: Iterator[Heard], id_: str) -> Iterator[dict[str, Any]]:

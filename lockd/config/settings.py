@@ -14,6 +14,7 @@ from lockd.config.door import ControlSettings, DoorSettings
 from lockd.config.mqtt import MqttSettings
 from lockd.config.pins import InputsSettings, RelaySettings, SignalsSettings
 from lockd.config.recognition import QualitySettings, RecognitionSettings
+from lockd.config.second_factor import SecondFactorSettings
 from lockd.config.store import StoreSettings
 from lockd.door.events import Relock
 
@@ -29,6 +30,7 @@ class Settings(Section):
     inputs: InputsSettings = InputsSettings()
     signals: SignalsSettings = SignalsSettings()
     access: AccessSettings = AccessSettings()
+    second_factor: SecondFactorSettings = SecondFactorSettings()
     store: StoreSettings = StoreSettings()
     control: ControlSettings = ControlSettings()
     mqtt: MqttSettings = MqttSettings()
@@ -54,6 +56,16 @@ class Settings(Section):
         ):
             if needed and getattr(inputs, part) is None:
                 raise ValueError(f"{setting} has no effect without inputs.{part}; configure it")
+        factor = self.second_factor
+        if factor.confirm and not (self.mqtt.host and self.mqtt.commands.allow.get("confirm")):
+            raise ValueError(
+                "second_factor.confirm has no effect without mqtt.host and mqtt.commands.allow: "
+                "confirm; set both"
+            )
+        if factor.wiegand is not None and self.relay.factory == "rpigpio":
+            raise ValueError(
+                "second_factor.wiegand: relay.factory: rpigpio misses pulses that short; use lgpio"
+            )
         return self
 
     def _pins(self) -> Iterator[tuple[str, int]]:
@@ -63,3 +75,6 @@ class Settings(Section):
             for name, part in getattr(self, section):
                 if part is not None:
                     yield f"{section}.{name}.pin", part.pin
+        if (wiegand := self.second_factor.wiegand) is not None:
+            yield "second_factor.wiegand.d0_pin", wiegand.d0_pin
+            yield "second_factor.wiegand.d1_pin", wiegand.d1_pin

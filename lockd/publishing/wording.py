@@ -37,6 +37,8 @@ LEADS: Mapping[EventType, str] = {
     EventType.TEMPLATES_MENDED: "templates are whole again",
     EventType.RELAY_FAULT: "the relay does not obey",
     EventType.RELAY_RECOVERED: "the relay obeys again",
+    EventType.FACTOR_PROBLEM: "the keypad or the card reader has a problem",
+    EventType.FACTOR_RECOVERED: "the keypad and the card reader work again",
     EventType.CLOCK_PROBLEM: "the clock has a problem",
     EventType.CLOCK_RECOVERED: "the clock is right again",
     EventType.CONFIG_RELOADED: "the configuration was read again",

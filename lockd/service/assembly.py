@@ -32,6 +32,7 @@ from lockd.ports import Camera, Observer, Output, Requests
 from lockd.publishing.home_assistant import births
 from lockd.recognition.recogniser import Vision
 from lockd.service.housekeeping import Housekeeping
+from lockd.service.keypads import open_second_factor
 from lockd.service.parts import Handover, Parts
 from lockd.service.people import People
 from lockd.service.relay_safe import leave_word, relay_of
@@ -203,6 +204,13 @@ def open_service(
 
     inputs = board.inputs(settings.inputs, heard)
     stack.callback(inputs.close)
+    wall = wall or WallClock(settings.access)
+    keys = CommandKeys.open(settings) if subscriptions(settings) else None
+    second_factor = open_second_factor(
+        settings, board, lambda: people.store, keys, wall, camera.wake
+    )
+    if second_factor is not None:
+        stack.callback(second_factor.close)
     signals = _open_signals(board, settings)
     stack.callback(signals.close)
     signals.start()
@@ -226,12 +234,13 @@ def open_service(
         messages=messages if stored else None,
         spool=spool,
         bus=bus,
-        keys=CommandKeys.open(settings) if subscriptions(settings) else None,
+        keys=keys,
         requests=requests,
         inputs=inputs,
         changes=changes,
         indicators=[signals],
-        wall=wall or WallClock(settings.access),
+        second_factor=second_factor,
+        wall=wall,
         reread=reread,
         notifier=stack.enter_context(closing(Notifier())),
     )

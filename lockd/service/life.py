@@ -7,6 +7,7 @@ from lockd.adapters.systemd import Notifier
 from lockd.errors import PinError
 from lockd.ports import Camera
 from lockd.service.problems import Problems
+from lockd.service.second_factor import SecondFactor
 
 _START_PATIENCE_S = 30.0
 
@@ -15,12 +16,18 @@ class Life:
     """Feeds the watchdog for as long as everything goes on."""
 
     def __init__(
-        self, camera: Camera, strike: Strike, problems: Problems, notifier: Notifier
+        self,
+        camera: Camera,
+        strike: Strike,
+        problems: Problems,
+        notifier: Notifier,
+        second_factor: SecondFactor | None = None,
     ) -> None:
         self._camera = camera
         self._strike = strike
         self._problems = problems
         self._notifier = notifier
+        self._second_factor = second_factor
         self._ready = False
 
     def show(self, state: str, broker: str | None) -> None:
@@ -39,6 +46,8 @@ class Life:
                 "locks the door and starts it again"
             )
         if not self._camera.alive:
+            return
+        if self._second_factor is not None and not self._second_factor.alive:
             return
         self._notifier.alive()
         text = self._problems.text or f"watching, {state}"

@@ -18,6 +18,7 @@ from lockd.ports import Camera, Indicator, Inputs, Keys, LocalTime, Requests
 from lockd.recognition.recogniser import Recogniser, Vision
 from lockd.service.housekeeping import Housekeeping
 from lockd.service.people import People
+from lockd.service.second_factor import SecondFactor
 from lockd.types import InputChange
 
 
@@ -57,6 +58,7 @@ class Parts:
         requests: where commands of this machine come from.
         inputs: exit button, contact, tamper switch, if any is wired.
         changes: of the inputs, filled by their threads.
+        second_factor: PINs, cards and telephones, if any is taken.
         indicators: LED and buzzer, and whatever else shows how things are.
         reread: reads the configuration anew, where it can be.
         notifier: tells the service manager how it goes.
@@ -76,6 +78,7 @@ class Parts:
     requests: Sequence[Requests] = ()
     inputs: Inputs | None = None
     changes: queue.SimpleQueue[InputChange] = field(default_factory=queue.SimpleQueue)
+    second_factor: SecondFactor | None = None
     indicators: Sequence[Indicator] = ()
     reread: Callable[[], Settings] | None = None
     notifier: Notifier = field(default_factory=Notifier)

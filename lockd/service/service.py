@@ -104,7 +104,8 @@ class Service:
         )
         self._frames = FrameServer()
         self._problems = Problems(self._publisher.event)
-        self._life = Life(parts.camera, parts.strike, self._problems, parts.notifier)
+        watched = parts.camera, parts.strike, self._problems, parts.notifier
+        self._life = Life(*watched, parts.second_factor)
         self._stop = threading.Event()
         self._reload = threading.Event()
         self._faces = False
@@ -126,8 +127,9 @@ class Service:
         )
         if before is not None:
             parts.people.adopt(before.memory)
+        factor = parts.second_factor
         self.local_commands = LocalCommands(
-            self._door, self._frames, self._current_state, lambda: parts.people.lasting
+            self._door, self._frames, self._current_state, lambda: parts.people.lasting, factor
         )
         self._remote_commands = self._make_remote_commands()
         self._strike.changed = self._relay_changed
@@ -272,11 +274,7 @@ class Service:
             keys=parts.keys,
             store=store,
             handlers=RemoteHandlers(
-                self._door,
-                store,
-                emit,
-                self,
-                enrolments,
+                *(self._door, store, emit, self, enrolments, parts.second_factor, parts.keys.bound)
             ),
             results=RemoteResults(self._settings, parts.clock, store, parts.bus.publish, emit),
         )
@@ -344,6 +342,8 @@ class Service:
             f"{damaged} templates or people are damaged and not used" if damaged else None,
         )
         note(EventType.CLOCK_PROBLEM, self._door.clock_problem)
+        if (factor := self._parts.second_factor) is not None:
+            note(EventType.FACTOR_PROBLEM, factor.problem)
 
     # Tell
 

@@ -128,6 +128,9 @@ class Afar:
     def current(self) -> Mapping[str, bytes]:
         return self.keys
 
+    def bound(self) -> Mapping[str, str]:
+        return {}
+
     def hear(self, *messages: Message) -> list[dict[str, Any]]:
         """The results of messages."""
         before = len(self.results)
