@@ -15,6 +15,9 @@ ON_BEHALF_OF = "LOCKD_ON_BEHALF_OF"
 USER, GROUPS = "lockd", ("gpio", "video")
 UNIT = "lockd.service"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
+# Lets it read USB keypads and card readers, where the configuration names one.
+INPUT_DROP_IN = f"{UNIT_FILE}.d/lockd-input.conf"
+INPUT_GROUP = "input"
 
 _SOURCE_TREE = Path(__file__).resolve().parent.parent
 _INSTALLED = Path(sys.prefix) / "share" / "lockd"

@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
+from lockd.adapters.pins import Board
 from lockd.adapters.store import Store, Vault
 from lockd.config import SecondFactorSettings, Settings, parse
 from lockd.errors import StoreError
 from lockd.identity.factors import FactorKind, hash_card, hash_pin, is_card
 from lockd.service import factor_checker
+from lockd.service.keypads import open_second_factor
 from lockd.service.second_factor import EARLY_S, MOST_WAITING, FactorOutcome, SecondFactor
 from lockd.types import FactorEntry, Person
 from tests.fakes import FixedTime, unit
@@ -614,3 +616,65 @@ def test_whatever_happens_to_the_service_its_thread_is_woken_when_a_check_is_don
     desk.factor.serve(1.0)
     desk.wakes.get(timeout=PATIENCE_S)
     assert eventually(lambda: desk.factor.serve(1.0))[0].ok
+
+
+def bits_of_card(number: int) -> list[int]:
+    data = [number >> place & 1 for place in reversed(range(24))]
+    return [sum(data[:12]) % 2, *data, 1 - sum(data[12:]) % 2]
+
+
+def test_pulses_on_the_pins_and_keys_of_a_keypad_are_a_factor(store: Store, tmp_path: Path) -> None:
+    wanted = parse(
+        "relay: {factory: mock}\n"
+        "second_factor: {wiegand: {d0_pin: 5, d1_pin: 6}, keypad: {device: /dev/none}}",
+        "lockd.yaml",
+    )
+    board, wakes = Board("mock"), queue.SimpleQueue[None]()
+    factor = open_second_factor(
+        wanted, board, lambda: store, None, FixedTime(), lambda: wakes.put(None)
+    )
+    assert factor is not None
+    factor.serve(0.0)
+    factor.ask(7, person(store), until=20.0)
+    pins = [board.pin_factory.pin(number) for number in (5, 6)]
+    for bit in bits_of_card(int(ADA_CARD)):
+        pins[bit].drive_low()
+        pins[bit].drive_high()
+    found: list[FactorOutcome] = []
+    while not found:
+        wakes.get(timeout=PATIENCE_S)
+        found = factor.serve(1.0)
+    assert found == [FactorOutcome(7, person(store), "card", ok=True)]
+    assert "/dev/none" in eventually(lambda: factor.problem)
+    factor.close()
+    board.close()
+
+
+def test_where_nothing_is_taken_nothing_is_opened(store: Store) -> None:
+    board = Board("mock")
+    nothing = open_second_factor(
+        parse("relay: {factory: mock}"), board, lambda: store, None, FixedTime(), lambda: None
+    )
+    assert nothing is None
+    board.close()
+
+
+def test_what_is_entered_faster_than_it_is_judged_is_not_heard(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wanted = parse("relay: {factory: mock}\nsecond_factor: {wiegand: {d0_pin: 5, d1_pin: 6}}")
+    board, wakes = Board("mock"), queue.SimpleQueue[None]()
+    factor = open_second_factor(
+        wanted, board, lambda: store, None, FixedTime(), lambda: wakes.put(None)
+    )
+    assert factor is not None
+    pins = [board.pin_factory.pin(number) for number in (5, 6)]
+    for _ in range(MOST_WAITING + 1):
+        for bit in bits_of_card(4711):
+            pins[bit].drive_low()
+            pins[bit].drive_high()
+        wakes.get(timeout=PATIENCE_S)
+    assert "was not heard" in caplog.text
+    assert "4711" not in caplog.text
+    factor.close()
+    board.close()

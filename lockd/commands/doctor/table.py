@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from lockd.commands.doctor import broker, camera, commands, hardware, pins, service, software
+from lockd.commands.doctor import (
+    broker,
+    camera,
+    commands,
+    hardware,
+    pins,
+    second_factor,
+    service,
+    software,
+)
 from lockd.commands.doctor.findings import Check
 
 # Generous limits: a small board takes ten seconds to start Python and import what a check needs.
@@ -19,6 +28,7 @@ CHECKS = (
     Check("networks", software.networks, limit_s=180, apart=True),
     Check("camera", camera.camera, limit_s=120, apart=True),
     Check("pins", pins.pins, limit_s=60, apart=True),
+    Check("second factor", second_factor.second_factor, limit_s=60, apart=True),
     Check("store", service.store, limit_s=60, apart=True),
     Check("broker", broker.broker, limit_s=60, apart=True),
     Check("commands", commands.commands),
