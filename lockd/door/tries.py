@@ -45,7 +45,11 @@ class Tries:
         self._all: deque[float] = deque(maxlen=rules.in_all)
 
     def restore(self, wrong: Mapping[str, int], now: float) -> None:
-        """Go on from the counts of before a restart, by person."""
+        """Go on from the counts of before a restart, by person.
+
+        Of those in all half are taken for used up: cutting the power must not make room for more.
+        """
+        self._all.extend([now] * (self._rules.in_all // 2))
         for person, count in wrong.items():
             self._wrong[person] = count
             self._until[person] = now + min(self._pause_after(count), AFTER_RESTART_S)

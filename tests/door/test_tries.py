@@ -60,6 +60,15 @@ def test_after_a_restart_the_counts_go_on_but_nobody_waits_long_for_what_was_lon
     assert tries.pause_s(50.0, "grace") == 5
 
 
+def test_a_restart_makes_no_room_for_more_in_all() -> None:
+    tries = Tries(TryRules(in_all=4, within_s=300))
+    tries.restore({}, 10.0)
+    tries.wrong([], 11.0)
+    assert tries.pause_s(11.0) == 0
+    tries.wrong([], 11.0)
+    assert tries.pause_s(11.0) == 299
+
+
 def test_a_count_that_no_float_could_hold_is_the_longest_pause() -> None:
     tries = Tries(RULES)
     tries.restore({"ada": 10**9}, 0.0)

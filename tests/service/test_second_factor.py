@@ -305,14 +305,14 @@ class TestSlowing:
         assert desk.enter("pin", GRACE_PIN) == [FactorOutcome(8, grace, "pin", ok=True)]
 
     def test_in_all_only_so_many_are_judged(self, make: Make, store: Store) -> None:
-        desk = make("  wrong_tries: {in_all: 2, within_s: 100}")
+        desk = make("  wrong_tries: {in_all: 4, within_s: 100}")
         for visit, name in enumerate(("Ada", "Grace")):
             desk.factor.ask(visit, person(store, name), until=1000.0)
             assert desk.enter("card", "0000000001")[0].reason == "wrong"
             desk.factor.cancel(visit)
         desk.factor.ask(9, person(store), until=1000.0)
-        assert [one.reason for one in desk.enter("pin", ADA_PIN, now=100.9)] == ["slowed"]
-        assert [one.ok for one in desk.enter("pin", ADA_PIN, now=101.0)] == [True]
+        assert [one.reason for one in desk.enter("pin", ADA_PIN, now=99.9)] == ["slowed"]
+        assert [one.ok for one in desk.enter("pin", ADA_PIN, now=100.0)] == [True]
 
     def test_the_count_outlives_a_restart(self, make: Make, store: Store) -> None:
         desk, ada = make(), person(store)
@@ -345,7 +345,7 @@ class TestAlone:
         ("kind", "secret"), [("card", "0000000009"), ("pin", "999999"), ("pin", GRACE_CARD)]
     )
     def test_what_is_nobodys_is_wrong_and_slowed(self, make: Make, kind: str, secret: str) -> None:
-        desk = make(self.ALONE + "\n  wrong_tries: {in_all: 3}")
+        desk = make(self.ALONE + "\n  wrong_tries: {in_all: 6}")
         for _ in range(3):
             assert desk.enter(kind, secret) == [FactorOutcome(None, None, kind, False, "wrong")]
         assert desk.enter(kind, secret) == [FactorOutcome(None, None, kind, False, "slowed")]
