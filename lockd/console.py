@@ -58,11 +58,12 @@ Exit codes:
   0  done                         6  camera, video or folder of pictures
   1  anything else                7  relay pin
   2  wrong usage                  8  photograph refused or unreadable
-  3  configuration                9  person's name, PIN or card
+  3  configuration                9  person's name
   4  networks or TFLite runtime  10  MQTT settings
   5  store                       11  installation
                                  12  asking the running service
                                  13  file of exported people
+                                 14  PIN or card
 """
 
 

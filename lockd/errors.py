@@ -104,6 +104,8 @@ class PersonError(LockdError, ValueError):
 class FactorError(PersonError):
     """A PIN or a card cannot be used; the message has neither of them in it."""
 
+    exit_code = 14
+
 
 class BusError(LockdError, OSError):
     """The MQTT settings cannot work, whatever the network does."""
