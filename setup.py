@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent
 SHARE = "share/lockd"
 # What a run needs from each folder; how the files were built stays in the source tree.
 WANTED = {
-    "models": ["*.tflite", "manifest.json", "README.md"],
+    "models": ["*.tflite", "manifest.json", "fetched.json", "README.md"],
     "config": ["*.yaml", "home_assistant/*", "mosquitto/*"],
     "systemd": ["*"],
     "demo": ["porch.*", "ATTRIBUTION.md", "people/*/*.jpg"],

@@ -13,6 +13,7 @@ from lockd.console import EXIT_CODES, Commands, version_option
     table={
         "access": (".managing:access", "Say when somebody may come in."),
         "add": (".adding:add", "Enrol somebody, from photographs or at a camera."),
+        "card": (".factors:card", "Give somebody a card, or take it away."),
         "check": (".checking:check", "Look for weak templates and people too alike."),
         "describe": (".managing:describe", "Keep their number elsewhere, notes, consent."),
         "disable": (".managing:disable", "Make somebody a stranger, but keep everything."),
@@ -24,6 +25,7 @@ from lockd.console import EXIT_CODES, Commands, version_option
         "import": (".transfer:import_", "Enrol the people of an exported file."),
         "list": (".showing:list_", "Show who is enrolled."),
         "merge": (".managing:merge", "Make one person out of two."),
+        "pin": (".factors:pin", "Give somebody a PIN, or take it away."),
         "re-embed": (".adding:re_embed", "Enrol again whom other networks enrolled."),
         "remove": (".managing:remove", "Forget somebody: templates, rights and details."),
         "rename": (".managing:rename", "Give somebody another name."),

@@ -132,6 +132,7 @@ class Importer:
             by=administrator(),
             note="import" if self._anyway is None else f"import, anyway: {self._anyway}",
             photographs=[kept.photograph if keep else None for kept in usable],
+            factors=one.new_factors(),
             details=one.details(),
             enabled=one.enabled,
             **one.access(),
@@ -149,6 +150,8 @@ class Importer:
             == (access["groups"], access["valid_from"], access["valid_until"])
             and sorted(kept.embedding.astype("<f4").tobytes() for kept in stored)
             == sorted(kept.embedding for kept in usable)
+            and sorted((kept.kind, kept.kept) for kept in self._store.factors.of(here.name))
+            == sorted(one.new_factors())
         )
 
     def _remark(self, one: PortablePerson, usable: list[PortableTemplate]) -> str:

@@ -116,8 +116,8 @@ def merge(
 ) -> None:
     """Give TARGET the templates of SOURCE, who is the same person, and forget SOURCE.
 
-    Name, rights and details are TARGET's: whose face SOURCE's templates show can come in
-    as TARGET.
+    Name, rights, details and PIN are TARGET's, cards are of both: whose face SOURCE's templates
+    show can come in as TARGET.
     """
     with opened(config_file) as (settings, store):
         old, new = store.people.named(source).person, store.people.named(target).person
@@ -161,7 +161,7 @@ def _check_alike(settings: Settings, store: Store, source: str, target: str) -> 
 @config_option
 @reported
 def remove(name: str, yes: bool, config_file: Path | None) -> None:
-    """Forget NAME: templates, photographs, rights and details.
+    """Forget NAME: templates, photographs, PIN and cards, rights and details.
 
     See `forget` for a report of what was deleted.
     """
@@ -227,6 +227,7 @@ def _removal_data(removal: Removal) -> dict[str, Any]:
         "id": removal.person.id,
         "templates": removal.templates,
         "photographs": removal.photographs,
+        "pins_and_cards": removal.factors,
         "events": removal.events,
         "messages": removal.messages,
         "verified": removal.verified,

@@ -10,10 +10,19 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from lockd.adapters.store import Access, Details, Enrolled, Store
+from lockd.adapters.store import Access, Details, Enrolled, NewFactor, Store
 from lockd.errors import TransferError
+from lockd.identity.factors import MOST_CARDS, FactorKind, is_kept
 from lockd.identity.variety import MAX_TEMPLATES
 from lockd.types import Embedding
 
@@ -62,6 +71,19 @@ class PortableTemplate(_Part):
         return np.frombuffer(self.embedding, "<f4").astype(np.float32)
 
 
+class PortableFactor(_Part):
+    """A PIN's hash, or a card's key and keyed hash."""
+
+    kind: Annotated[FactorKind, Field(strict=False)]
+    kept: Annotated[bytes, Field(max_length=256)]
+
+    @model_validator(mode="after")
+    def _is_kept(self) -> PortableFactor:
+        if self.kind is FactorKind.CONFIRM or not is_kept(self.kind, self.kept):
+            raise ValueError("neither a PIN's hash nor a card's")
+        return self
+
+
 class PortablePerson(_Part):
     """One person."""
 
@@ -76,6 +98,15 @@ class PortablePerson(_Part):
     consent_utc: _Name | None
     # Of some compositions of networks.
     templates: Annotated[list[PortableTemplate], Field(max_length=8 * MAX_TEMPLATES)]
+    # Written only if there are any, so that an earlier lockd reads what it can use.
+    factors: Annotated[list[PortableFactor], Field(max_length=MOST_CARDS + 1)] = []
+
+    @field_validator("factors")
+    @classmethod
+    def _one_pin(cls, factors: list[PortableFactor]) -> list[PortableFactor]:
+        if sum(one.kind is FactorKind.PIN for one in factors) > 1:
+            raise ValueError("more than one PIN")
+        return factors
 
     def access(self) -> Access:
         """Return their rights."""
@@ -86,6 +117,10 @@ class PortablePerson(_Part):
     def details(self) -> Details:
         """Return what else is kept of them."""
         return Details(self.external_id, self.notes, self.consent_by, self.consent_utc)
+
+    def new_factors(self) -> list[NewFactor]:
+        """Return their PIN and cards."""
+        return [(one.kind, one.kept) for one in self.factors]
 
 
 class _Content(_Part):
@@ -100,7 +135,8 @@ def pack(store: Store, people: Sequence[Enrolled]) -> bytes:
         TransferError: if they are too many for one file.
     """
     packed = [_packed(store, one) for one in people]
-    content = _Content(format=1, people=packed).model_dump_json().encode()
+    wrapped = _Content(format=1, people=packed)
+    content = wrapped.model_dump_json(exclude_defaults=True).encode()
     if _values(content) > MAX_VALUES:
         raise TransferError(f"{len(people)} people are too many for one file; name some of them")
     return content
@@ -154,4 +190,5 @@ def _packed(store: Store, one: Enrolled) -> PortablePerson:
             )
             for kept in store.templates.of(name)
         ],
+        factors=[PortableFactor(kind=kept.kind, kept=kept.kept) for kept in store.factors.of(name)],
     )

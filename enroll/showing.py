@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 from rich.markup import escape
@@ -13,9 +15,12 @@ from rich.table import Table
 from enroll.details import consent_told
 from enroll.opened import looked_at, name_argument, nobody
 from enroll.rights import days_told, groups_told, told
-from lockd.adapters.store import Enrolled, StoredTemplate
+from lockd.adapters.store import Enrolled, KeptFactor, StoredTemplate
 from lockd.config import Settings
-from lockd.console import config_option, print_table, reported
+from lockd.console import config_option, counted, print_table, reported
+from lockd.identity.factors import FactorKind
+
+FactorCounts: TypeAlias = "Mapping[str, Counter[FactorKind]]"
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -28,12 +33,14 @@ def list_(config_file: Path | None, as_json: bool) -> None:
     """Show who is enrolled."""
     with looked_at(config_file) as (settings, store):
         people = store.people.all() if store else []
+        factors = store.factors.counts() if store else {}
     if as_json:
-        click.echo(json.dumps([as_data(one) for one in people], ensure_ascii=False))
+        data = [{**as_data(one), **_factor_data(factors, one)} for one in people]
+        click.echo(json.dumps(data, ensure_ascii=False))
     elif not people:
         click.echo("Nobody is enrolled, so everyone is a stranger.")
     else:
-        print_table(_table(people, settings), "Name", "Enrolled (UTC)")
+        print_table(_table(people, factors, settings), "Name", "Enrolled (UTC)")
 
 
 @click.command()
@@ -49,14 +56,18 @@ def show(name: str, config_file: Path | None, as_json: bool) -> None:
         one = store.people.named(name)
         templates = store.templates.of(name)
         photographs = set(store.templates.photographs(name))
+        factors = store.factors.of(name)
+        damaged = store.factors.counts().get(one.person.id, Counter()).total() - len(factors)
     if as_json:
         data = as_data(one)
         data["templates"] = [_template_data(kept, photographs) for kept in templates]
         data["unreadable_templates"] = one.templates - len(templates)
+        data["factors"] = [_one_factor_data(kept) for kept in factors]
+        data["unreadable_factors"] = damaged
         click.echo(json.dumps(data, ensure_ascii=False))
         return
     click.echo(told(one.person, settings))
-    for line in _lines(one, templates, photographs):
+    for line in [*_lines(one, templates, photographs), *_factor_lines(factors, damaged)]:
         click.echo(line)
 
 
@@ -87,7 +98,34 @@ def _template_data(one: StoredTemplate, photographs: set[int]) -> dict[str, Any]
     }
 
 
-def _table(people: list[Enrolled], settings: Settings) -> Table:
+def _factor_data(counts: FactorCounts, one: Enrolled) -> dict[str, Any]:
+    """Whether somebody has a PIN and how many cards, and nothing more of them."""
+    own = counts.get(one.person.id, Counter())
+    return {"pin": own[FactorKind.PIN] > 0, "cards": own[FactorKind.CARD]}
+
+
+def _one_factor_data(one: KeptFactor) -> dict[str, Any]:
+    return {"id": one.id, "kind": one.kind.value, "created_utc": one.created_utc}
+
+
+def _factors_told(counts: FactorCounts, one: Enrolled) -> str:
+    own = _factor_data(counts, one)
+    cards = counted(own["cards"], "card") if own["cards"] else ""
+    return ", ".join(filter(None, ["PIN" if own["pin"] else "", cards]))
+
+
+def _factor_lines(factors: list[KeptFactor], damaged: int) -> list[str]:
+    lines = [
+        f"{'PIN' if one.kind is FactorKind.PIN else f'card {one.id}'}: "
+        f"since {_minute(one.created_utc)} UTC"
+        for one in factors
+    ]
+    if damaged:
+        lines.append(f"{damaged} PINs or cards damaged and not used; enrol them again")
+    return lines
+
+
+def _table(people: list[Enrolled], factors: FactorCounts, settings: Settings) -> Table:
     columns = {
         "Name": [one.person.name for one in people],
         "Disabled": ["" if one.enabled else "disabled" for one in people],
@@ -95,6 +133,7 @@ def _table(people: list[Enrolled], settings: Settings) -> Table:
         "Groups": [groups_told(one.person, settings) for one in people],
         "Valid": [days_told(one.person) for one in people],
         "Consent": [consent_told(one.details) for one in people],
+        "PIN, cards": [_factors_told(factors, one) for one in people],
         "Templates": [str(one.templates) for one in people],
         "Enrolled (UTC)": [_minute(one.created_utc) for one in people],
     }

@@ -39,8 +39,9 @@ def export(
 ) -> None:
     """Write people into a new encrypted FILE: everybody, or those named.
 
-    With rights, details, templates and, if they are kept, photographs. Only the passphrase
-    protects it: whoever has both has everybody's templates.
+    With rights, details, PIN and cards (as they are kept), templates and, if they are kept,
+    photographs. Only the passphrase protects it: whoever has both has everybody's templates, and
+    can try out PINs and card numbers.
     """
     from enroll.portable import pack  # noqa: PLC0415
     from enroll.sealed import seal  # noqa: PLC0415

@@ -63,6 +63,7 @@ Exit codes:
   5  store                       11  installation
                                  12  asking the running service
                                  13  file of exported people
+                                 14  PIN or card
 """
 
 

@@ -103,6 +103,12 @@ class PersonError(LockdError, ValueError):
     exit_code = 9
 
 
+class FactorError(PersonError):
+    """A PIN or a card cannot be used; the message has neither of them in it."""
+
+    exit_code = 14
+
+
 class BusError(LockdError, OSError):
     """The MQTT settings cannot work, whatever the network does."""
 

@@ -53,15 +53,23 @@ class EventType(StrEnum):
     TAMPER_ENDED = "tamper_ended"
     TEMPLATES_DAMAGED = "templates_damaged"
     TEMPLATES_MENDED = "templates_mended"
+    FACTOR_PROBLEM = "factor_problem"
+    FACTOR_RECOVERED = "factor_recovered"
     CLOCK_PROBLEM = "clock_problem"
     CLOCK_RECOVERED = "clock_recovered"
     CONFIG_RELOADED = "config_reloaded"
     CONFIG_PROBLEM = "config_problem"
     EVENTS_LOST = "events_lost"
+    CHALLENGE_STARTED = "challenge_started"
+    FACTOR_REFUSED = "factor_refused"
+    SPOOF_SUSPECTED = "spoof_suspected"
+    LIVENESS_PROBLEM = "liveness_problem"
+    LIVENESS_RECOVERED = "liveness_recovered"
 
 
 ALERTS: Mapping[EventType, str] = {
     EventType.STRANGER: "stranger",
+    EventType.SPOOF_SUSPECTED: "spoof",
     EventType.DOOR_FORCED: "door_forced",
     EventType.DOOR_HELD: "door_held",
     EventType.TAMPER: "tamper",
@@ -69,9 +77,11 @@ ALERTS: Mapping[EventType, str] = {
     EventType.STORE_PROBLEM: "system",
     EventType.RELAY_FAULT: "system",
     EventType.TEMPLATES_DAMAGED: "system",
+    EventType.FACTOR_PROBLEM: "system",
     EventType.CLOCK_PROBLEM: "system",
     EventType.CONFIG_PROBLEM: "system",
     EventType.EVENTS_LOST: "system",
+    EventType.LIVENESS_PROBLEM: "system",
 }
 """The kind of alert that an event is."""
 
@@ -86,8 +96,11 @@ _STATUS = frozenset(
         EventType.CAMERA_RECOVERED,
         EventType.STORE_RECOVERED,
         EventType.TEMPLATES_MENDED,
+        EventType.FACTOR_RECOVERED,
         EventType.CLOCK_RECOVERED,
         EventType.CONFIG_RELOADED,
+        EventType.LIVENESS_RECOVERED,
+        EventType.CHALLENGE_STARTED,
     }
 )
 
@@ -118,6 +131,8 @@ class Event:
         result: what became of it, ``ok`` or why not.
         count: how many messages were lost.
         again: how many visits of the same stranger there were shortly before.
+        proof: what somebody let in has shown: ``face``, ``network``, ``challenge``, ``pin``...,
+            with plus signs between.
         id: unique; the same event always bears the same.
         utc: wall-clock time, for records only.
     """
@@ -136,6 +151,7 @@ class Event:
     result: str | None = None
     count: int | None = None
     again: int | None = None
+    proof: str | None = None
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     utc: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -162,6 +178,7 @@ class Event:
             "result": self.result,
             "count": self.count,
             "again": self.again,
+            "proof": self.proof,
         }
         return {key: value for key, value in values.items() if value is not None}
 

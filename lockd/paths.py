@@ -17,6 +17,9 @@ UNIT = "lockd.service"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
 NETWORK_FILE = f"{UNIT_FILE}.d/50-network.conf"
 """Whom the service may speak to, by its configuration."""
+# Lets it read USB keypads and card readers, where the configuration names one.
+INPUT_DROP_IN = f"{UNIT_FILE}.d/lockd-input.conf"
+INPUT_GROUP = "input"
 
 _SOURCE_TREE = Path(__file__).resolve().parent.parent
 _INSTALLED = Path(sys.prefix) / "share" / "lockd"

@@ -175,6 +175,24 @@ class Keys(Protocol):
     def current(self) -> Mapping[str, bytes]:
         """Return the key of each identity, as they are now."""
 
+    def bound(self) -> Mapping[str, str]:
+        """Return the person's id of each identity that is bound to somebody, as they are now."""
+
+
+class Keypad(Protocol):
+    """A keypad or card reader, which puts what is entered into a queue by itself."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing comes from it, for people, or None."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it works or knowingly waits; if not, only a new process will help."""
+
+    def close(self) -> None:
+        """Stop reading, within about two seconds."""
+
 
 class Observer:
     """Is told what the service does; override what you want to hear of.

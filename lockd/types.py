@@ -7,7 +7,7 @@ monotonic clock. Similarities rise with likeness and lie in -1..1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -120,6 +120,19 @@ class InputChange:
     active: bool
 
 
+@dataclass(frozen=True, slots=True)
+class FactorEntry:
+    """What was typed at the keypad, or read from a card.
+
+    Attributes:
+        kind: ``pin`` or ``card``.
+        secret: what, never to be shown or logged.
+    """
+
+    kind: str
+    secret: str = field(repr=False)
+
+
 class Signal(StrEnum):
     """What the LED and the buzzer tell whoever stands at the door."""
 
@@ -130,6 +143,9 @@ class Signal(StrEnum):
     FAULT = "fault"
     ALARM = "alarm"
     LOCKED_DOWN = "locked_down"
+    ASK_FRONT = "ask_front"
+    ASK_LEFT = "ask_left"
+    ASK_RIGHT = "ask_right"
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,7 @@ class ScriptedVision:
         self._scenes: list[list[Embedding]] = []
         self.detector = self
         self.embedder = self
+        self.liveness = None
         self.size = 8
         self.accept = 0.7
         self.fingerprint = "scripted"

@@ -83,7 +83,7 @@ OWN_NAMES = {
     "mqtt.alerts.quiet.hours",
     "mqtt.commands.allow",
 }
-COMMENTED_OUT = re.compile(r"^(\s*)# ( *[a-z_]+:(?: (?:\S+|\{.*\}))?)$", re.MULTILINE)
+COMMENTED_OUT = re.compile(r"^(\s*)# ( *[a-z_][a-z0-9_]*:(?: (?:\S+|\{.*\}))?)$", re.MULTILINE)
 
 
 class TestShippedFiles:
@@ -563,6 +563,7 @@ class ScriptedVision:
         self._embedding = unit(similarity, math.sqrt(1 - similarity**2))
         self.detector = self
         self.embedder = self
+        self.liveness = None
         self.accept = 0.7
 
     def detect_in(self, octaves: object) -> list[Face]:
@@ -994,3 +995,40 @@ def test_what_needs_an_input_is_refused_without_it(setting: str, value: Any, nee
     assert f"door.{setting}" in line
     assert f"has no effect without inputs.{needs}" in line
     parse(text + yaml.safe_dump({"inputs": {needs: {"pin": 23}}}))
+
+
+WIEGAND = "wiegand: {d0_pin: 5, d1_pin: 6}"
+
+
+class TestSecondFactor:
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("second_factor: {alone: [pin]}", "alone: pin has no effect without keypad"),
+            ("second_factor: {alone: [card]}", "alone: card has no effect without reader"),
+            (f"second_factor: {{{WIEGAND}, alone: [pin]}}", "can be guessed; use at least 6"),
+            ("second_factor: {least_digits: 9}", "is more than most_digits: 8"),
+            ("second_factor: {least_digits: 3}", "from 4 to 12"),
+            ("second_factor: {confirm: true}", "no effect without mqtt.host"),
+            ("second_factor: {wiegand: {d0_pin: 17, d1_pin: 6}}", "relay.pin and second_factor"),
+            ("second_factor: {wiegand: {d0_pin: 5, d1_pin: 5}}", "are both 5"),
+            (f"relay: {{factory: rpigpio}}\nsecond_factor: {{{WIEGAND}}}", "misses pulses"),
+            (
+                "second_factor: {keypad: {device: /dev/a}, reader: {device: /dev/a}}",
+                "give each its own device",
+            ),
+            ("second_factor: {wrong_tries: {free: 0}}", "from 1 to 20"),
+        ],
+    )
+    def test_what_cannot_be_meant_is_refused(self, text: str, said: str) -> None:
+        assert any(said in line for line in mistakes(text))
+
+    def test_what_can_be_asked_for_is_what_there_is_a_device_for(self) -> None:
+        assert parse("").second_factor.kinds == frozenset()
+        assert parse("second_factor: {keypad: {device: /dev/a}}").second_factor.kinds == {"pin"}
+        assert parse("second_factor: {reader: {device: /dev/a}}").second_factor.kinds == {"card"}
+        assert parse(f"second_factor: {{{WIEGAND}}}").second_factor.kinds == {"pin", "card"}
+        confirm = (
+            "mqtt: {host: h, commands: {allow: {confirm: [a]}}}\nsecond_factor: {confirm: true}"
+        )
+        assert parse(confirm).second_factor.kinds == {"confirm"}

@@ -37,6 +37,7 @@ ONE_PLACE = {
     "tflite_runtime": "lockd/vision/models.py",
     "sqlite3": "lockd/adapters/store/",
     "amqtt": "lockd/adapters/broker.py",
+    "argon2": "lockd/identity/factors.py",
     "paho": "lockd/adapters/mqtt/",
     "picamera2": "lockd/adapters/cameras/picamera.py",
     "matplotlib": "lockd/evaluation/plots.py",

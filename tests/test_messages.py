@@ -37,6 +37,7 @@ DETAILS: dict[str, Any] = {
     "by": "root",
     "result": "ok",
     "count": 2,
+    "proof": "challenge+pin",
 }
 
 

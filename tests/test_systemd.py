@@ -19,6 +19,7 @@ import pytest
 
 from lockd.adapters.reach import allowed, drop_in, needs, unreached
 from lockd.config import Settings
+from tests.conftest import ROOT
 from tests.patience import PATIENCE_S
 
 UNITS = Path(__file__).resolve().parent.parent / "systemd"
@@ -220,6 +221,12 @@ def test_every_device_is_reachable_and_no_other(unit: dict[str, list[str]]) -> N
         "char-video4linux rw",
     ]
     assert unit["Service.SupplementaryGroups"] == ["gpio video"]
+
+
+def test_a_keypad_is_reachable_by_a_drop_in_that_opens_nothing_else() -> None:
+    lines = (ROOT / "systemd" / "lockd-input.conf").read_text().splitlines()
+    said = [line for line in lines if not line.startswith("#")]
+    assert said == ["[Service]", "DeviceAllow=char-input r", "SupplementaryGroups=input"]
 
 
 def test_nobody_may_take_the_processor_from_the_door(unit: dict[str, list[str]]) -> None:

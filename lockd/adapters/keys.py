@@ -1,7 +1,8 @@
 """The keys that sign commands from afar: who has one, and what it is.
 
-One file, a line for each identity: its name, a space and 64 hexadecimal digits; a line
-that begins with `#` is a comment. It is looked for in this order: the systemd credential
+One file, a line for each identity: its name, a space and 64 hexadecimal digits; behind them, of
+one that is somebody's own, a space and that person's id. A line that begins with `#` is a
+comment. It is looked for in this order: the systemd credential
 `command-keys`; the file that `mqtt.commands.keys_file` names; the file `command-keys`
 beside the store. It is read again whenever it changed, so that a key which was removed is
 of no use from then on. A credential alone stays as it was when systemd started the service.
@@ -15,6 +16,7 @@ import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from lockd.config import Settings
 from lockd.errors import BusError
@@ -27,7 +29,19 @@ log = logging.getLogger(__name__)
 CREDENTIAL = "command-keys"
 KEYS_FILE = "command-keys"
 _LONGEST_FILE = 1 << 16
-_LINE = re.compile(r"([A-Za-z0-9_-]{1,64})[ \t]+([0-9a-fA-F]{64})")
+_LINE = re.compile(r"([A-Za-z0-9_-]{1,64})[ \t]+([0-9a-fA-F]{64})(?:[ \t]+([0-9A-Za-z-]{1,64}))?")
+
+
+class Key(NamedTuple):
+    """The key of an identity.
+
+    Attributes:
+        secret: that signs.
+        person: id of whose own it is, who may confirm with it that it is they; or None.
+    """
+
+    secret: bytes
+    person: str | None
 
 
 class CommandKeys:
@@ -49,6 +63,7 @@ class CommandKeys:
         self.problem: str | None = None
         self._private = private
         self._keys: Mapping[str, bytes] = {}
+        self._bound: Mapping[str, str] = {}
         self._read_of: tuple[int, ...] | None = None
 
     @classmethod
@@ -62,16 +77,27 @@ class CommandKeys:
 
         Costs one look at the file's status while that stays as it is.
         """
+        self._refresh()
+        return self._keys
+
+    def bound(self) -> Mapping[str, str]:
+        """Return the person's id of each identity that is somebody's own."""
+        self._refresh()
+        return self._bound
+
+    def _refresh(self) -> None:
         state = _state(self.file)
         if state != self._read_of or state is None:
             self._read_of = state
             self._read()
-        return self._keys
 
     def _read(self) -> None:
-        before, self._keys, self.problem = self.problem, {}, None
+        before, self.problem = self.problem, None
+        self._keys, self._bound = {}, {}
         try:
-            self._keys = read_keys(self.file, private=self._private)
+            found = read_keys(self.file, private=self._private)
+            self._keys = {name: one.secret for name, one in found.items()}
+            self._bound = {name: one.person for name, one in found.items() if one.person}
         except BusError as error:
             self.problem = str(error)
             if self.problem != before:
@@ -83,7 +109,7 @@ def keys_file(settings: Settings) -> Path:
     return settings.mqtt.commands.keys_file or settings.store.path().with_name(KEYS_FILE)
 
 
-def read_keys(file: Path, *, private: bool = True) -> dict[str, bytes]:
+def read_keys(file: Path, *, private: bool = True) -> dict[str, Key]:
     """Return the key of each identity in a file.
 
     Args:
@@ -112,7 +138,7 @@ def read_keys(file: Path, *, private: bool = True) -> dict[str, bytes]:
     return keys_in(content, str(file))
 
 
-def keys_in(content: bytes, where: str) -> dict[str, bytes]:
+def keys_in(content: bytes, where: str) -> dict[str, Key]:
     """Return the key of each identity in what a file, or something else, has.
 
     Args:
@@ -122,7 +148,7 @@ def keys_in(content: bytes, where: str) -> dict[str, bytes]:
     Raises:
         BusError: if there is a mistake, as from `read_keys`.
     """
-    keys: dict[str, bytes] = {}
+    keys: dict[str, Key] = {}
     for number, line in enumerate(content.decode(errors="replace").splitlines(), start=1):
         text = line.strip()
         if not text or text.startswith("#"):
@@ -136,7 +162,7 @@ def keys_in(content: bytes, where: str) -> dict[str, bytes]:
         if found[1] in keys or found[1] == ANYBODY:
             why = "is there twice" if found[1] in keys else "means commands without a key"
             raise BusError(f"{where}: line {number}: {found[1]} {why}; give it another name")
-        keys[found[1]] = bytes.fromhex(found[2])
+        keys[found[1]] = Key(bytes.fromhex(found[2]), found[3])
     return keys
 
 

@@ -63,6 +63,47 @@ class Inputs:
         self._devices.clear()
 
 
+class Pulses:
+    """A line on which short low pulses come."""
+
+    def __init__(self, device: Any, setting: str, heard: Callable[[float], None]) -> None:
+        """Listen; see `Board.pulses`.
+
+        Raises:
+            PinError: if the pulses cannot be noticed.
+        """
+        self._device, self._setting = device, setting
+
+        def pass_on(ticks: float, high: bool) -> None:
+            try:
+                heard(ticks)
+            except Exception:
+                # It would end the thread that notices the edges of every pin.
+                log.exception("a pulse of %s was lost", setting)
+
+        self._pass_on = pass_on  # the pin keeps but a weak reference
+        try:
+            device.pin.edges = "falling"
+            device.pin.when_changed = pass_on
+        except Exception as error:
+            raise PinError(f"{setting}: pulses cannot be noticed: {_said(error)}") from error
+
+    def high(self) -> bool:
+        """Return whether the line is high just now.
+
+        Raises:
+            PinError: if it cannot be read.
+        """
+        try:
+            return bool(self._device.pin.state)
+        except Exception as error:
+            raise PinError(f"{self._setting}: cannot be read: {_said(error)}") from error
+
+    def close(self) -> None:
+        """Stop listening and give the pin back."""
+        self._device.close()
+
+
 class Board:
     """Every pin that lockd uses, on one pin factory.
 
@@ -171,6 +212,34 @@ class Board:
             inputs.close()
             raise
         return inputs
+
+    def pulses(self, pin: int, pull: str, setting: str, heard: Callable[[float], None]) -> Pulses:
+        """Listen to a line on which short low pulses come.
+
+        Args:
+            pin: BCM number.
+            pull: the Pi's own resistor: up, down or none.
+            setting: that named the pin, for the error message.
+            heard: called with the time of each pulse, in seconds of the factory's clock, from a
+                thread of the pin factory; must not block.
+
+        Raises:
+            PinError: if the pin cannot be had.
+        """
+        import gpiozero  # noqa: PLC0415
+
+        pull_up = {"up": True, "down": False, "none": None}[pull]
+        device = self._claimed(
+            lambda: gpiozero.InputDevice(
+                pin,
+                pull_up=pull_up,
+                active_state=True if pull_up is None else None,
+                pin_factory=self.pin_factory,
+            ),
+            pin,
+            setting,
+        )
+        return Pulses(device, setting, heard)
 
     def close(self) -> None:
         """Give everything back; outputs keep their levels if the kernel lets them."""

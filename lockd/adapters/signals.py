@@ -60,15 +60,21 @@ PATTERNS = {
     Signal.FAULT: Pattern(((0.1, ON, OFF), (0.2, OFF, OFF), (0.1, ON, OFF), (1.6, OFF, OFF))),
     Signal.ALARM: Pattern(((0.5, ON, ON), (0.25, OFF, OFF))),
     Signal.LOCKED_DOWN: Pattern(((1.0, ON, OFF), (1.0, OFF, OFF))),
+    # Look at the camera: on and quiet. Turn left: one beat; right: two, and a rest.
+    Signal.ASK_FRONT: Pattern(((0.9, ON, OFF), (0.1, OFF, OFF))),
+    Signal.ASK_LEFT: Pattern(((0.3, ON, ON), (0.9, OFF, OFF))),
+    Signal.ASK_RIGHT: Pattern(((0.15, ON, ON), (0.15, OFF, OFF)) * 2 + ((0.6, OFF, OFF),)),
 }
 
 
 class Signals:
-    """Plays patterns on an LED and a buzzer, either of which may be missing.
+    """Plays patterns on an LED and a buzzer, and shows where to turn; each may be missing.
 
     Args:
         led: off.
         buzzer: off.
+        left: off; an LED on the left of whoever stands there, on while they are to turn there.
+        right: the same, on their right.
         quiet: patterns at which the buzzer stays silent.
         now: monotonic seconds.
     """
@@ -78,10 +84,13 @@ class Signals:
         led: Output | None,
         buzzer: Output | None,
         quiet: Collection[Signal] = (),
+        left: Output | None = None,
+        right: Output | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._led = _Switch(led, "LED")
         self._buzzer = _Switch(buzzer, "buzzer")
+        self._left, self._right = _Switch(left, "left LED"), _Switch(right, "right LED")
         self._quiet = quiet
         self._now = now
         self._lock = threading.Lock()
@@ -94,7 +103,7 @@ class Signals:
 
     def start(self) -> None:
         """Begin to play; without an output nothing is played."""
-        if self._led.output is not None or self._buzzer.output is not None:
+        if any(one.output is not None for one in self._all):
             self._thread = threading.Thread(target=self._play, name="signals", daemon=True)
             self._thread.start()
 
@@ -122,10 +131,16 @@ class Signals:
 
     def step(self) -> float:
         """Switch to what is due now; return for how many seconds that stays right."""
-        led, buzzer, left = self._due()
+        signal, led, buzzer, seconds = self._due()
         self._led.switch(led)
         self._buzzer.switch(buzzer)
-        return left
+        self._left.switch(signal is Signal.ASK_LEFT)
+        self._right.switch(signal is Signal.ASK_RIGHT)
+        return seconds
+
+    @property
+    def _all(self) -> tuple[_Switch, ...]:
+        return self._led, self._buzzer, self._left, self._right
 
     def close(self) -> None:
         """Stop, switch both off and give their pins back."""
@@ -133,11 +148,11 @@ class Signals:
         self._changed.set()
         if self._thread is not None:
             self._thread.join(timeout=1.0)
-        for one in (self._led, self._buzzer):
+        for one in self._all:
             one.switch(OFF)
             one.close()
 
-    def _due(self) -> tuple[bool, bool, float]:
+    def _due(self) -> tuple[Signal, bool, bool, float]:
         now = self._now()
         with self._lock:
             if self._once and now - self._once[1] >= PATTERNS[self._once[0]].seconds:
@@ -145,7 +160,7 @@ class Signals:
             signal, since = self._once or self._standing
             silent = signal in self._quiet or now < self._silent_until
         led, buzzer, left = PATTERNS[signal].at(now - since)
-        return led, buzzer and not silent, left
+        return signal, led, buzzer and not silent, left
 
     def _play(self) -> None:
         while not self._closing:

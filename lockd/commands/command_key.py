@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from lockd.adapters.keys import keys_file, read_keys
+from lockd.adapters.store import opened
 from lockd.config import Settings, find, load
 from lockd.console import Group, config_option, err, reported
 from lockd.errors import BusError
@@ -47,16 +48,24 @@ def _identity(_: click.Context, __: click.Parameter, value: str) -> str:
 
 @command_key.command()
 @click.argument("name", callback=_identity)
+@click.option(
+    "--person",
+    metavar="PERSON",
+    help="Whose own it is: with `confirm` they say that it is they who stand at the door.",
+)
 @file_option
 @config_option
 @reported
-def add(name: str, file: Path | None, config_file: Path | None) -> None:
+def add(name: str, person: str | None, file: Path | None, config_file: Path | None) -> None:
     """Make a key for NAME and print it, this once.
 
     What is printed is the line of a key file, as `lockd send --key-file` takes it.
     """
     settings, file = _opened(config_file, file)
     key = secrets.token_hex(KEY_BYTES)
+    if person is not None:
+        with opened(settings.store) as store:
+            key = f"{key} {store.people.named(person).person.id}"
 
     def added(lines: list[str]) -> list[str]:
         if name in read_keys(file):
@@ -79,12 +88,14 @@ def add(name: str, file: Path | None, config_file: Path | None) -> None:
 def list_(as_json: bool, file: Path | None, config_file: Path | None) -> None:
     """Show who has a key, and what they may do; never the keys."""
     settings, file = _opened(config_file, file)
-    names = sorted(read_keys(file)) if file.exists() else []
+    keys = read_keys(file) if file.exists() else {}
+    names = sorted(keys)
     if as_json:
         click.echo(json.dumps({name: _may(settings, name) for name in names}))
     else:
         for name in names:
-            click.echo(f"{name}: {', '.join(_may(settings, name)) or 'nothing'}")
+            own = f" (person {keys[name].person})" if keys[name].person else ""
+            click.echo(f"{name}{own}: {', '.join(_may(settings, name)) or 'nothing'}")
     allowed = {one for who in settings.mqtt.commands.allow.values() for one in who}
     for name in sorted(allowed - set(names)):
         err.print(f"mqtt.commands.allow names {name}, who has no key")

@@ -1,8 +1,9 @@
 """The demo: the real service on a recorded porch, with a simulated relay.
 
 Everything but the relay's pin is what runs at a door: the networks, the store, the
-service and a broker with a subscriber. It succeeds only if the door opened for the
-right visit and for no other.
+service and a broker with a subscriber. Whoever comes is a photograph, so it is shown twice: to a
+door that asks for nothing but a face, and to one that asks for more. It succeeds only if the
+first opened for the right visit and for no other, and the second for nobody.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,11 @@ from lockd.adapters.broker import HOST, LocalBroker
 from lockd.adapters.cameras import open_source
 from lockd.adapters.mqtt.visitor import Heard, Visitor
 from lockd.adapters.store import opened
+from lockd.commands.options import liveness_option, with_liveness
 from lockd.config import Settings, is_path, load
 from lockd.console import reported
 from lockd.errors import CameraError, CameraTrouble
+from lockd.identity.liveness import OFF_SAID, Measure
 from lockd.identity.observation import Observation
 from lockd.messages import Event, EventType
 from lockd.paths import shipped
@@ -117,6 +120,7 @@ class Demo(Observer):
         port: int,
         console: Console | None = None,
         patience_s: float = _PATIENCE_S,
+        liveness: list[Measure] | None = None,
     ) -> None:
         """Prepare it.
 
@@ -124,9 +128,11 @@ class Demo(Observer):
             camera: what to watch instead of the clip, as `camera.source` has it, or None.
             port: of the broker, or 0 for a free one.
             patience_s: how long to wait for a camera that gives no picture.
+            liveness: what is asked besides a face; None shows both, nothing and more.
         """
         self._camera = camera
         self._port = port
+        self._liveness = liveness
         self._patience_s = patience_s
         self._stop: Callable[[], None] = lambda: None
         self._interrupted = False
@@ -160,7 +166,10 @@ class Demo(Observer):
             service = open_service(settings, stack, observers=[self])
             self._console.print(f"\nService ready after {time.perf_counter() - began:.2f} s.\n")
             tally = self._watch(service)
-        return self._conclude(clip, tally)
+            good = self._conclude(clip, tally)
+            if self._camera is None and self._liveness is None and not self._interrupted:
+                good &= self._show_guarded(settings, clip)
+        return good
 
     def _settings(self, clip: Path, folder: Path, port: int) -> Settings:
         settings = load(shipped("config/demo.yaml"))
@@ -170,12 +179,15 @@ class Demo(Observer):
         }
         new = {name: getattr(settings, name).model_copy(update=to) for name, to in changes.items()}
         camera = settings.camera.from_source(self._camera or str(clip))
-        return settings.model_copy(update={**new, "camera": camera})
+        settings = settings.model_copy(update={**new, "camera": camera})
+        return with_liveness(settings, self._liveness, configured=True)
 
     def _introduce(self, settings: Settings) -> None:
         say = self._console.print
         what = "a recorded porch" if self._camera is None else "a camera of yours"
         say(f"[bold]lockd demo[/]: real networks, {what}, a simulated relay, a broker of its own.")
+        asked = settings.policies().default
+        say(f"Besides a face it asks for: {'nothing' if asked.off else asked}.")
         url, topics = f"{HOST}:{settings.mqtt.port}", "lockd/#"
         say("\nTo hear what subscribers hear, type in a second terminal:")
         if shutil.which("mosquitto_sub"):
@@ -228,14 +240,43 @@ class Demo(Observer):
         )
         if self._camera is not None or self._interrupted:
             return True
-        wrong = mistakes(segments_of(clip), self._events, tally)
+        segments = segments_of(clip)
+        if self._liveness not in (None, [Measure.OFF]):  # a photograph does not get in
+            segments = [replace(one, person=None) for one in segments if one.person != STRANGER]
+        wrong = mistakes(segments, self._events, tally)
         if not self._heard:
             wrong.append("the subscriber heard nothing")
         for line in wrong:
             say(f"[bold red]wrong:[/] {escape(line)}")
         if not wrong:
-            say("[bold green]The door opened for the right visit and for no other.[/]")
+            whom = "for the right visit and for no other" if tally.relay else "for nobody"
+            say(f"[bold green]The door opened {whom}.[/]")
         return not wrong
+
+    def _show_guarded(self, settings: Settings, clip: Path) -> bool:
+        """Show the same visit to a door that asks for more, as fast as it goes."""
+        say = self._console.print
+        say(f"\nBut that was a photograph: {OFF_SAID}.")
+        say("The same visit, with [bold]liveness.policy: graded[/] as doors have it:\n")
+        guarded = with_liveness(settings, [Measure.GRADED], configured=True)
+        quiet = guarded.mqtt.model_copy(update={"host": None})
+        visit = next(one for one in segments_of(clip) if one.person not in (None, STRANGER))
+        until = visit.end + guarded.recognition.visit_gap_s
+        watched = _Guarded(self._say, until)
+        with ExitStack() as stack:
+            service = open_service(
+                guarded.model_copy(update={"mqtt": quiet}),
+                stack,
+                as_fast_as_possible=True,
+                observers=[watched],
+            )
+            watched.stop = service.stop
+            tally = service.run()
+        if watched.refused and not tally.relay:
+            say("\n[bold green]It was asked to turn its head, and the door stayed locked.[/]")
+            return True
+        say("\n[bold red]wrong:[/] the photograph was not refused")
+        return False
 
     # What happens, line by line
 
@@ -303,6 +344,27 @@ class Demo(Observer):
         self._say(self._now(), "mqtt", f"{heard.topic} {text}")
 
 
+class _Guarded(Observer):
+    """Says what becomes of one visit, and ends the recording after it."""
+
+    def __init__(self, say: Callable[[float, str, str], None], until: float) -> None:
+        self._say = say
+        self._until = until
+        self.stop: Callable[[], None] = lambda: None
+        self.refused = False
+
+    def observed(self, frame: Frame, observation: Observation) -> None:
+        if frame.t >= self._until:
+            self.stop()
+
+    def event(self, event: Event) -> None:
+        if event.type is EventType.CHALLENGE_STARTED:
+            self._say(event.t, "knows", f"{event.person}, and asks them to turn their head")
+        elif event.type is EventType.SPOOF_SUSPECTED:
+            self.refused = True
+            self._say(event.t, "knows", f"not {event.person}, or a picture: {event.reason}")
+
+
 @click.command("demo")
 @click.option(
     "--camera",
@@ -312,12 +374,13 @@ class Demo(Observer):
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="Of the broker [a free one]."
 )
+@liveness_option
 @reported
-def demo(camera: str | None, port: int) -> None:
+def demo(camera: str | None, port: int, liveness: list[Measure] | None) -> None:
     """Watch the whole system work, with a simulated relay and a broker of its own."""
     logging.basicConfig(level=logging.ERROR)
     try:
-        good = Demo(camera, port).run()
+        good = Demo(camera, port, liveness=liveness).run()
     except KeyboardInterrupt:
         return
     if not good:

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 
-from lockd.adapters.control import SYSTEM_SOCKET, ask
-from lockd.config import find, load
+from lockd.adapters.control import ask
+from lockd.commands.options import socket_of
 from lockd.console import Choice, config_option, err, reported
-from lockd.errors import ControlError
 from lockd.remote.commands import COMMANDS, DOOR
 
 REFUSED = 1
@@ -37,7 +36,7 @@ def door(command: str, seconds: float | None, as_json: bool, config_file: Path |
     """Ask or command the door of the service that runs here."""
     if (command == "hold-open") != (seconds is not None):
         raise click.UsageError("hold-open needs --seconds, and no other command takes it")
-    answer = ask(_socket(config_file), {"command": command, "seconds": seconds or 0})
+    answer = ask(socket_of(config_file), {"command": command, "seconds": seconds or 0})
     if as_json:
         click.echo(json.dumps(answer))
     else:
@@ -48,12 +47,3 @@ def door(command: str, seconds: float | None, as_json: bool, config_file: Path |
     if answer.get("result") != "ok":
         err.print(f"[bold red]refused:[/] {answer.get('result')}")
         raise SystemExit(REFUSED)
-
-
-def _socket(config_file: Path | None) -> Path:
-    path = load(find(config_file)).control.path()
-    if path is None and not SYSTEM_SOCKET.exists():
-        raise ControlError(
-            f"no lockd listens: {SYSTEM_SOCKET} is not there, and control.socket is not set"
-        )
-    return path or SYSTEM_SOCKET

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 import platformdirs
 from rich.markup import escape
-from rich.progress import Progress
 
+from lockd.commands.evaluate_outputs import check_outputs, plot_path, progress
+from lockd.commands.evaluate_pad import pad
 from lockd.commands.options import tell_passed_over
 from lockd.config import Settings, find, load
 from lockd.console import Group, config_option, counted, err, print_table, reported
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from lockd.recognition.recogniser import Vision
 
 _CLASSIFIERS = ("nearest", "centroid", "svm", "softmax")
-PLOTS = (".png", ".svg", ".pdf")
 
 
 @click.group(cls=Group)
@@ -56,12 +55,6 @@ class Options:
     resamples: int
 
 
-def _plot_path(_: click.Context, __: click.Parameter, value: Path | None) -> Path | None:
-    if value is not None and value.suffix.lower() not in PLOTS:
-        raise click.BadParameter(f"{value} should end in {', '.join(PLOTS)}")
-    return value
-
-
 def _common(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that all have; it takes them as `Options`."""
     file = click.Path(path_type=Path, dir_okay=False)
@@ -82,7 +75,7 @@ def _common(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--no-cache", is_flag=True, help="Keep no embeddings between runs."),
         click.option("--json", type=file, help="Write everything for machines."),
         click.option("--csv", type=file, help="Write the curve, or the draws."),
-        click.option("--plot", type=file, callback=_plot_path, help="Draw it: PNG, SVG or PDF."),
+        click.option("--plot", type=file, callback=plot_path, help="Draw it: PNG, SVG or PDF."),
         click.option(
             "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all chance."
         ),
@@ -152,7 +145,7 @@ def verification(options: Options, pairs_file: Path | None) -> None:
     else:
         given, photographs = pairs.read(pairs_file, options.folder)
         run = Run.of(options, photographs)
-    with _progress("resampling", options.resamples) as step:
+    with progress("resampling", options.resamples) as step:
         if pairs_file is None:
             found = protocol.verify_all(run.faces, run.accept, run.resampling(step))
         else:
@@ -205,7 +198,7 @@ def identification(
     run = Run.of_folder(options)
     rules = run.rules(classifiers)
     found = []
-    with _progress("drawing", draws * len(people)) as step:
+    with progress("drawing", draws * len(people)) as step:
         for count in sorted(set(people)):
             plan = SplitPlan(count, enrolled, draws, options.seed, probes)
             found.append(protocol.identify(run.faces, plan, rules, run.resampling(), step))
@@ -240,7 +233,7 @@ def open_set(
     run = Run.of_folder(options)
     plan = SplitPlan(people, enrolled, draws, options.seed, strangers=strangers)
     rules = run.rules(classifiers)
-    with _progress("drawing", draws) as step:
+    with progress("drawing", draws) as step:
         found = protocol.open_set(run.faces, plan, rules, run.resampling(), step)
     settings = {"people_enrolled": people, "enrolled": enrolled, "draws": draws}
     run.finish(report.open_set(found, run.accept, run.margin), settings)
@@ -282,7 +275,7 @@ class Run:
         from lockd.evaluation import plots  # noqa: PLC0415
         from lockd.recognition.recogniser import Vision  # noqa: PLC0415
 
-        _check_outputs(options)
+        check_outputs(options.json, options.csv, options.plot)
         if options.plot is not None:
             plots.check()
         settings = load(find(options.config_file))
@@ -378,22 +371,10 @@ def _embedded(
     cache = Cache(folder, recipe(vision, limits), vision.embedder.size)
     if cache.damaged:
         err.print(f"[yellow]{escape(str(cache.path))}: damaged; embedding everything anew[/]")
-    with _progress("embedding", len(photographs)) as step:
+    with progress("embedding", len(photographs)) as step:
         return collect(
             photographs, options.folder, vision, cache, limits=limits, step=lambda: step(1)
         )
 
 
-def _check_outputs(options: Options) -> None:
-    for path in (options.json, options.csv, options.plot):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise ImageError(
-                f"{path}: cannot be written: {path.parent} is no folder; make it first"
-            )
-
-
-@contextmanager
-def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    with Progress(console=err, transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda count: bar.advance(task, count)
+evaluate.add_command(pad)

@@ -38,6 +38,7 @@ from lockd.console import EXIT_CODES, Commands, version_option
             ".install.command:install",
             "Put the service in place, or bring it up to date.",
         ),
+        "liveness": (".liveness:liveness", "Say how people are told from pictures; calibrate."),
         "relay-safe": (".relay_safe:relay_safe", "Drive the relay's pin to its locked level."),
         "replay": (".replay:replay", "Run the service over a recording."),
         "run": (".run:run", "Run the service: watch the camera, open the door."),

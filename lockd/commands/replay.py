@@ -13,8 +13,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lockd.commands.options import gallery_maker, gallery_option, settings_of
+from lockd.commands.options import (
+    gallery_maker,
+    gallery_option,
+    liveness_option,
+    settings_of,
+    with_liveness,
+)
+from lockd.config import find
 from lockd.console import config_option, err, reported
+from lockd.identity.liveness import OFF_SAID, Measure
 
 if TYPE_CHECKING:
     from lockd.service.parts import Tally
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
 @click.argument("source")
 @gallery_option
 @config_option
+@liveness_option
 @click.option("--realtime", is_flag=True, help="Pace the source like a camera.")
 @click.option(
     "--annotate",
@@ -36,13 +45,14 @@ def replay(
     source: str,
     gallery: Path | None,
     config_file: Path | None,
+    liveness: list[Measure] | None,
     realtime: bool,
     annotate: Path | None,
 ) -> None:
     """Run the service over a video file or a folder of pictures.
 
-    The relay is simulated and nothing is published. Prints one JSON line per event
-    and one with a summary at the end.
+    The relay is simulated and nothing is published. Prints one JSON line with what is asked
+    besides a face, one per event, and one with a summary at the end.
     """
     from lockd.adapters.cameras import pace_of  # noqa: PLC0415
     from lockd.identity.observation import Observation  # noqa: PLC0415
@@ -58,8 +68,16 @@ def replay(
         mqtt={"host": None},
         control={"socket": None},
         inputs={"exit": None, "contact": None, "tamper": None},
-        signals={"led": None, "buzzer": None},
+        signals={
+            "led": None,
+            "buzzer": None,
+            "left_led": None,
+            "right_led": None,
+            "screen": True,
+        },
     )
+    configured = find(config_file) is not None
+    settings = with_liveness(settings, liveness, configured=configured)
     camera = settings.camera.from_source(source)
     settings = settings.model_copy(update={"camera": camera})
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -90,7 +108,11 @@ def replay(
             observers=observers,
         )
         signal.signal(signal.SIGINT, lambda *_: service.stop())
-        stack.callback(lambda: _print_summary(service.tally))
+        asked = {"liveness": str(settings.policies().default)}
+        if asked["liveness"] == "off":
+            asked["warning"] = OFF_SAID
+        click.echo(json.dumps({"type": "recording", **asked}))
+        stack.callback(lambda: _print_summary(service.tally, asked))
         service.run()
 
 
@@ -108,13 +130,14 @@ def _check(annotate: Path | None, source: str) -> None:
         raise click.BadParameter(f"{annotate} is the recording", param_hint="--annotate")
 
 
-def _print_summary(tally: Tally) -> None:
+def _print_summary(tally: Tally, asked: dict[str, str]) -> None:
     summary = {
         "type": "summary",
         "frames": tally.frames,
         "faces": tally.faces,
         "judged": tally.judged,
         "relay": [[round(t, 3), "on" if on else "off"] for t, on in tally.relay],
+        **asked,
     }
     click.echo(json.dumps(summary))
 

@@ -34,7 +34,10 @@ _HINTS = {
     "too_old": "is this computer's clock right, and the door's?",
     "in_the_future": "is this computer's clock right, and the door's?",
     "off": "enable it in mqtt.commands.allow of the door",
-    "not_allowed": "see mqtt.commands.allow of the door",
+    "not_allowed": "see mqtt.commands.allow of the door; somebody's own may confirm only for them",
+    "not_bound": "whose telephone is it? See `lockd command-key add --person`, or give --name",
+    "before_asked": "send it once the door asks for it; is this computer's clock right?",
+    "nothing": "the door waits for no such thing just now",
     "busy": "somebody else is being enrolled",
     "store": "the door cannot write its store; see its log",
 }
@@ -44,7 +47,10 @@ _COMMON = ("schema", "id", "door", "utc", "command", "by", "result", "people")
 @click.command("send")
 @click.argument("command", type=Choice([*COMMANDS]))
 @click.option("--seconds", type=click.IntRange(1, LONGEST_S), help="How long, for hold-open.")
-@click.option("--name", help="Whom, for enrol, enable, disable, rename and remove.")
+@click.option(
+    "--name",
+    help="Whom, for enrol, its confirm, enable, disable, rename and remove.",
+)
 @click.option("--new-name", help="What they are to be called.")
 @click.option("--identity", help="Who commands [default: the only one of the key file].")
 @click.option(
@@ -148,7 +154,7 @@ def _key_of(identity: str | None, file: Path | None) -> tuple[str, bytes]:
         raise BusError(f"{where}: {len(keys)} keys; say with --identity whose is meant")
     if identity not in keys:
         raise BusError(f"{where}: no key of {identity}; there is {', '.join(keys) or 'none'}")
-    return identity, keys[identity]
+    return identity, keys[identity].secret
 
 
 def _results(heard: Iterator[Heard], id_: str) -> Iterator[dict[str, Any]]:

@@ -30,6 +30,7 @@ from lockd.config.pins import (
     TamperSettings,
 )
 from lockd.config.recognition import QualitySettings, RecognitionSettings
+from lockd.config.second_factor import SecondFactorSettings, UsbSettings, WiegandSettings
 from lockd.config.settings import Settings
 from lockd.config.sources import CSI_KINDS, ENCRYPTED, STREAM_SCHEMES, is_path
 from lockd.config.store import StoreSettings
@@ -54,12 +55,15 @@ __all__ = [
     "QualitySettings",
     "RecognitionSettings",
     "RelaySettings",
+    "SecondFactorSettings",
     "Settings",
     "SignalsSettings",
     "SnapshotSettings",
     "StoreSettings",
     "TamperSettings",
     "TlsSettings",
+    "UsbSettings",
+    "WiegandSettings",
     "find",
     "is_path",
     "load",

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from lockd.config.base import Section, Slug
+from lockd.config.liveness import Measures
 from lockd.door.rules import AccessRules, Group
 from lockd.door.schedules import Schedule, read_days, read_holiday, read_range
 
@@ -71,6 +72,8 @@ class GroupSettings(Section):
     ignore_holidays: bool = False
     extended: bool = False
     """Whether the door stays open longer for them."""
+    liveness: Measures | None = None
+    """What they must show besides their face, if not what `liveness.policy` says."""
 
     def group(self) -> Group:
         """Return what the rules need."""

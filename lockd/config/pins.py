@@ -106,3 +106,8 @@ class SignalsSettings(Section):
 
     led: LedSettings | None = None
     buzzer: BuzzerSettings | None = None
+    left_led: LedSettings | None = None
+    """On the left of whoever stands there; on while they are to turn there."""
+    right_led: LedSettings | None = None
+    screen: bool = False
+    """Whether a screen at the door shows what is published of the challenge."""

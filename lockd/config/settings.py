@@ -11,11 +11,14 @@ from lockd.config.access import AccessSettings
 from lockd.config.base import Section
 from lockd.config.camera import CameraSettings
 from lockd.config.door import ControlSettings, DoorSettings
+from lockd.config.liveness import LivenessSettings
 from lockd.config.mqtt import MqttSettings
 from lockd.config.pins import InputsSettings, RelaySettings, SignalsSettings
 from lockd.config.recognition import QualitySettings, RecognitionSettings
+from lockd.config.second_factor import SecondFactorSettings
 from lockd.config.store import StoreSettings
 from lockd.door.events import Relock
+from lockd.identity.liveness import Means, Policies, Policy
 
 
 class Settings(Section):
@@ -25,14 +28,34 @@ class Settings(Section):
     camera: CameraSettings = CameraSettings()
     recognition: RecognitionSettings = RecognitionSettings()
     quality: QualitySettings = QualitySettings()
+    liveness: LivenessSettings = LivenessSettings()
     relay: RelaySettings = RelaySettings()
     inputs: InputsSettings = InputsSettings()
     signals: SignalsSettings = SignalsSettings()
     access: AccessSettings = AccessSettings()
+    second_factor: SecondFactorSettings = SecondFactorSettings()
     store: StoreSettings = StoreSettings()
     control: ControlSettings = ControlSettings()
     mqtt: MqttSettings = MqttSettings()
     log: Literal["debug", "info", "warning", "error"] = "info"
+
+    def policies(self) -> Policies:
+        """Return what each person must show besides their face."""
+        groups = {
+            name: Policy.of(group.liveness)
+            for name, group in self.access.groups.items()
+            if group.liveness is not None
+        }
+        return Policies(Policy.of(self.liveness.policy), groups, self.access.default_group)
+
+    def means(self) -> Means:
+        """Return what the door can ask with."""
+        signals = self.signals
+        asks = (signals.led, signals.buzzer, signals.left_led, signals.right_led)
+        return Means(
+            challenge=signals.screen or any(one is not None for one in asks),
+            second_factor=bool(self.second_factor.kinds),
+        )
 
     @model_validator(mode="after")
     def _one_use_of_a_pin(self) -> Settings:
@@ -54,6 +77,16 @@ class Settings(Section):
         ):
             if needed and getattr(inputs, part) is None:
                 raise ValueError(f"{setting} has no effect without inputs.{part}; configure it")
+        factor = self.second_factor
+        if factor.confirm and not (self.mqtt.host and self.mqtt.commands.allow.get("confirm")):
+            raise ValueError(
+                "second_factor.confirm has no effect without mqtt.host and mqtt.commands.allow: "
+                "confirm; set both"
+            )
+        if factor.wiegand is not None and self.relay.factory == "rpigpio":
+            raise ValueError(
+                "second_factor.wiegand: relay.factory: rpigpio misses pulses that short; use lgpio"
+            )
         return self
 
     def _pins(self) -> Iterator[tuple[str, int]]:
@@ -63,5 +96,8 @@ class Settings(Section):
             yield "relay.heartbeat.pin", self.relay.heartbeat.pin
         for section in ("inputs", "signals"):
             for name, part in getattr(self, section):
-                if part is not None:
+                if hasattr(part, "pin"):
                     yield f"{section}.{name}.pin", part.pin
+        if (wiegand := self.second_factor.wiegand) is not None:
+            yield "second_factor.wiegand.d0_pin", wiegand.d0_pin
+            yield "second_factor.wiegand.d1_pin", wiegand.d1_pin

@@ -56,6 +56,27 @@ def error_rates(
     _save(figure, path)
 
 
+def presentation(path: Path, curves: Mapping[str, Doubles]) -> None:
+    """Draw a detection error trade-off curve for each type of attack.
+
+    Args:
+        curves: by type; float64 (n, 3), threshold, APCER and BPCER.
+
+    Raises:
+        LockdError: if matplotlib is missing or the file cannot be written.
+    """
+    figure, (axes,) = _figure(1)
+    axes.set(xscale="log", yscale="log", xlim=(1e-3, 1.3), ylim=(1e-3, 1.3))
+    for name, curve in curves.items():
+        drawn = np.maximum(curve[:, 1:], 1e-3)
+        axes.step(drawn[:, 0], drawn[:, 1], where="post", label=name)
+    axes.set(xlabel="APCER", ylabel="BPCER")
+    axes.set_title("Detection error trade-off of presentation attacks")
+    axes.grid(True, which="both", alpha=0.3)
+    axes.legend()
+    _save(figure, path)
+
+
 def by_people(path: Path, people: Sequence[int], top1: Mapping[str, Sequence[Rate]]) -> None:
     """Draw how often the right person is named first, by the number of people enrolled.
 

@@ -53,16 +53,16 @@ class Report:
 
 def verification(found: Verification, skipped: int) -> Report:
     """Return the report of a verification, in which so many pairs were skipped."""
-    table = _table("Verification", "Value", "95 % interval", "Threshold", "Impostors")
-    table.add_row("Accuracy", *_cells(found.accuracy), f"{found.best:.3f}", "")
-    table.add_row("EER", *_cells(found.eer), "", "")
+    table = table_of("Verification", "Value", "95 % interval", "Threshold", "Impostors")
+    table.add_row("Accuracy", *cells(found.accuracy), f"{found.best:.3f}", "")
+    table.add_row("EER", *cells(found.eer), "", "")
     for one in found.points:
         table.add_row(
-            f"TAR at FAR {key(one.at)}", *_cells(one.rate), f"{one.threshold:.3f}", _rests_on(one)
+            f"TAR at FAR {key(one.at)}", *cells(one.rate), f"{one.threshold:.3f}", _rests_on(one)
         )
     table.add_section()
-    table.add_row("TAR of the door", *_cells(found.tar), f"{found.accept:.3f}", "")
-    table.add_row("FAR of the door", *_cells(found.far), f"{found.accept:.3f}", "")
+    table.add_row("TAR of the door", *cells(found.tar), f"{found.accept:.3f}", "")
+    table.add_row("FAR of the door", *cells(found.far), f"{found.accept:.3f}", "")
     data = {
         "protocol": "verification",
         "pairs": found.genuine_pairs + found.impostor_pairs,
@@ -88,11 +88,11 @@ def verification(found: Verification, skipped: int) -> Report:
 def identification(found: Sequence[Identification]) -> Report:
     """Return the report of identifications of several numbers of people."""
     rules = list(found[0].top1)
-    table = _table("People", "Rule", "Named rightly", "95 % interval", "Probes")
+    table = table_of("People", "Rule", "Named rightly", "95 % interval", "Probes")
     rows: list[Sequence[object]] = []
     for one in found:
         for rule in rules:
-            table.add_row(str(one.people), rule, *_cells(one.top1[rule]), str(one.probes))
+            table.add_row(str(one.people), rule, *cells(one.top1[rule]), str(one.probes))
             draws = enumerate(one.draws[rule].tolist())
             rows += [(one.people, rule, number, value) for number, value in draws]
     data = {
@@ -111,7 +111,7 @@ def identification(found: Sequence[Identification]) -> Report:
 
 def open_set(found: OpenSet, accept: float, margin: float) -> Report:
     """Return the report of an open-set identification with the door's thresholds."""
-    table = _table("Open set", "Value", "95 % interval", "Threshold", "Strangers")
+    table = table_of("Open set", "Value", "95 % interval", "Threshold", "Strangers")
     rows: list[Sequence[object]] = []
     for name, one in found.rules.items():
         used = "as configured" if name == DOOR else "as used"
@@ -121,9 +121,9 @@ def open_set(found: OpenSet, accept: float, margin: float) -> Report:
             table.add_row(f"[bold]{name}[/], margin {margin:g}")
             _add_points(table, one.with_margin)
         table.add_row(f"[bold]{name}[/], {used}")
-        table.add_row("  FNIR", *_cells(one.fnir), f"{accept:.3f}" if name == DOOR else "none")
-        table.add_row("    another's name", *_cells(one.misnamed))
-        table.add_row("  FPIR", *_cells(one.fpir))
+        table.add_row("  FNIR", *cells(one.fnir), f"{accept:.3f}" if name == DOOR else "none")
+        table.add_row("    another's name", *cells(one.misnamed))
+        table.add_row("  FPIR", *cells(one.fpir))
         table.add_section()
         rows += [(name, *row) for row in one.det.tolist()]
     door = found.rules[DOOR]
@@ -197,12 +197,14 @@ def percent(rate: Rate) -> str:
     return f"{100 * rate.value:.{digits}f} %"
 
 
-def _cells(rate: Rate) -> tuple[str, str]:
+def cells(rate: Rate) -> tuple[str, str]:
+    """Return a rate and its interval as cells of a table."""
     digits = 2 if rate.value == 0 or rate.value >= 5e-4 else 4
     return percent(rate), f"{100 * rate.low:.{digits}f} to {100 * rate.high:.{digits}f}"
 
 
-def _table(*columns: str) -> Table:
+def table_of(*columns: str) -> Table:
+    """Return an empty table."""
     table = Table()
     for column in columns:
         table.add_column(column, no_wrap=True)
@@ -212,7 +214,7 @@ def _table(*columns: str) -> Table:
 def _add_points(table: Table, points: Sequence[Point]) -> None:
     for one in points:
         what = f"  FNIR at FPIR {key(one.at)}"
-        table.add_row(what, *_cells(one.rate), f"{one.threshold:.3f}", _rests_on(one))
+        table.add_row(what, *cells(one.rate), f"{one.threshold:.3f}", _rests_on(one))
 
 
 def _rests_on(one: Point) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 from lockd.identity.evidence import Verdict
-from lockd.types import Face, Match, Unfit
+from lockd.types import Embedding, Face, Match, Unfit
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +19,16 @@ class Sighting:
         unfit: why it was not judged, or None.
         match: who it is; None where it was not judged, be it unfit, be it that its
             visit has its verdict or that others came first.
+        embedding: where it was embedded, norm 1.
+        liveness: log-odds that it is live; NaN where the network was not asked.
     """
 
     visit: int
     face: Face
     unfit: Unfit | None
     match: Match | None
+    embedding: Embedding | None = field(default=None, compare=False, repr=False)
+    liveness: float = field(default=math.nan, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,10 @@ PLATFORMS = {
     "locked": "binary_sensor",
     "access": "event",
     "stranger": "event",
+    "spoof": "event",
     "snapshot": "image",
+    "challenge": "sensor",
+    "photographs": "binary_sensor",
     "state": "sensor",
     "contact": "binary_sensor",
     "forced": "binary_sensor",
@@ -224,6 +227,17 @@ def _happenings(settings: Settings, topics: Topics) -> Iterator[tuple[str, Compo
             "val_tpl": _event('"stranger"'),
         },
     )
+    yield (
+        "spoof",
+        {
+            "name": "Suspected picture",
+            "ic": "mdi:image-frame",
+            "stat_t": topics.alert("spoof"),
+            "qos": 1,
+            "evt_typ": ["spoof"],
+            "val_tpl": _event('"spoof"'),
+        },
+    )
     if settings.mqtt.snapshot.of != "none":
         image = {"img_t": topics.snapshot, "cont_type": "image/jpeg"}
         yield "snapshot", {"name": "Last stranger", **image}
@@ -251,6 +265,21 @@ def _conditions(settings: Settings, topics: Topics) -> Iterator[tuple[str, Compo
             "ops": [state.value for state in State],
             "val_tpl": "{{ value_json.state }}",
         },
+    )
+    yield (
+        "challenge",
+        {
+            "name": "Asked of the visitor",
+            "ic": "mdi:account-eye",
+            "stat_t": topics.state,
+            "dev_cla": "enum",
+            "ops": ["none", "front", "left", "right"],
+            "val_tpl": "{{ value_json.challenge }}",
+        },
+    )
+    yield (
+        "photographs",
+        condition("Opens to photographs", "photographs_open", True, False, dev_cla="problem"),
     )
     if settings.inputs.contact is not None:
         yield "contact", condition("Contact", "door", "open", "closed", dev_cla="door")

@@ -37,11 +37,18 @@ LEADS: Mapping[EventType, str] = {
     EventType.TEMPLATES_MENDED: "templates are whole again",
     EventType.RELAY_FAULT: "the relay does not obey",
     EventType.RELAY_RECOVERED: "the relay obeys again",
+    EventType.FACTOR_PROBLEM: "the keypad or the card reader has a problem",
+    EventType.FACTOR_RECOVERED: "the keypad and the card reader work again",
     EventType.CLOCK_PROBLEM: "the clock has a problem",
     EventType.CLOCK_RECOVERED: "the clock is right again",
     EventType.CONFIG_RELOADED: "the configuration was read again",
     EventType.CONFIG_PROBLEM: "the configuration has mistakes and stays as it was",
     EventType.EVENTS_LOST: "messages were given up",
+    EventType.CHALLENGE_STARTED: "asked to turn their head",
+    EventType.FACTOR_REFUSED: "a wrong second factor",
+    EventType.SPOOF_SUSPECTED: "suspected to be a picture, or another",
+    EventType.LIVENESS_PROBLEM: "liveness has a problem",
+    EventType.LIVENESS_RECOVERED: "liveness is right again",
 }
 
 
@@ -54,7 +61,10 @@ def sentence(values: Mapping[str, Any]) -> str:
     kind, by = str(values.get("type")), values.get("by")
     lead = LEADS[EventType(kind)] if kind in set(EventType) else kind
     found = [values.get(key) for key in ("person", "command")]
-    found += [by and f"by {by}", *(values.get(key) for key in ("result", "reason", "count"))]
+    found += [
+        by and f"by {by}",
+        *(values.get(key) for key in ("result", "reason", "proof", "count")),
+    ]
     if (again := values.get("again")) is not None:
         found.append(f"again: {again}")
     if isinstance(similarity := values.get("similarity"), float):

@@ -5,6 +5,7 @@ detect -> follow -> fit to be judged? -> embed -> identify -> count as evidence
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ from lockd.types import Embedding, Frame, Person
 from lockd.vision import quality
 from lockd.vision.embedder import Embedder
 from lockd.vision.geometry import Octaves
+from lockd.vision.liveness import Liveness
 from lockd.vision.models import Models
 from lockd.vision.mtcnn import Detector
 
@@ -25,17 +27,26 @@ from lockd.vision.mtcnn import Detector
 class Vision:
     """The networks, built once, as `Settings` ask for them.
 
-    Raises:
-        ModelError: if one is missing, altered or unusable.
+    Attributes:
+        liveness: tells pictures from people; None where nobody asks it.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, liveness: bool = False) -> None:
+        """Load them.
+
+        Args:
+            liveness: whether presentation attacks are to be looked for.
+
+        Raises:
+            ModelError: if one is missing, altered or unusable.
+        """
         wanted = settings.recognition
         self.models = Models.load(wanted.folder(), wanted.runtime)
         self.detector = Detector(
             self.models, min_face_px=wanted.search_face_px, threads=wanted.threads
         )
         self.embedder = Embedder(self.models, wanted.profile, threads=wanted.threads)
+        self.liveness = Liveness(self.models, threads=wanted.threads) if liveness else None
 
 
 class Recogniser:
@@ -43,6 +54,7 @@ class Recogniser:
 
     Attributes:
         gallery: who is enrolled; replace it when that changes.
+        challenged: visits whose face is embedded in every frame, however it is turned.
     """
 
     def __init__(self, settings: Settings, vision: Vision, gallery: Gallery) -> None:
@@ -55,6 +67,7 @@ class Recogniser:
         lock_out = settings.door.lock_out
         self._strangers = Strangers(self._accept, tries=lock_out.denials, barred_s=lock_out.lasts_s)
         self.gallery = gallery
+        self.challenged: frozenset[int] = frozenset()
 
     def look(self, frame: Frame) -> Observation:
         """Judge a frame.
@@ -72,18 +85,22 @@ class Recogniser:
         verdicts = self._closed(track.id for track in self._tracker.ended(frame.t))
         sightings: list[Sighting] = []
         for (track, face), unfit in zip(followed, hindered, strict=True):
-            match = None
+            challenged = self._evidence.visit(track.id, frame.t) in self.challenged
+            embedding, match, live = None, None, math.nan
+            if challenged or track.id in chosen:
+                embedding = self._vision.embedder.embed(octaves, face)
             if unfit is not None:
                 self._evidence.rejected(track.id, unfit, frame.t)
-            elif track.id in chosen:
-                embedding = self._vision.embedder.embed(octaves, face)
+            elif embedding is not None:
                 match = self.gallery.identify(
                     embedding, accept=self._accept, margin=self._recognition.margin
                 )
+                if match.person is not None and self._vision.liveness is not None:
+                    live = self._vision.liveness.score(frame.image, face)
                 verdict = self._evidence.judged(track.id, match, frame.t, embedding)
                 verdicts += [self._remembered(verdict, embedding, frame.t)] if verdict else []
             visit = self._evidence.visit(track.id, frame.t)
-            sightings.append(Sighting(visit, face, unfit, match))
+            sightings.append(Sighting(visit, face, unfit, match, embedding, live))
         return Observation(sightings, verdicts)
 
     def refused(self, visit: int, person: Person, again_at: float) -> None:

@@ -57,7 +57,8 @@ COMMANDS: Mapping[str, Command] = {
     "reload":    Command("read the configuration anew"),
     "people":    Command("list who is enrolled"),
     "enrol":     Command("enrol whoever stands at the door", needs=_NAME, may=_SECONDS),
-    "confirm":   Command("let in whom `enrol` took, once their picture was seen", needs=_NAME),
+    "confirm":   Command("say that it is you for whom the door waits; with a name, let in whom "
+                         "`enrol` took, once their picture was seen", may=_NAME),
     "cancel":    Command("end an enrolment that goes on"),
     "enable":    Command("let the door know somebody again", needs=_NAME),
     "disable":   Command("make somebody a stranger, but keep everything", needs=_NAME),

@@ -26,13 +26,15 @@ from lockd.clock import Clock, RealClock, RecordedClock
 from lockd.config import LedSettings, Settings
 from lockd.errors import LockdError
 from lockd.identity.gallery import Gallery
+from lockd.identity.liveness import OFF_SAID
 from lockd.messages import EventType, Topics
 from lockd.paths import by_systemd
 from lockd.ports import Camera, Observer, Output, Requests
 from lockd.publishing.home_assistant import births
 from lockd.recognition.recogniser import Vision
 from lockd.service.housekeeping import Housekeeping
-from lockd.service.parts import Handover, Parts
+from lockd.service.keypads import open_second_factor
+from lockd.service.parts import Handover, Parts, asks_network
 from lockd.service.people import People
 from lockd.service.relay_safe import leave_word, relay_of
 from lockd.service.remote_commands import subscriptions
@@ -181,8 +183,11 @@ def open_service(
     relay = board.relay(settings.relay)
     heartbeat = _open_heartbeat(board, settings)
     leave_word(relay_of(settings.relay, board.chip))
-    vision = (before and before.vision_for(settings)) or Vision(settings)
+    vision = (before and before.vision_for(settings)) or Vision(
+        settings, liveness=asks_network(settings)
+    )
     _log_recognition(settings, vision)
+    _log_liveness(settings)
     people = _open_roster(settings, vision, gallery, remember)
     stack.callback(people.close)
     bus = _open_bus(settings, stack)
@@ -210,6 +215,13 @@ def open_service(
 
     inputs = board.inputs(settings.inputs, heard)
     stack.callback(inputs.close)
+    wall = wall or WallClock(settings.access)
+    keys = CommandKeys.open(settings) if subscriptions(settings) else None
+    second_factor = open_second_factor(
+        settings, board, lambda: people.store, keys, wall, camera.wake
+    )
+    if second_factor is not None:
+        stack.callback(second_factor.close)
     signals = _open_signals(board, settings)
     stack.callback(signals.close)
     signals.start()
@@ -233,12 +245,13 @@ def open_service(
         messages=messages if stored else None,
         spool=spool,
         bus=bus,
-        keys=CommandKeys.open(settings) if subscriptions(settings) else None,
+        keys=keys,
         requests=requests,
         inputs=inputs,
         changes=changes,
         indicators=[signals],
-        wall=wall or WallClock(settings.access),
+        second_factor=second_factor,
+        wall=wall,
         reread=reread,
         vital={"pins": board.hears, **(vital or {})},
         notifier=stack.enter_context(closing(Notifier())),
@@ -261,7 +274,13 @@ def _open_signals(board: Board, settings: Settings) -> Signals:
         return board.output(part.pin, active_high=part.active_high, setting=setting)
 
     quiet = () if buzzer is None else buzzer.quiet
-    return Signals(output("led", led), output("buzzer", buzzer), quiet)
+    return Signals(
+        output("led", led),
+        output("buzzer", buzzer),
+        quiet,
+        left=output("left_led", settings.signals.left_led),
+        right=output("right_led", settings.signals.right_led),
+    )
 
 
 def _log_recognition(settings: Settings, vision: Vision) -> None:
@@ -275,6 +294,15 @@ def _log_recognition(settings: Settings, vision: Vision) -> None:
         settings.recognition.agree_frames,
         settings.recognition.window_frames,
     )
+
+
+def _log_liveness(settings: Settings) -> None:
+    """Say aloud what a photograph could do here."""
+    policies = settings.policies()
+    log.info("liveness: %s", policies.default)
+    for name, policy in [("liveness.policy", policies.default), *policies.groups.items()]:
+        if policy.off:
+            log.warning("%s: off: %s", name, OFF_SAID)
 
 
 def _open_roster(

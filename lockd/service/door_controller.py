@@ -20,7 +20,7 @@ from lockd.config import Settings
 from lockd.door import events
 from lockd.door.events import DoorEvent, DoorMemory, State
 from lockd.door.machine import DoorMachine
-from lockd.door.rules import Refused
+from lockd.door.rules import Admitted, Refused
 from lockd.errors import PinError
 from lockd.identity.evidence import Recognised
 from lockd.messages import EventType
@@ -38,7 +38,11 @@ _ALARMS = frozenset({State.HELD, State.FORCED})
 
 
 class DoorController:
-    """One door: its machine, strike, inputs and signals."""
+    """One door: its machine, strike, inputs and signals.
+
+    Attributes:
+        asking: what somebody is asked to do just now.
+    """
 
     def __init__(
         self,
@@ -75,6 +79,7 @@ class DoorController:
         self._access = settings.access.rules()
         hold_open = settings.access.hold_open
         self._first_grant = hold_open is None or hold_open.after_first_grant
+        self.asking: Signal | None = None
         self._refused: deque[tuple[int, str, str]] = deque(maxlen=64)
         self._scheduled: bool | None = None
         self._shown: Signal | None = None
@@ -150,22 +155,45 @@ class DoorController:
             self._looked_at = now
             self._look_around(now)
 
-    def recognised(self, one: Recognised) -> bool:
-        """Let somebody in, or say why not; return whether they were let in."""
-        admission = self._access.admits(one.person, self._wall.local())
-        reason: str | None
-        if one.barred:
-            reason = events.Refusal.LOCKED_OUT.value
-        elif isinstance(admission, Refused):
-            reason = admission.reason.value
-        else:
-            reason = self._hear(events.Granted(admission.extended))
+    def refuses(self, one: Recognised) -> str | None:
+        """Return why somebody would not be let in whatever they show, or None."""
+        admission = self._admission(one)
+        return admission if isinstance(admission, str) else None
+
+    def recognised(self, one: Recognised, proof: str = "face") -> bool:
+        """Let somebody in, or say why not; return whether they were let in.
+
+        Args:
+            proof: what they have shown.
+        """
+        admission = self._admission(one)
+        reason = (
+            admission
+            if isinstance(admission, str)
+            else self._hear(events.Granted(admission.extended))
+        )
         if reason is not None:
-            self._deny(one, reason)
+            self.deny(one, reason)
             return False
         self._show(Signal.GRANTED, one.person.name)
-        self._emit(EventType.ACCESS_GRANTED, **_details(one))
+        self._emit(EventType.ACCESS_GRANTED, proof=proof, **_details(one))
         return True
+
+    def challenged(self, one: Recognised) -> None:
+        """Tell that somebody is asked to turn their head."""
+        self._emit(EventType.CHALLENGE_STARTED, **_details(one))
+
+    def suspect(self, one: Recognised, reason: str) -> None:
+        """Somebody may be a picture of whom they look like: tell of it; it is a denial, too."""
+        self._show(Signal.DENIED, one.person.name)
+        self._emit(EventType.SPOOF_SUSPECTED, reason=reason, **_details(one))
+        self._hear(events.Denied())
+
+    def wrong_factor(self, one: Recognised | None, kind: str) -> None:
+        """Somebody recognised, or nobody known, gave a wrong PIN or card: that is a denial."""
+        self._show(Signal.DENIED, None if one is None else one.person.name)
+        self._emit(EventType.FACTOR_REFUSED, reason=kind, **(_details(one) if one else {}))
+        self._hear(events.Denied())
 
     def stranger(self, *, again: bool = False) -> None:
         """Somebody nobody enrolled was here; the same one again counts towards no lock-out."""
@@ -208,6 +236,8 @@ class DoorController:
             standing = Signal.ALARM
         elif self._machine.locked_down:
             standing = Signal.LOCKED_DOWN
+        elif self.asking is not None:
+            standing = self.asking
         else:
             standing = Signal.LOOKING if faces else Signal.IDLE
         if standing is not self._shown:
@@ -217,6 +247,12 @@ class DoorController:
     def shut_down(self) -> None:
         """Lock for good."""
         self._hear(events.ShutDown())
+
+    def _admission(self, one: Recognised) -> Admitted | str:
+        if one.barred:
+            return events.Refusal.LOCKED_OUT.value
+        admission = self._access.admits(one.person, self._wall.local())
+        return admission.reason.value if isinstance(admission, Refused) else admission
 
     def _hear(self, event: DoorEvent, now: float | None = None) -> str | None:
         """Tell the machine, and carry out what it says; return why it refused, if it did."""
@@ -260,7 +296,7 @@ class DoorController:
     def _disobedience(self) -> str | None:
         return None if self._strike.obeys else "the relay cannot be switched off"
 
-    def _deny(self, one: Recognised, reason: str) -> None:
+    def deny(self, one: Recognised, reason: str) -> None:
         """Tell, once a visit and reason, that somebody enrolled was not let in."""
         case = (one.visit, one.person.id, reason)
         if case not in self._refused:
@@ -323,6 +359,6 @@ def _details(one: Recognised) -> dict[str, Any]:
     return {
         "person": one.person.name,
         "person_id": one.person.id,
-        "visit": one.visit,
-        "similarity": one.similarity,
+        "visit": one.visit or None,
+        "similarity": one.similarity if one.visit else None,
     }

@@ -9,6 +9,7 @@ from lockd.adapters.systemd import Notifier
 from lockd.errors import LockdError, PinError
 from lockd.ports import Camera
 from lockd.service.problems import Problems
+from lockd.service.second_factor import SecondFactor
 
 _START_PATIENCE_S = 30.0
 
@@ -23,6 +24,7 @@ class Life:
         problems: Problems,
         notifier: Notifier,
         vital: Mapping[str, Callable[[], bool]],
+        second_factor: SecondFactor | None = None,
     ) -> None:
         """Prepare it.
 
@@ -34,6 +36,7 @@ class Life:
         self._problems = problems
         self._notifier = notifier
         self._vital = vital
+        self._second_factor = second_factor
         self._ready = False
 
     def show(self, state: str, broker: str | None) -> None:
@@ -59,6 +62,8 @@ class Life:
                     "the door and starts it again"
                 )
         if not self._camera.alive:
+            return
+        if self._second_factor is not None and not self._second_factor.alive:
             return
         self._notifier.alive()
         text = self._problems.text or f"watching, {state}"

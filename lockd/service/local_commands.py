@@ -10,6 +10,8 @@ from lockd.remote.commands import DOOR
 from lockd.remote.signing import LONGEST_S
 from lockd.service.door_controller import DoorController
 from lockd.service.frame_server import FrameServer
+from lockd.service.liveness_requests import LivenessRequests
+from lockd.service.second_factor import SecondFactor
 
 
 class LocalCommands:
@@ -21,6 +23,8 @@ class LocalCommands:
         frames: FrameServer,
         state: Callable[[], dict[str, Any]],
         lasting: Callable[[], bool] = lambda: True,
+        liveness: LivenessRequests | None = None,
+        second_factor: SecondFactor | None = None,
     ) -> None:
         """Take requests for a door.
 
@@ -28,11 +32,15 @@ class LocalCommands:
             frames: has the newest frame.
             state: returns what is published of the service.
             lasting: returns whether what the door remembers outlives a power cut.
+            liveness: answers what is asked of that.
+            second_factor: reads cards, if anything does.
         """
         self._door = door
         self._frames = frames
         self._state = state
         self._lasting = lasting
+        self._liveness = liveness
+        self._second_factor = second_factor
 
     def take(self, request: Request, now: float, camera_problem: str | None) -> None:
         """Obey and answer.
@@ -45,6 +53,11 @@ class LocalCommands:
             return
         if request.values.get("command") == "frame":
             self._frames.answer(request, now, camera_problem)
+        elif request.values.get("command") == "liveness" and self._liveness is not None:
+            request.answer(self._liveness.answer(request))
+        elif request.values.get("command") == "card":
+            factor = self._second_factor
+            request.answer(factor.read_card(now, request.by) if factor else {"result": "off"})
         else:
             request.answer(self._answer(request))
 
@@ -55,7 +68,8 @@ class LocalCommands:
         number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
         good = number and 0 <= seconds <= LONGEST_S
         if not isinstance(command, str) or command not in DOOR or not good:
-            return {"result": "malformed", "reason": f"commands: status, frame, {', '.join(DOOR)}"}
+            known = ", ".join(["status", "frame", "card", *DOOR])
+            return {"result": "malformed", "reason": f"commands: {known}"}
         result = self._door.command(command, float(seconds), request.by)
         answer = {"result": result, **self._state()}
         return answer if self._lasting() else {**answer, "lasting": False}

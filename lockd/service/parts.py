@@ -17,7 +17,9 @@ from lockd.door.events import DoorMemory
 from lockd.ports import Camera, Indicator, Inputs, Keys, LocalTime, Requests
 from lockd.recognition.recogniser import Recogniser, Vision
 from lockd.service.housekeeping import Housekeeping
+from lockd.service.live_scores import LiveScores
 from lockd.service.people import People
+from lockd.service.second_factor import SecondFactor
 from lockd.types import InputChange
 
 
@@ -57,6 +59,7 @@ class Parts:
         requests: where commands of this machine come from.
         inputs: exit button, contact, tamper switch, if any is wired.
         changes: of the inputs, filled by their threads.
+        second_factor: PINs, cards and telephones, if any is taken.
         indicators: LED and buzzer, and whatever else shows how things are.
         reread: reads the configuration anew, where it can be.
         vital: by name, whether threads are alive that only a fresh process can replace.
@@ -77,6 +80,7 @@ class Parts:
     requests: Sequence[Requests] = ()
     inputs: Inputs | None = None
     changes: queue.SimpleQueue[InputChange] = field(default_factory=queue.SimpleQueue)
+    second_factor: SecondFactor | None = None
     indicators: Sequence[Indicator] = ()
     reread: Callable[[], Settings] | None = None
     vital: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
@@ -93,6 +97,7 @@ class Handover:
         vision: the networks, which take a second to load.
         recogniser: knows who is in view, so that nobody is let in twice.
         memory: what the door remembers, and does just now.
+        scores: what it learnt of the liveness network's.
     """
 
     settings: Settings
@@ -100,6 +105,7 @@ class Handover:
     vision: Vision
     recogniser: Recogniser
     memory: DoorMemory
+    scores: LiveScores
 
     def recogniser_for(self, settings: Settings) -> Recogniser | None:
         """Return the recogniser, if it would be made the same way with other settings."""
@@ -107,7 +113,20 @@ class Handover:
 
     def vision_for(self, settings: Settings) -> Vision | None:
         """Return the networks, if they would be the same with other settings."""
-        return self.vision if self.settings.recognition == settings.recognition else None
+        same = self.settings.recognition == settings.recognition
+        return (
+            self.vision if same and bool(self.vision.liveness) == asks_network(settings) else None
+        )
+
+    def scores_for(self, vision: Vision) -> LiveScores | None:
+        """Return what was learnt of the scores, if the same networks give them."""
+        fingerprint = vision.liveness.fingerprint if vision.liveness else ""
+        return self.scores if self.scores.fingerprint == fingerprint else None
+
+
+def asks_network(settings: Settings) -> bool:
+    """Return whether some policy asks the liveness network."""
+    return any(policy.network for policy in settings.policies().all)
 
 
 def _judges(settings: Settings) -> tuple[object, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 from lockd.adapters.store import Store, clean_name
@@ -37,6 +37,13 @@ class Acts(Protocol):
         """Publish what the camera saw last; return why not, in a word."""
 
 
+class Presence(Protocol):
+    """Knows for whom the door waits."""
+
+    def confirm(self, identity: str, signed_utc: float) -> str | None:
+        """Take it that whose identity it is stands at the door; return why not, in a word."""
+
+
 class RemoteHandlers:
     """What one door does when it is told to from afar."""
 
@@ -47,6 +54,8 @@ class RemoteHandlers:
         emit: Emit,
         service: Acts,
         enrolments: RemoteEnrolments,
+        presence: Presence | None = None,
+        bound: Callable[[], Collection[str]] = tuple,
     ) -> None:
         """Obey.
 
@@ -56,12 +65,16 @@ class RemoteHandlers:
             emit: takes events.
             service: what the others are for.
             enrolments: take people in.
+            presence: takes what confirms that somebody stands at the door, if anything does.
+            bound: returns the identities that are somebody's own.
         """
         self._door = door
         self._store = store
         self._emit = emit
         self._service = service
         self._enrolments = enrolments
+        self._presence = presence
+        self._bound = bound
 
     def run(self, command: str, order: Order | None, by: str, now: float) -> CommandOutcome:
         """Do what a command says, and tell of it.
@@ -100,6 +113,8 @@ class RemoteHandlers:
                 return CommandOutcome()
             case "cancel":
                 return CommandOutcome(self._enrolments.cancel())
+            case "confirm" if order is not None and self._is_presence(order):
+                return CommandOutcome(self._confirm_presence(order))
         store = self._store()
         if store is None or order is None:
             return CommandOutcome("store")
@@ -117,6 +132,17 @@ class RemoteHandlers:
         except StoreError as error:
             log.error("%s", error)
             return CommandOutcome("store")
+
+    def _is_presence(self, order: Order) -> bool:
+        """Whether it is to say who stands at the door; who is bound may say nothing else."""
+        return order.name is None or order.by in self._bound()
+
+    def _confirm_presence(self, order: Order) -> str | None:
+        if order.name is not None:
+            return "not_allowed"  # to let in somebody else
+        if self._presence is None:
+            return "off"
+        return self._presence.confirm(order.by, order.time)
 
     def _enrol(self, store: Store, order: Order, by: str, now: float) -> CommandOutcome:
         name = clean_name(str(order.name))

@@ -18,7 +18,6 @@ from contextlib import ExitStack
 from typing import Any
 
 from lockd import __version__
-from lockd.adapters.store import Store
 from lockd.config import Settings
 from lockd.errors import ConfigError
 from lockd.identity.evidence import Recognised, Stranger, Verdict
@@ -32,19 +31,18 @@ from lockd.service.door_controller import DoorController
 from lockd.service.frame_server import FrameServer
 from lockd.service.judging import Judging
 from lockd.service.life import Life
+from lockd.service.live_scores import LiveScores
+from lockd.service.liveness_requests import LivenessRequests
 from lockd.service.local_commands import LocalCommands
 from lockd.service.parts import Handover, Parts, Tally
 from lockd.service.problems import Problems
-from lockd.service.remote_commands import RemoteCommands
-from lockd.service.remote_enrolment import RemoteEnrolments
-from lockd.service.remote_handlers import RemoteHandlers
-from lockd.service.remote_results import RemoteResults
+from lockd.service.remote_parts import remote_commands
+from lockd.service.vetting import Vetting
 from lockd.types import Frame
 
 log = logging.getLogger(__name__)
 
 _LONGEST_WAIT_S = 0.25
-_ONCE_MORE_S = 1.0
 _RELOAD_REST_S = 3.0  # from one reload to the next: the wishes between are one
 _KEPT = 1000
 
@@ -104,7 +102,8 @@ class Service:
         )
         self._frames = FrameServer()
         self._problems = Problems(self._publisher.event)
-        self._life = Life(parts.camera, parts.strike, self._problems, parts.notifier, parts.vital)
+        watched = parts.camera, parts.strike, self._problems, parts.notifier, parts.vital
+        self._life = Life(*watched, parts.second_factor)
         self._stop = threading.Event()
         self._reload = threading.Event()
         self._faces = False
@@ -124,12 +123,31 @@ class Service:
             memory=before.memory if before else parts.people.recall(),
             resumed=before is not None,
         )
+        self._scores = (before and before.scores_for(parts.vision)) or LiveScores(
+            parts.vision.liveness.fingerprint if parts.vision.liveness else ""
+        )
+        self._vetting = Vetting(
+            settings,
+            clock=parts.clock,
+            door=self._door,
+            recogniser=self._recogniser,
+            scores=self._scores,
+            alike=settings.recognition.threshold(parts.vision.embedder.accept),
+            factor=parts.second_factor,
+        )
         if before is not None:
             parts.people.adopt(before.memory)
         self.local_commands = LocalCommands(
-            self._door, self._frames, self._current_state, lambda: parts.people.lasting
+            self._door,
+            self._frames,
+            self._current_state,
+            lambda: parts.people.lasting,
+            LivenessRequests(settings, parts.clock.now, self._scores, self._publisher.event),
+            parts.second_factor,
         )
-        self._remote_commands = self._make_remote_commands()
+        self._remote_commands = remote_commands(
+            settings, parts, self._door, self._publisher.event, self
+        )
         self._strike.changed = self._relay_changed
 
     def now(self) -> float:
@@ -159,6 +177,7 @@ class Service:
             self._publisher.outbox.start()
             stack.callback(self._publisher.outbox.close)
             stack.callback(self._say_goodbye)
+            stack.callback(lambda: self._scores.close(self._people.store))
             if self._remote_commands is not None:
                 stack.callback(self._remote_commands.close)
             stack.callback(self._lock_for_good)
@@ -176,6 +195,7 @@ class Service:
         frame = self._camera.next(self._patience())
         now = self._clock.now()
         self._door.pass_time(now if frame is None else max(now, frame.t))
+        self._vetting.pass_time(now)
         if frame is not None:
             self._frames.frame = frame
         self._hear()
@@ -192,10 +212,9 @@ class Service:
 
     def _patience(self) -> float:
         """How long to wait for a frame."""
-        deadline = self._door.next_deadline
-        if deadline is None:
-            return _LONGEST_WAIT_S
-        return min(_LONGEST_WAIT_S, max(0.0, deadline - self._clock.now()))
+        due = [self._door.next_deadline, self._vetting.next_deadline]
+        waits = [max(0.0, one - self._clock.now()) for one in due if one is not None]
+        return min([_LONGEST_WAIT_S, *waits])
 
     # Look
 
@@ -207,6 +226,8 @@ class Service:
         if look is None:
             return
         stale = self._judging.is_stale(frame)
+        if not stale:
+            self._vetting.observed(look, frame.t)
         for verdict in look.verdicts:
             self._act(verdict, stale=stale, seen=(frame, look))
         self._faces = bool(look.sightings)
@@ -221,10 +242,10 @@ class Service:
     ) -> None:
         """Carry a verdict out: the door first."""
         match verdict:
+            case Recognised() if stale:
+                self._recogniser.refused(verdict.visit, verdict.person, self._clock.now())
             case Recognised():
-                if stale or not self._door.recognised(verdict):
-                    again_at = self._clock.now() + (0.0 if stale else _ONCE_MORE_S)
-                    self._recogniser.refused(verdict.visit, verdict.person, again_at)
+                self._vetting.recognised(verdict)
             case Stranger() if self._frames.enrolling(self._clock.now()):
                 log.info("visit %d: no stranger, for somebody is being enrolled", verdict.visit)
             case Stranger():
@@ -254,32 +275,6 @@ class Service:
         if self._remote_commands is not None:
             self._remote_commands.hear(messages)
             self._remote_commands.pass_time()
-
-    def _make_remote_commands(self) -> RemoteCommands | None:
-        parts, emit = self._parts, self._publisher.event
-        if parts.bus is None or parts.keys is None:
-            return None
-
-        enrolments = RemoteEnrolments(confirm=self._settings.mqtt.commands.confirm_enrolment)
-
-        def store() -> Store | None:
-            return self._people.store
-
-        return RemoteCommands(
-            self._settings,
-            clock=parts.clock,
-            wall=parts.wall,
-            keys=parts.keys,
-            store=store,
-            handlers=RemoteHandlers(
-                self._door,
-                store,
-                emit,
-                self,
-                enrolments,
-            ),
-            results=RemoteResults(self._settings, parts.clock, store, parts.bus.publish, emit),
-        )
 
     def silence(self, seconds: float) -> None:
         """Disturb nobody for a while, by alert or buzzer."""
@@ -316,12 +311,14 @@ class Service:
             log.error("%s\nthe configuration stays as it was", error)
             self._publisher.event(EventType.CONFIG_PROBLEM, reason=str(error))
         else:
+            self._vetting.abandon()
             self.handover = Handover(
                 self._settings,
                 self._clock,
                 self._parts.vision,
                 self._recogniser,
                 self._door.successor(),
+                self._scores,
             )
             self._stop.set()
 
@@ -344,6 +341,10 @@ class Service:
             f"{damaged} templates or people are damaged and not used" if damaged else None,
         )
         note(EventType.CLOCK_PROBLEM, self._door.clock_problem)
+        note(EventType.LIVENESS_PROBLEM, self._vetting.problem)
+        self._scores.serve(self._people.store, self._clock.now())
+        if (factor := self._parts.second_factor) is not None:
+            note(EventType.FACTOR_PROBLEM, factor.problem)
 
     # Tell
 
@@ -351,6 +352,7 @@ class Service:
         return {
             **self._door.published,
             **self._problems.words(),
+            **self._vetting.published,
             "people": len(self._recogniser.gallery.people),
             "version": __version__,
         }

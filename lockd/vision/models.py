@@ -24,6 +24,8 @@ from lockd.errors import ModelError
 from lockd.types import Floats
 
 SCHEMA = 1
+MANIFEST = "manifest.json"
+FETCHED = "fetched.json"
 RUNTIMES = {
     "ai-edge-litert": "ai_edge_litert.interpreter",
     "tflite-runtime": "tflite_runtime.interpreter",
@@ -101,7 +103,7 @@ class Models:
 
     Attributes:
         folder: where the files lie.
-        manifest: the parsed ``manifest.json``.
+        manifest: the parsed ``manifest.json``, with what ``fetched.json`` adds to it.
         runtime_name: one of `RUNTIMES`.
     """
 
@@ -115,14 +117,16 @@ class Models:
         """Read the manifest and check every file against it.
 
         Args:
-            folder: holds ``manifest.json`` and the ``.tflite`` files.
+            folder: holds ``manifest.json``, the ``.tflite`` files and perhaps ``fetched.json``.
             runtime: a name of `RUNTIMES`, or ``auto`` for the first installed one.
 
         Raises:
             ModelError: if the manifest or a file is missing or altered, or no such
                 runtime is installed.
         """
-        manifest = _read_manifest(folder / "manifest.json")
+        manifest = _read_manifest(folder / MANIFEST)
+        if os.path.lexists(folder / FETCHED):
+            manifest = _with_fetched(manifest, folder / FETCHED)
         for name, network in manifest["networks"].items():
             _check_file(name, folder / network["file"], network["sha256"])
         runtime_name, module = _import_runtime(runtime)
@@ -156,7 +160,7 @@ def recommended_accept(folder: Path, profile: str) -> float:
     Raises:
         ModelError: if it cannot be read or has no such composition.
     """
-    path = folder / "manifest.json"
+    path = folder / MANIFEST
     try:
         return float(_read_manifest(path)["embedders"][profile]["accept"])
     except (KeyError, TypeError, ValueError) as error:
@@ -165,19 +169,47 @@ def recommended_accept(folder: Path, profile: str) -> float:
 
 def _read_manifest(path: Path) -> dict[str, Any]:
     mend = "install lockd again, or rebuild the networks with `make models`"
+    return _read(path, {"networks", "detector", "embedders"}, mend)
+
+
+def _with_fetched(manifest: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The manifest with the networks and liveness compositions of a second one."""
+    mend = (
+        "add the networks again with `models/build/run.sh --liveness`, or delete this file "
+        "to do without them"
+    )
+    fetched = _read(path, {"networks", "liveness"}, mend)
+    whole = dict(manifest)
+    for part in ("networks", "liveness"):
+        shipped = manifest.get(part, {})
+        twice = sorted(shipped.keys() & fetched[part].keys())
+        if twice:
+            raise ModelError(f"{path}: {part} {', '.join(twice)} came with lockd; {mend}")
+        whole[part] = {**shipped, **fetched[part]}
+    strange = [one["file"] for one in fetched["networks"].values() if not _beside(one["file"])]
+    if strange:
+        raise ModelError(f"{path}: {strange[0]!r} does not lie beside it; {mend}")
+    return whole
+
+
+def _beside(file: str) -> bool:
+    return file == Path(file).name
+
+
+def _read(path: Path, wanted: set[str], mend: str) -> dict[str, Any]:
     try:
-        manifest = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; {mend}") from error
     except ValueError as error:
         raise ModelError(f"{path}: not JSON ({error}); {mend}") from error
-    found = manifest.get("schema") if isinstance(manifest, dict) else None
+    found = content.get("schema") if isinstance(content, dict) else None
     if found != SCHEMA:
         raise ModelError(f"{path}: schema {found!r}, this lockd reads schema {SCHEMA}; {mend}")
-    missing = {"networks", "detector", "embedders"} - manifest.keys()
+    missing = wanted - content.keys()
     if missing:
         raise ModelError(f"{path}: lacks {', '.join(sorted(missing))}; {mend}")
-    return dict(manifest)
+    return dict(content)
 
 
 def _check_file(name: str, path: Path, wanted: str) -> None:

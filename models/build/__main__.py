@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from .photos import ROOT
-from .rebuild import check, rebuild, write
+from .rebuild import ADDED, add, check, rebuild, write
+from .sources import SourceError
 from .verify import verify
 
 MODELS = ROOT / "models"
@@ -21,6 +22,13 @@ def parser() -> argparse.ArgumentParser:
     task.add_argument("--write", action="store_true", help="rebuild and replace the files")
     task.add_argument("--references", action="store_true", help="store answers for the tests")
     task.add_argument("--parity", action="store_true", help="compare with the original networks")
+    task.add_argument(
+        "--liveness",
+        type=Path,
+        nargs="+",
+        metavar="FILE.pth",
+        help="add published networks that tell live faces from attacks",
+    )
     task.add_argument("--study", action="store_true", help="compare precisions; needs --photos")
     options.add_argument("--photos", type=Path, help="a folder of photographs, one per person")
     options.add_argument("--cache", type=Path, default=CACHE, help="where downloads are kept")
@@ -37,6 +45,16 @@ def rebuild_and(options: argparse.Namespace) -> list[str]:
         write(MODELS, files)
         print(f"wrote {len(files)} networks and their manifest to {MODELS}")
     return problems
+
+
+def add_to_the_door(options: argparse.Namespace) -> list[str]:
+    """--liveness. What is wrong comes back as lines."""
+    try:
+        files = add(MODELS, options.cache, options.liveness)
+    except (OSError, SourceError) as error:
+        return [str(error)]
+    print(f"{', '.join(files)}: written to {MODELS} and listed in {ADDED}")
+    return []
 
 
 def compare(options: argparse.Namespace) -> None:
@@ -67,6 +85,8 @@ def main() -> int:
         store(options.cache)
     elif options.parity or options.study:
         compare(options)
+    elif options.liveness:
+        problems = add_to_the_door(options)
     else:
         problems = rebuild_and(options)
     for problem in problems:

@@ -65,6 +65,13 @@ def beside(*convs: Conv) -> Conv:
     return Conv(kernel, np.concatenate([conv.bias for conv in convs]))
 
 
+def depthwise(conv: Conv, x: Any, stride: int, padding: str = "VALID") -> Any:
+    """A convolution of each channel by itself; its `kernel` is (rows, columns, 1, channels)."""
+    kernel = np.swapaxes(conv.kernel, 2, 3)
+    y = tf.nn.depthwise_conv2d(x, kernel, [1, stride, stride, 1], padding)
+    return tf.nn.bias_add(y, conv.bias)
+
+
 def prelu(x: Any, alpha: Array) -> Any:
     """Leaky rectifier with one slope per channel, in the form the converter fuses into PRELU.
 

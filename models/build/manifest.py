@@ -5,7 +5,14 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .networks import DETECTOR, EMBEDDERS, OPERATING_POINTS, Network
+from .networks import (
+    DETECTOR,
+    EMBEDDERS,
+    FETCHED_LIVENESS,
+    LIVENESS,
+    OPERATING_POINTS,
+    Network,
+)
 
 SCHEMA = 1
 
@@ -29,7 +36,7 @@ def entry(network: Network, data: bytes) -> dict[str, Any]:
         "quantization": network.quantization,
         "licence": network.package.licence,
         "source": {
-            "registry": "PyPI",
+            "registry": network.package.registry,
             "package": network.package.name,
             "version": network.package.version,
             "sha256": network.package.sha256,
@@ -45,6 +52,16 @@ def manifest(networks: Iterable[Network], files: Mapping[str, bytes]) -> str:
         "networks": {network.name: entry(network, files[network.name]) for network in networks},
         "detector": DETECTOR,
         "embedders": EMBEDDERS,
+        "liveness": LIVENESS,
         "operating_points": OPERATING_POINTS,
     }
+    return json.dumps(content, indent=2) + "\n"
+
+
+def fetched(networks: Iterable[Network], files: Mapping[str, bytes]) -> str:
+    """The text of `fetched.json` for the networks that an owner added."""
+    entries = {network.name: entry(network, files[network.name]) for network in networks}
+    parts = [one for one in FETCHED_LIVENESS if one["network"] in entries]
+    compositions = {"minifasnet": {"networks": parts}}
+    content = {"schema": SCHEMA, "networks": entries, "liveness": compositions}
     return json.dumps(content, indent=2) + "\n"

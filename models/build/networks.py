@@ -1,7 +1,8 @@
 """The networks that lockd ships: what each reads and writes, and how to build it.
 
 To add one, write a function that turns its published weights into a graph and
-list it in NETWORKS; if it embeds faces, list it in EMBEDDERS too.
+list it in NETWORKS; if it embeds faces, list it in EMBEDDERS too, and in LIVENESS
+if it says whether they are alive. FETCHED are those that owners add by themselves.
 """
 
 import io
@@ -12,13 +13,14 @@ from typing import Any
 
 import h5py
 
-from . import facenet, mtcnn, sface
+from . import facenet, minifasnet, mtcnn, sface
 from .graphs import Array, Graph
-from .sources import FACENET, MTCNN, SFACE, Package
+from .sources import FACENET, FACEPLUGIN, MINIFASNET, MTCNN, SFACE, Package
 
 BOX_CHANNELS = ("face_logit", "dx0", "dy0", "dx1", "dy1")
 LANDMARKS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 LANDMARK_CHANNELS = tuple(f"{point}_{axis}" for point in LANDMARKS for axis in "xy")
+LIVENESS_CHANNELS = ("live_logit", "attack_logit", "other_attack_logit")
 STANDARDISED = "standardised per image: (x - mean) / max(std, 1/sqrt(n))"
 
 
@@ -116,6 +118,32 @@ NETWORKS = (
         channels=None,
         quantization="dynamic-range int8",
     ),
+    Network(
+        name="liveness",
+        package=FACEPLUGIN,
+        member="package/model/fr_liveness.onnx",
+        graph=minifasnet.of_onnx,
+        input_shape=(1, 128, 128, 3),
+        input_range=(0, 255),
+        output_shape=(1, 3),
+        channels=LIVENESS_CHANNELS,
+        quantization="dynamic-range int8",
+    ),
+)
+
+FETCHED = tuple(
+    Network(
+        name=name,
+        package=package,
+        member=package.archive,
+        graph=minifasnet.of_pytorch,
+        input_shape=(1, 80, 80, 3),
+        input_range=(0, 255),
+        output_shape=(1, 3),
+        channels=LIVENESS_CHANNELS,
+        quantization="dynamic-range int8",
+    )
+    for name, package in zip(("minifasnet-2.7", "minifasnet-4.0"), MINIFASNET, strict=True)
 )
 
 DETECTOR = {"pnet": "mtcnn-pnet", "rnet": "mtcnn-rnet", "onet": "mtcnn-onet"}
@@ -151,6 +179,16 @@ EMBEDDERS: dict[str, Any] = {
     },
 }
 
+
+def context(network: str, crop_px: int, enlarged: float) -> dict[str, Any]:
+    """One network of the sum that says whether a face is alive, and how its input is cut."""
+    return {"network": network, "crop": "context", "crop_px": crop_px, "enlarged": enlarged}
+
+
+# The door sums what all of these say: what lockd ships, and what each of FETCHED adds to it.
+LIVENESS: dict[str, Any] = {"shipped": {"networks": [context("liveness", 128, 2.7)]}}
+FETCHED_LIVENESS = (context("minifasnet-2.7", 80, 2.7), context("minifasnet-4.0", 80, 4.0))
+
 # Thresholds by false match rate, as measured on the development set: the model card's table.
 OPERATING_POINTS: dict[str, dict[str, float]] = {
     "accurate": {"1e-2": 0.299, "1e-3": 0.380, "1e-4": 0.448, "1e-5": 0.500},
@@ -160,4 +198,4 @@ OPERATING_POINTS: dict[str, dict[str, float]] = {
 
 def by_name(name: str) -> Network:
     """The network of that name."""
-    return next(network for network in NETWORKS if network.name == name)
+    return next(network for network in (*NETWORKS, *FETCHED) if network.name == name)

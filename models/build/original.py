@@ -72,6 +72,13 @@ def sface(data: bytes, faces_bgr: Array) -> Array:
     return np.concatenate(answers)
 
 
+def liveness(data: bytes, crops_bgr: Array) -> Array:
+    """What the published ONNX file answers to BGR crops (n, 128, 128, 3), live first: (n, 3)."""
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    planes = np.ascontiguousarray(crops_bgr.transpose(0, 3, 1, 2))
+    return np.concatenate([session.run(None, {"input": one[None]})[0] for one in planes])
+
+
 def stage(name: str, data: bytes) -> Any:
     """One stage of PyPI `mtcnn` ("mtcnn-pnet", "mtcnn-rnet" or "mtcnn-onet") with its weights."""
     model = {"mtcnn-pnet": PNet, "mtcnn-rnet": RNet, "mtcnn-onet": ONet}[name]()

@@ -5,6 +5,7 @@ time. Another processor may still round a folded weight differently, so files
 that differ are given the same photographs and must agree in what they answer.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ from ai_edge_litert.interpreter import Interpreter
 
 from .graphs import Array, convert
 from .inputs import inputs
-from .manifest import manifest
-from .networks import NETWORKS, Network
+from .manifest import fetched, manifest
+from .networks import FETCHED, NETWORKS, Network
+from .sources import SourceError
 
 TOLERANCE = 0.02  # root mean square, relative; int8 activations turn one ulp into a step
 MANIFEST = "manifest.json"
+ADDED = "fetched.json"
 
 Samples = Callable[[Network], Iterable[Array]]
 
@@ -41,6 +44,35 @@ def write(folder: Path, files: Mapping[str, bytes], networks: Iterable[Network] 
     for network in networks:
         (folder / network.file).write_bytes(files[network.name])
     (folder / MANIFEST).write_text(manifest(networks, files))
+
+
+def add(folder: Path, cache: Path, published: Iterable[Path]) -> list[str]:
+    """Build what an owner fetched, put it into the folder, and return what is there then.
+
+    What was added before stays. A file counts for what its SHA-256 says, not for its name.
+    The list is written last, so that it never names what is not there.
+
+    Raises:
+        SourceError: if a file is none of those known.
+    """
+    known = {network.package.sha256: network.package for network in FETCHED}
+    for path in published:
+        content = path.read_bytes()
+        package = known.get(hashlib.sha256(content).hexdigest())
+        if package is None:
+            listed = "".join(f"\n  {digest}  {one.archive}" for digest, one in known.items())
+            raise SourceError(
+                f"{path}: none of the published files, whose SHA-256 are{listed}\n"
+                "fetch it again from the place that models/README.md names"
+            )
+        (cache / package.archive).write_bytes(content)
+    there = [one for one in FETCHED if (cache / one.package.archive).exists()]
+    files = rebuild(cache, there)
+    (folder / ADDED).unlink(missing_ok=True)
+    for one in there:
+        (folder / one.file).write_bytes(files[one.name])
+    (folder / ADDED).write_text(fetched(there, files))
+    return [one.file for one in there]
 
 
 def check(folder: Path, files: Mapping[str, bytes]) -> list[str]:

@@ -1,8 +1,9 @@
 """Stores what the original networks answer, for tests that run without TensorFlow.
 
-Two files: the faces PyPI `mtcnn` finds in the committed photographs, and the
+Three files: the faces PyPI `mtcnn` finds in the committed photographs, the
 embeddings the float FaceNet and the published SFace give for stated squares of
-them. A test cuts the same square, resizes it the same way and compares.
+them, and the logits the published liveness network gives for these. A test cuts
+the same square, resizes it the same way and compares.
 """
 
 import json
@@ -21,15 +22,19 @@ from .photos import ROOT, Pixels, portraits, read
 FOLDER = ROOT / "tests" / "data" / "reference"
 FACE_PX = 160
 SFACE_PX = 112
+LIVENESS_PX = 128
 
 
 def store(cache: Path) -> None:
-    """Write both files."""
+    """Write the files."""
     detector = original.Detector()
     faces = {path: detector.detect(read(path)) for path in portraits()}
-    network, second = by_name("facenet"), by_name("sface")
-    facenet = original.facenet(network.package.read(cache, network.member))
-    sface = second.package.read(cache, second.member)
+    weights = {
+        name: by_name(name).package.read(cache, by_name(name).member)
+        for name in ("facenet", "sface", "liveness")
+    }
+    facenet = original.facenet(weights["facenet"])
+    best = {path: rows[0] for path, rows in faces.items() if len(rows)}
     FOLDER.mkdir(parents=True, exist_ok=True)
     write(
         FOLDER / "detections.json",
@@ -45,9 +50,16 @@ def store(cache: Path) -> None:
         "(x - mean) / max(std, 1/sqrt(n)); `sface` is the published SFace's of the same square "
         f"resized to {SFACE_PX}x{SFACE_PX}",
         photographs={
-            path: embedding(facenet, sface, read(path), rows[0])
-            for path, rows in faces.items()
-            if len(rows)
+            path: embedding(facenet, weights["sface"], read(path), row)
+            for path, row in best.items()
+        },
+    )
+    write(
+        FOLDER / "liveness.json",
+        about="the published network's logits, class 0 being live, of the BGR pixels "
+        f"image[y0:y1, x0:x1] resized to {LIVENESS_PX}x{LIVENESS_PX} with cv2.INTER_AREA",
+        photographs={
+            path: logits(weights["liveness"], read(path), row) for path, row in best.items()
         },
     )
 
@@ -73,6 +85,13 @@ def embedding(facenet: Any, sface: bytes, image: Pixels, face: Array) -> dict[st
         "embedding": unit(original.embed(facenet, standardised(resized(square, FACE_PX)))[0]),
         "sface": unit(original.sface(sface, resized(square, SFACE_PX))[0]),
     }
+
+
+def logits(network: bytes, image: Pixels, face: Array) -> dict[str, Any]:
+    """The square around the best face, and what the published liveness network says of it."""
+    x0, y0, x1, y1 = square_inside(image, face)
+    crop = resized(image[y0:y1, x0:x1], LIVENESS_PX)
+    return {"box": [x0, y0, x1, y1], "logits": rounded(original.liveness(network, crop)[0], 5)}
 
 
 def resized(square: Pixels, side: int) -> Array:

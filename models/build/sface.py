@@ -16,7 +16,7 @@ import onnx
 import tensorflow as tf
 from onnx import numpy_helper
 
-from .graphs import Array, Conv, Graph, prelu
+from .graphs import Array, Conv, Graph, depthwise, prelu
 
 MAP = 7  # side of the last feature map
 
@@ -89,11 +89,9 @@ def convolved(x: Any, step: Step) -> Any:
     """A step's convolution, padded by the same number of zeros on every side."""
     side = step.conv.kernel.shape[0] // 2
     x = tf.pad(x, [[0, 0], [side, side], [side, side], [0, 0]]) if side else x
-    if not step.depthwise:
-        return step.conv(x, step.stride)
-    kernel = np.swapaxes(step.conv.kernel, 2, 3)
-    y = tf.nn.depthwise_conv2d(x, kernel, [1, step.stride, step.stride, 1], "VALID")
-    return tf.nn.bias_add(y, step.conv.bias)
+    if step.depthwise:
+        return depthwise(step.conv, x, step.stride)
+    return step.conv(x, step.stride)
 
 
 def read_steps(model: onnx.ModelProto, weights: Weights) -> Iterator[Step]:

@@ -18,6 +18,8 @@ def original_answer(network: Network, data: bytes, images: Array) -> Array:
         return original.embed(original.facenet(data), images)
     if network.name == "sface":
         return original.sface(data, images)
+    if network.name == "liveness":
+        return original.liveness(data, images)
     heads = original.stage(network.name, data)((images[..., ::-1] - 127.5) / 128)
     maps = [np.asarray(head).reshape(len(images), -1, head.shape[-1]) for head in heads]
     face = np.log(maps[-1][..., 1:] / maps[-1][..., :1])

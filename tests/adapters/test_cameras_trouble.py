@@ -94,13 +94,14 @@ class TestPictures:
     def test_pictures_that_come_late_decide_nothing_until_the_stream_caught_up(
         self, studio: Studio
     ) -> None:
-        caught_up = threading.Event()
+        made, caught_up = threading.Event(), threading.Event()
         seen: list[object] = []
 
         def film() -> Iterator[Image]:
             pictures = live(scene())
             yield from some(pictures, 3)
             yield from some(pictures, 1.5)
+            assert made.wait(PATIENCE_S)
             seen.append(camera.trouble)
             caught_up.set()
             yield from some(pictures, 1)
@@ -108,6 +109,7 @@ class TestPictures:
         on_time, late = round(3 / PERIOD_S), round(1.5 / PERIOD_S)
         source = Filmed(studio.clock, film(), late_s=[0.0] * on_time + [3.5] * late)
         camera = studio.camera(source, delayed_after_s=3)
+        made.set()
         assert source.used_up.wait(PATIENCE_S)
         assert caught_up.is_set()
         assert seen == [CameraTrouble.DELAYED]

@@ -63,9 +63,11 @@ def test_no_two_patterns_look_alike() -> None:
 
 
 @pytest.mark.parametrize("signal", STANDING)
-def test_every_standing_pattern_but_the_alarm_is_silent(signal: Signal) -> None:
+def test_of_the_standing_patterns_only_the_alarm_and_what_asks_for_a_turn_sound(
+    signal: Signal,
+) -> None:
     sounds = any(buzzer for _, _, buzzer in PATTERNS[signal].steps)
-    assert sounds == (signal is Signal.ALARM)
+    assert sounds == (signal in {Signal.ALARM, Signal.ASK_LEFT, Signal.ASK_RIGHT})
 
 
 def test_idle_is_a_short_blink_now_and_then() -> None:

@@ -159,7 +159,7 @@ def test_a_process_killed_at_any_line_of_making_a_store_leaves_none_or_one(
     tmp_path: Path, later: None
 ) -> None:
     for killed in killed_at_each_line(tmp_path / "none" / "lockd.db"):
-        assert not killed.exists() or version(killed) in (0, *range(LATEST, LATEST + 3))
+        assert not killed.exists() or version(killed) in (0, *range(schema.FIRST, LATEST + 3))
         with closing(Store.open(killed, Vault.beside(killed))) as store:
             assert store.people.all() == []
             assert store.care.examine() == []

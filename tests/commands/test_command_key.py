@@ -10,7 +10,10 @@ import pytest
 import yaml
 
 from lockd.adapters.keys import CommandKeys, read_keys
+from lockd.adapters.store import opened
 from lockd.commands.main import main
+from lockd.config import load
+from tests.fakes import unit
 from tests.invoking import invoke
 
 
@@ -101,3 +104,22 @@ def test_a_file_that_others_may_read_is_not_added_to(config: Path) -> None:
     config.with_name("keys").chmod(0o644)
     _, said = key("add", config, "bert", code=10)
     assert "chmod 600" in said
+
+
+def test_a_key_may_be_somebodys_own(config: Path, tmp_path: Path) -> None:
+    settings = load(config)
+    with opened(settings.store, make=True) as store:
+        ada = store.people.add("Ada", "networks", [unit(1)], by="root")
+    line, _ = key("add", config, "phone", "--person", "ada")
+    key("add", config, "anna")
+    name, digits, person = line.split()
+    assert (name, person) == ("phone", ada.id)
+    keys = CommandKeys(config.with_name("keys"))
+    assert keys.current()["phone"] == bytes.fromhex(digits)
+    assert keys.bound() == {"phone": ada.id}
+    shown, _ = key("list", config)
+    assert f"phone (person {ada.id}): nothing" in shown.splitlines()
+    _, said = key("add", config, "other", "--person", "Grace", code=9)
+    assert "nobody of that name" in said
+    key("remove", config, "phone")
+    assert keys.bound() == {}

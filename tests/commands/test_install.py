@@ -43,6 +43,7 @@ class Pretended(System):
         self.ran: list[str] = []
         self.active = "inactive"
         self.network: str | None = "[Service]"
+        self.names_a_device: str | None = "False"
         self.fails = ""
 
     def run(self, *command: str, environment: Mapping[str, str] | None = None) -> None:
@@ -57,6 +58,9 @@ class Pretended(System):
     def asks(self, *command: str) -> str | None:
         if command[1:3] == ("check-config", "--network"):
             return self.network
+        if command[0] == f"{environment.LINK}/bin/python":
+            assert command[-1] == steps.CONFIG
+            return self.names_a_device
         assert command == ("systemctl", "is-active", "lockd.service")
         return self.active
 
@@ -84,6 +88,74 @@ def live(root: Path, **options: bool) -> Pretended:
     (root / "var/lib/lockd").mkdir(parents=True, exist_ok=True)  # as systemd-tmpfiles does
     (root / "run/udev/control").mkdir(parents=True, exist_ok=True)
     return Pretended(root, **options)
+
+
+# Keypads and readers
+
+
+def test_input_devices_are_opened_to_the_service_only_while_the_configuration_names_one(
+    tmp_path: Path, installed: None
+) -> None:
+    drop_in = tmp_path / "etc/systemd/system/lockd.service.d/lockd-input.conf"
+    system = live(tmp_path)
+    steps.install(system)
+    assert not drop_in.exists()
+    system = live(tmp_path)
+    system.names_a_device, system.active = "True", "active"
+    steps.install(system)
+    assert drop_in.read_bytes() == (ROOT / "systemd/lockd-input.conf").read_bytes()
+    assert system.ran[-2:] == ["systemctl daemon-reload", "systemctl restart lockd.service"]
+    for answer in ("True", None):  # nothing new; a configuration with mistakes
+        system = live(tmp_path)
+        system.names_a_device = answer
+        steps.install(system)
+        assert (drop_in.exists(), system.ran) == (True, [])
+    system = live(tmp_path)
+    system.names_a_device = "False"
+    steps.install(system)
+    assert not drop_in.exists()
+    assert system.ran == ["systemctl daemon-reload"]
+
+
+def test_it_is_taken_away_with_the_rest(tmp_path: Path, installed: None) -> None:
+    system = live(tmp_path)
+    system.names_a_device = "True"
+    steps.install(system)
+    steps.uninstall(live(tmp_path))
+    assert not (tmp_path / "etc/systemd/system/lockd.service.d").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("", "False"),
+        ("second_factor: {keypad: {device: /dev/input/event0}}", "True"),
+        ("second_factor: {reader: {device: /dev/input/event0}}", "True"),
+        ("second_factor: {wiegand: {d0_pin: 5, d1_pin: 6}}", "False"),
+        ("second_factor: {keypad: {}}", None),
+    ],
+)
+def test_the_installed_lockd_says_whether_it_names_one(
+    text: str, answer: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lockd.yaml").write_text(text)
+    asked: list[tuple[str, ...]] = []
+
+    class Asked(Pretended):
+        def asks(self, *command: str) -> str | None:
+            asked.append(command)
+            return super().asks(*command)
+
+    accounts(monkeypatch, "lockd")
+    (tmp_path / "root/var/lib/lockd").mkdir(parents=True)
+    steps.install(Asked(tmp_path / "root"))
+    command = [
+        sys.executable,
+        *next(one for one in asked if one[1] == "-P")[1:-1],
+        str(tmp_path / "lockd.yaml"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.stdout.strip() or None) == answer
 
 
 # Below another root

@@ -176,6 +176,7 @@ def config(tmp_path: Path, mosquitto: Mosquitto) -> Path:
         },
     }
     file = tmp_path / "lockd.yaml"
+    sections["liveness"] = {"policy": "off"}
     file.write_text(yaml.safe_dump(sections))
     for name in ("keys", "anna"):
         (tmp_path / name).write_text(f"anna {KEY.hex()}\n")

@@ -263,7 +263,7 @@ class TestListingAndRemoving:
         assert row.keys() == {
             *("id", "name", "enabled", "templates", "created_utc"),
             *("groups", "valid_from", "valid_until"),
-            *("external_id", "notes", "consent_by", "consent_utc"),
+            *("external_id", "notes", "consent_by", "consent_utc", "pin", "cards"),
         }
         assert row["created_utc"].endswith("Z")
 

@@ -225,6 +225,6 @@ def test_a_plot_without_matplotlib_is_refused_before_the_work(
 
 
 def test_plots_are_of_the_kinds_the_command_allows() -> None:
-    from lockd.commands.evaluate import PLOTS
+    from lockd.commands.evaluate_outputs import PLOTS
 
     assert plots.SUFFIXES == PLOTS

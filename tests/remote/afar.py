@@ -21,7 +21,7 @@ from lockd.remote.commands import COMMANDS
 from lockd.service.door_controller import DoorController
 from lockd.service.remote_commands import RemoteCommands
 from lockd.service.remote_enrolment import RemoteEnrolments
-from lockd.service.remote_handlers import RemoteHandlers
+from lockd.service.remote_handlers import Presence, RemoteHandlers
 from lockd.service.remote_results import RemoteResults
 from tests.fakes import RecordingOutput
 from tests.remote.orders import KEY, NOW, OTHER_KEY, payload
@@ -54,6 +54,7 @@ class Afar:
         allow: Mapping[str, list[str]] = EVERYTHING,
         plain: str = "",
         enrolments: RemoteEnrolments | None = None,
+        presence: Presence | None = None,
         ago_s: float = 1000.0,
         **sections: Any,
     ) -> None:
@@ -65,6 +66,7 @@ class Afar:
         self.clock.advance(BEGAN_S)
         self.ahead_s = ago_s  # so long after its start it is NOW
         self.keys = {"anna": KEY, "bert": OTHER_KEY}
+        self.people: dict[str, str] = {}
         self.problem: str | None = None
         self.output = RecordingOutput()
         self.strike = Strike(self.output, self.clock.now, machine=lambda: 0.0)
@@ -94,7 +96,13 @@ class Afar:
             keys=self,
             store=store,
             handlers=RemoteHandlers(
-                self.door, store, self._emit, self, enrolments or RemoteEnrolments(["false"])
+                self.door,
+                store,
+                self._emit,
+                self,
+                enrolments or RemoteEnrolments(["false"]),
+                presence,
+                self.bound,
             ),
             results=RemoteResults(settings, self.clock, store, self._publish, self._emit),
         )
@@ -127,6 +135,9 @@ class Afar:
 
     def current(self) -> Mapping[str, bytes]:
         return self.keys
+
+    def bound(self) -> Mapping[str, str]:
+        return self.people
 
     def hear(self, *messages: Message) -> list[dict[str, Any]]:
         """The results of messages."""

@@ -165,7 +165,8 @@ GOOD: dict[str, list[dict[str, object]]] = {
     "silence": [{}, SECONDS],
     "rename": [NAME | NEW_NAME],
     "enrol": [NAME, SECONDS | NAME],
-    **{command: [NAME] for command in ("confirm", "enable", "disable", "remove")},
+    "confirm": [{}, NAME],
+    **{command: [NAME] for command in ("enable", "disable", "remove")},
 }
 """The arguments that commands may have; others have none."""
 

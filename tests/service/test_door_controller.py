@@ -47,8 +47,9 @@ class Keeping:
         self.unreadable = False
         self.hear: Callable[[str], None] = lambda kind: None
         self.wall = FixedTime(MONDAY_NOON)
+        self.settings = parse(yaml.safe_dump(sections))
         self.keeper = DoorController(
-            parse(yaml.safe_dump(sections)),
+            self.settings,
             clock=self.clock,
             strike=self.strike,
             emit=self._emit,

@@ -196,6 +196,65 @@ def test_whoever_was_enrolled_from_afar_is_a_stranger_until_somebody_confirms(af
     assert door.say("confirm", name="Ada") == ("denied", "nothing")
 
 
+class Waiting:
+    """A door that waits for whose telephone anna is, or says why it does not."""
+
+    def __init__(self, reason: str | None = None) -> None:
+        self.reason = reason
+        self.confirmed: list[tuple[str, float]] = []
+
+    def confirm(self, identity: str, signed_utc: float) -> str | None:
+        self.confirmed.append((identity, signed_utc))
+        return self.reason
+
+
+def test_a_telephone_says_that_its_owner_stands_at_the_door(afar: Make) -> None:
+    waiting = Waiting()
+    door = afar(presence=waiting)
+    door.people = {"anna": "1"}
+    assert door.say("confirm") == ("ok", None)
+    ((identity, signed),) = waiting.confirmed
+    assert identity == "anna"
+    assert abs(signed - door.utc) < 2
+    assert door.audit[-1] == ("mqtt:anna", "confirm: ok")
+    waiting.reason = "nothing"
+    assert door.say("confirm") == ("denied", "nothing")
+    assert not any("on" in one for one in door.output.log), "that alone opens nothing"
+
+
+def test_an_identity_of_somebodys_own_never_lets_in_whom_enrol_took(afar: Make) -> None:
+    program = 'print("""[{"accepted": 3, "refused": []}]""")'
+    door = afar(enrolments=RemoteEnrolments([sys.executable, "-c", program]))
+    assert door.say("enrol", name="Ada", seconds=60) == ("ok", None)
+    assert door.store is not None
+    door.store.people.add("Ada", "networks", [unit(1)], by="mqtt:anna", unconfirmed=True)
+
+    def over() -> bool:
+        door.pass_time(0.1)
+        return door.results[-1].get("stage") == "finished"
+
+    eventually(over)
+    door.people = {"anna": "1"}
+    assert door.say("confirm", name="Ada") == ("denied", "not_allowed")
+    assert not door.store.people.named("Ada").enabled
+    door.people = {}
+    assert door.say("confirm", name="Ada") == ("ok", None)
+
+
+def test_where_no_telephone_is_taken_confirm_without_a_name_is_off(afar: Make) -> None:
+    door = afar()
+    door.people = {"anna": "1"}
+    assert door.say("confirm") == ("denied", "off")
+
+
+def test_whoever_may_not_confirm_does_not(afar: Make) -> None:
+    waiting = Waiting()
+    door = afar(presence=waiting, allow={"confirm": ["bert"]})
+    door.people = {"anna": "1"}
+    assert door.say("confirm") == ("denied", "not_allowed")
+    assert waiting.confirmed == []
+
+
 def test_nobody_who_is_enrolled_gets_a_face_from_afar(afar: Make) -> None:
     door = afar(enrolments=RemoteEnrolments(["false"]))
     assert door.store is not None

@@ -47,6 +47,7 @@ class Door:
         sections = {
             "door": {"id": "front", "open_s": 3.0},
             "relay": {"factory": "mock"},
+            "liveness": {"policy": "off"},
             "store": {"folder": str(folder / "state")},
             **sections,
             "recognition": {**FEW_FRAMES, **sections.get("recognition", {})},

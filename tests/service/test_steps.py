@@ -49,6 +49,9 @@ ADA_FACE, GRACE_FACE, NOBODY = unit(1), unit(0, 1), unit(0, 0, 1)
 PEOPLE = Gallery([Template(ADA, ADA_FACE), Template(GRACE, GRACE_FACE)], 8)
 
 
+FACE_ALONE = Settings.model_validate({"liveness": {"policy": "off"}})
+
+
 class Stage(Observer):
     """A service over scripted frames, with everything it did."""
 
@@ -60,13 +63,13 @@ class Stage(Observer):
         self.camera = ScriptedCamera([])
         self.events: list[Event] = []
         self.notifier = Notifier()
-        self.enrolled = self.people(Settings(), None, PEOPLE)
+        self.enrolled = self.people(FACE_ALONE, None, PEOPLE)
         self.on_event: Callable[[Event], None] = lambda event: None
         self._patience_s = patience_s
 
     def service(self, frames: list[Frame | None], **parts: Any) -> Service:
         self.camera = ScriptedCamera(frames)
-        settings = parts.pop("settings", Settings())
+        settings = parts.pop("settings", FACE_ALONE)
         self.on_observed = parts.pop("on_observed", lambda frame, observation: None)
         store = parts.pop("store", None)
         self.notifier.close()
@@ -419,6 +422,7 @@ def start(broker: Mosquitto, protocol: str = "auto") -> tuple[Bus, Settings]:
     settings = Settings.model_validate(
         {
             "door": {"id": "side"},
+            "liveness": {"policy": "off"},
             "mqtt": {
                 "host": "127.0.0.1",
                 "port": broker.port,
@@ -708,7 +712,10 @@ def test_somebody_refused_for_a_while_is_let_in_when_it_is_over(stage: Stage) ->
     stranger, ada = stage.vision.scene(NOBODY), stage.vision.scene(ADA_FACE)
     porch = stage.vision.scene()
     settings = Settings.model_validate(
-        {"door": {"lock_out": {"denials": 1, "lasts_s": 10.0, "rest_s": 60.0}}}
+        {
+            "door": {"lock_out": {"denials": 1, "lasts_s": 10.0, "rest_s": 60.0}},
+            "liveness": {"policy": "off"},
+        }
     )
     service = stage.run(film((stranger, 3), (porch, 3), (ada, 12), (porch, 8)), settings=settings)
     assert [(e.type.value, e.reason) for e in stage.events if e.visit or e.reason] == [

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from lockd.recognition.recogniser import Vision
-from lockd.types import Box, Embedding, Face, Image
+from lockd.types import Box, Embedding, Face, Floats, Image
 from lockd.vision.embedder import Embedder, standardise
 from lockd.vision.geometry import Octaves, iou
 from lockd.vision.models import as_input
@@ -31,6 +31,7 @@ def stored(name: str) -> dict[str, Any]:
 
 
 DETECTIONS, EMBEDDINGS = stored("detections"), stored("embeddings")
+LIVENESS = stored("liveness")
 PATHS = sorted(DETECTIONS)
 
 
@@ -60,7 +61,7 @@ def test_there_is_a_reference_for_every_portrait() -> None:
         for folder in ("tests/data/photos", "demo/people", "demo/visitors")
         for path in Path(ROOT, folder).rglob("*.jpg")
     }
-    assert portraits == DETECTIONS.keys() == EMBEDDINGS.keys()
+    assert portraits == DETECTIONS.keys() == EMBEDDINGS.keys() == LIVENESS.keys()
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -104,6 +105,26 @@ def test_the_requantised_sface_answers_like_the_published_one(vision: Vision, pa
 @pytest.mark.parametrize("path", PATHS)
 def test_a_face_cut_and_embedded_here_is_the_float_networks(facenet: Embedder, path: str) -> None:
     assert cosine(ours(facenet, path), EMBEDDINGS[path]["embedding"]) > 0.995
+
+
+def live_network(vision: Vision, path: str, *, swapped: bool = False) -> Floats:
+    """How far its logits lie from the published network's."""
+    x0, y0, x1, y1 = LIVENESS[path]["box"]
+    crop = cv2.resize(picture(path)[y0:y1, x0:x1], (128, 128), interpolation=cv2.INTER_AREA)
+    answer = vision.models.network("liveness")(as_input(crop[..., ::-1] if swapped else crop))
+    return np.abs(answer.reshape(-1) - np.float32(LIVENESS[path]["logits"]))
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_quantised_liveness_network_answers_like_the_published_one(
+    vision: Vision, path: str
+) -> None:
+    assert live_network(vision, path).max() < 0.5
+
+
+def test_the_liveness_network_would_notice_red_and_blue_in_the_wrong_order(vision: Vision) -> None:
+    far = np.stack([live_network(vision, path, swapped=True) for path in PATHS])
+    assert far.mean() > 1  # one of them is a photograph in grey
 
 
 def test_quantising_changes_no_similarity_between_two_photographs(facenet: Embedder) -> None:

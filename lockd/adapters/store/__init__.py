@@ -8,7 +8,7 @@ A store that is missing is made. One of an earlier version is brought up to date
 is damaged, or not lockd's, is never touched, let alone made anew: the error says so and
 leaves the file for its owner.
 
-People's templates and photographs are encrypted; names, rights and events are not.
+People's templates, photographs, PINs and cards are encrypted; names, rights and events are not.
 
     store.py     one open store, and its parts; opening.py the one that is configured
     database.py  the file: opening it, all-or-nothing, errors
@@ -17,6 +17,7 @@ People's templates and photographs are encrypted; names, rights and events are n
     vault.py     the key, and sealing
     people.py    people, their rights and details: adding, changing, merging, removing them
     templates.py what their faces are compared with; gallery.py reads it as it changes
+    factors.py   their PINs and cards
     rows.py      a person's row; records.py what is said of people, and what may be
     removal.py   making sure that somebody is forgotten
     audit.py     who changed what
@@ -24,6 +25,7 @@ People's templates and photographs are encrypted; names, rights and events are n
     events.py    events kept here
     memory.py    what the door must not forget in a power cut
     nonces.py    which commands from afar were seen
+    liveness.py  how live people score here
     care.py      is it whole, backups; restoring.py puts one back
 
 Whatever changes several parts does so in one transaction of the database that all of them
@@ -32,6 +34,7 @@ have in common.
 
 from __future__ import annotations
 
+from lockd.adapters.store.factors import KeptFactor, NewFactor
 from lockd.adapters.store.gallery import Reading
 from lockd.adapters.store.opening import open_for_service, opened
 from lockd.adapters.store.outbox import Posting, WaitingMessage
@@ -58,6 +61,8 @@ __all__ = [
     "Details",
     "Enrolled",
     "Fault",
+    "KeptFactor",
+    "NewFactor",
     "Posting",
     "Reading",
     "Removal",

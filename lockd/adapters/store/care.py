@@ -11,6 +11,7 @@ from pathlib import Path
 from lockd.adapters.store import schema
 from lockd.adapters.store.audit import Audit
 from lockd.adapters.store.database import Database, uri
+from lockd.adapters.store.factors import open_factor
 from lockd.adapters.store.records import Fault, key_of
 from lockd.adapters.store.rows import PERSON, changed, to_person
 from lockd.adapters.store.templates import open_photograph, open_template
@@ -37,7 +38,7 @@ class Care:
             return [*self._damage(), *self._spoilt_people(), *self._spoilt_rows(), *self._exposed()]
 
     def mend(self, *, by: str) -> int:
-        """Delete templates and photographs that do not open; return how many."""
+        """Delete templates, photographs, PINs and cards that do not open; return how many."""
         with self._database.transaction():
             faults = [one for one in self._spoilt_rows() if one.row is not None]
             for fault in faults:
@@ -105,7 +106,7 @@ class Care:
                 yield Fault(f"{person.name}: is filed under {key!r}", person_id=person.id)
 
     def _spoilt_rows(self) -> Iterator[Fault]:
-        """Templates and photographs that do not open, or not to what they should be."""
+        """Whatever is sealed and does not open, or not to what it should be."""
         run, vault = self._database.run, self._database.vault
         for number, id_, name, model, sealed in run(
             "SELECT templates.id, people.id, name, fingerprint, sealed FROM templates "
@@ -121,6 +122,13 @@ class Care:
             if open_photograph(vault, sealed, id_) is None:
                 text = f"{name}: photograph {number} does not open"
                 yield Fault(text, "photographs", number, id_)
+        for number, id_, name, kind, sealed in run(
+            "SELECT factors.id, people.id, name, kind, sealed FROM factors "
+            "JOIN people ON people.id = person_id"
+        ):
+            if open_factor(vault, sealed, id_, kind) is None:
+                text = f"{name}: {kind} {number} does not open, or is none"
+                yield Fault(text, "factors", number, id_)
 
     def _exposed(self) -> Iterator[Fault]:
         """Files that others than the store's user may read, or that belong to others."""

@@ -38,13 +38,42 @@ class Reading:
     damaged: Counter[str]
 
 
+class Changes:
+    """Whether people may have changed, for one who reads them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._version = (-1, -1)
+        self._stamp = (-1, -1)
+
+    def seen(self) -> bool:
+        """Return whether anything may have changed since the last call.
+
+        True at the first call. Costs microseconds when nobody wrote.
+        """
+        # Of the file, by others; and by this store itself, which the pragma leaves out.
+        others = self._database.value("PRAGMA data_version")
+        version = others, self._database.connection.total_changes
+        if version == self._version:
+            return False
+        stamp = stamp_of(self._database)
+        changed = stamp != self._stamp
+        self._version, self._stamp = version, stamp
+        return changed
+
+
+def stamp_of(database: Database) -> tuple[int, int]:
+    """Return which store this is, and how often people in it were changed."""
+    counters = dict(database.rows("SELECT name, value FROM counters"))
+    return counters["epoch"], counters["gallery"]
+
+
 class StoredGallery:
     """Whoever is enabled, with those of their templates that can be compared."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._seen_version = (-1, -1)
-        self._seen_stamp = (-1, -1)
+        self._changes = Changes(database)
 
     def usable(self, model: str, size: int) -> tuple[list[Template], int]:
         """Return the templates that the door compares with, and the number of those it cannot.
@@ -62,15 +91,7 @@ class StoredGallery:
 
         True at the first call. Costs microseconds when nobody wrote.
         """
-        # Of the file, by others; and by this store itself, which the pragma leaves out.
-        others = self._database.value("PRAGMA data_version")
-        version = others, self._database.connection.total_changes
-        if version == self._seen_version:
-            return False
-        stamp = self._stamp()
-        changed = stamp != self._seen_stamp
-        self._seen_version, self._seen_stamp = version, stamp
-        return changed
+        return self._changes.seen()
 
     def read(self, model: str, size: int, before: Reading | None = None) -> Reading:
         """Return who changed since a reading, or everybody whom the door is to know.
@@ -81,7 +102,7 @@ class StoredGallery:
             before: the last reading with the same networks.
         """
         with self._database.snapshot():
-            stamp = self._stamp()
+            stamp = stamp_of(self._database)
             if before is None or before.stamp[0] != stamp[0] or before.stamp > stamp:
                 before = None
             since = -1 if before is None else before.stamp[1]
@@ -140,8 +161,3 @@ class StoredGallery:
             matrix[places[number]] = embedding
             owners[places[number]] = person_id
         return Faces.of_rows(people, owners, matrix), outdated, damaged
-
-    def _stamp(self) -> tuple[int, int]:
-        """Which store this is, and how often people in it were changed."""
-        counters = dict(self._database.rows("SELECT name, value FROM counters"))
-        return counters["epoch"], counters["gallery"]

@@ -14,6 +14,7 @@ from typing import Unpack
 from lockd.adapters.store.audit import Audit
 from lockd.adapters.store.database import Database, DiskFullError
 from lockd.adapters.store.events import Events
+from lockd.adapters.store.factors import Factors, NewFactor
 from lockd.adapters.store.records import (
     Access,
     Details,
@@ -37,10 +38,16 @@ class People:
     """People by their names; every change is one transaction and leaves an audit entry."""
 
     def __init__(
-        self, database: Database, templates: Templates, events: Events, audit: Audit
+        self,
+        database: Database,
+        templates: Templates,
+        factors: Factors,
+        events: Events,
+        audit: Audit,
     ) -> None:
         self._database = database
         self._templates = templates
+        self._factors = factors
         self._events = events
         self._audit = audit
 
@@ -118,14 +125,15 @@ class People:
         by: str,
         note: str | None = None,
         photographs: Sequence[bytes | None],
+        factors: Sequence[NewFactor] = (),
         details: Details,
         enabled: bool,
         **access: Unpack[Access],
     ) -> Person:
         """Make somebody just so, whether they are enrolled or not: for what comes from a file.
 
-        As `add`, but templates, photographs, details, what is given of rights, and whether the
-        door is to know them, take the place of whatever there was.
+        As `add`, but templates, photographs, PIN and cards, details, what is given of rights, and
+        whether the door is to know them, take the place of whatever there was.
         """
         new = _checked(name, embeddings, photographs)
         with self._database.transaction():
@@ -133,6 +141,8 @@ class People:
             self._enable(person, enabled)
             self._templates.forget(person.id)
             self._templates.put(person.id, model, new)
+            self._factors.forget(person.id)
+            self._factors.put(person.id, factors)
             self._done(by, "put", person.id, note)
         self._database.fold_journal()
         return person
@@ -140,8 +150,8 @@ class People:
     def merge(self, source: str, target: str, *, by: str, note: str | None = None) -> Person:
         """Give somebody the templates of somebody else who is the same, and forget the latter.
 
-        Name, rights and details are the target's; `note` is for the audit entry and must
-        name nobody.
+        Name, rights, details and a PIN are the target's; cards are of both. `note` is for the
+        audit entry and must name nobody.
 
         Raises:
             PersonError: if one of them is not enrolled, or both are one.
@@ -163,6 +173,7 @@ class People:
                         if one.model == model
                     ],
                 )
+            self._factors.move(old.id, new.id)
             self._events.write_for(old.id, "", new.id)  # so that `remove` finds them all
             delete(self._database, old.id)
             self._done(by, "merge", new.id, "; ".join(filter(None, (f"with {old.id}", note))))
@@ -233,7 +244,7 @@ class People:
         return person
 
     def remove(self, name: str, *, by: str) -> Removal:
-        """Forget somebody: templates, photographs, rights and details.
+        """Forget somebody: templates, photographs, PIN and cards, rights and details.
 
         Messages on their way and events kept have their id for their name then, and so has
         the audit trail.
@@ -261,14 +272,15 @@ class People:
         with self._database.transaction():
             person = self.named(name).person
             templates, photographs = self._templates.sealed(person.id)
+            factors = self._factors.sealed(person.id)
             messages, events = self._events.write_for(person.id, person.name, person.id)
             delete(self._database, person.id)
             self._audit.note(by, "remove", person.id)
         removal = Removal(
             person, len(templates), len(photographs), messages, events,
-            backups=self._audit.backups(),
+            factors=len(factors), backups=self._audit.backups(),
         )  # fmt: skip
-        return removal, [*templates, *photographs]
+        return removal, [*templates, *photographs, *factors]
 
     @contextmanager
     def _changing(self, name: str, action: str, by: str) -> Iterator[Person]:

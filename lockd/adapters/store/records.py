@@ -115,6 +115,7 @@ class Removal:
         photographs: how many were deleted.
         messages: how many, on their way to the broker, have the id for the name now.
         events: how many of those kept have.
+        factors: how many PINs and cards were deleted.
         left: where something of them was still found afterwards; empty if nowhere.
         mentions: where other people's records have the name in them, which was left alone.
         backups: files that an administrator once made, and that are still there.
@@ -125,6 +126,7 @@ class Removal:
     photographs: int
     messages: int
     events: int
+    factors: int = 0
     left: list[str] = field(default_factory=list)
     mentions: list[str] = field(default_factory=list)
     backups: list[Path] = field(default_factory=list)

@@ -24,7 +24,7 @@ from lockd.adapters.store.vault import Vault
 from lockd.errors import StoreError
 from lockd.files import make_folder, to_disk
 
-_PEOPLE = ("photographs", "templates", "models", "people")
+_PEOPLE = ("wrong_tries", "factors", "photographs", "templates", "models", "people")
 _SIDES = ("", "-wal", "-shm", "-journal")
 _BLOCK = 1 << 20
 

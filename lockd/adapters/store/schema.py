@@ -115,7 +115,30 @@ _TABLES = """
         ('epoch', abs(random())), ('gallery', 0), ('outbox_dropped', 0), ('lost_told', 0)
     """
 
-STEPS = [_TABLES]
+_LIVENESS = """
+    CREATE TABLE liveness (
+        id          INTEGER PRIMARY KEY CHECK (id = 1),
+        sealed      BLOB NOT NULL          -- JSON
+    ) STRICT
+    """
+
+_FACTORS = """
+    CREATE TABLE factors (
+        id          INTEGER PRIMARY KEY AUTOINCREMENT,
+        person_id   TEXT NOT NULL REFERENCES people (id) ON DELETE CASCADE,
+        kind        TEXT NOT NULL CHECK (kind IN ('pin', 'card')),
+        created_utc TEXT NOT NULL,
+        sealed      BLOB NOT NULL          -- a PIN's Argon2 hash, a card's key and keyed hash
+    ) STRICT;
+    CREATE INDEX factors_of_person ON factors (person_id);
+    CREATE UNIQUE INDEX one_pin_each ON factors (person_id) WHERE kind = 'pin';
+    CREATE TABLE wrong_tries (
+        person_id   TEXT PRIMARY KEY REFERENCES people (id) ON DELETE CASCADE,
+        tries       INTEGER NOT NULL       -- in a row
+    ) STRICT
+    """
+
+STEPS = [_TABLES, _LIVENESS, _FACTORS]
 """The way to each version from the one before, `FIRST` first. Never change one: add one."""
 
 _PROOF = b"lockd"

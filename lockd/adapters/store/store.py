@@ -9,7 +9,9 @@ from lockd.adapters.store.audit import Audit
 from lockd.adapters.store.care import Care
 from lockd.adapters.store.database import Database
 from lockd.adapters.store.events import Events
+from lockd.adapters.store.factors import Factors
 from lockd.adapters.store.gallery import StoredGallery
+from lockd.adapters.store.liveness import Liveness
 from lockd.adapters.store.memory import Memory
 from lockd.adapters.store.nonces import Nonces
 from lockd.adapters.store.outbox import Outbox
@@ -26,12 +28,14 @@ class Store:
         writable: whether it can be written.
         people: who is enrolled.
         templates: what their faces are compared with.
-        gallery: both, as the door is to know them.
+        factors: their PINs and cards.
+        gallery: people and templates, as the door is to know them.
         outbox: messages that the broker does not have yet.
         events: those that are kept.
         audit: who changed what.
         memory: what the door must not forget.
         nonces: which commands from afar were seen.
+        liveness: how live people score here.
         care: for the store as a whole.
         database: what all of them are in.
     """
@@ -44,9 +48,11 @@ class Store:
         self.outbox = Outbox(database)
         self.memory = Memory(database)
         self.nonces = Nonces(database)
+        self.liveness = Liveness(database)
         self.templates = Templates(database, self.audit)
         self.gallery = StoredGallery(database)
-        self.people = People(database, self.templates, self.events, self.audit)
+        self.factors = Factors(database, self.audit)
+        self.people = People(database, self.templates, self.factors, self.events, self.audit)
         self.care = Care(database, self.audit)
 
     @classmethod

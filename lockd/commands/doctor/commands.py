@@ -35,6 +35,10 @@ def commands(machine: Machine) -> list[Finding]:
     for name in sorted(allowed - keys.keys()):
         mend = f"`sudo lockd command-key add {name}`, or take the name out"
         findings.append(warning(f"mqtt.commands.allow names {name}, who has no key", mend))
+    bound = {name for name, one in keys.items() if one.person}
+    if machine.settings.second_factor.confirm and not bound & set(wanted.allow.get("confirm", [])):
+        mend = "`sudo lockd command-key add NAME --person PERSON`, with NAME allowed to confirm"
+        findings.append(warning("second_factor.confirm: nobody's telephone may", mend))
     count = len(allowed & keys.keys())
     return [*findings, ok(f"{file}: private, with keys for {count} of {len(allowed)} identities")]
 

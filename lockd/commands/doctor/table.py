@@ -9,6 +9,7 @@ from lockd.commands.doctor import (
     hardware,
     network,
     pins,
+    second_factor,
     service,
     software,
 )
@@ -29,6 +30,7 @@ CHECKS = (
     Check("networks", software.networks, limit_s=180, apart=True),
     Check("camera", camera.camera, limit_s=120, apart=True),
     Check("pins", pins.pins, limit_s=60, apart=True),
+    Check("second factor", second_factor.second_factor, limit_s=60, apart=True),
     Check("store", service.store, limit_s=60, apart=True),
     Check("broker", broker.broker, limit_s=60, apart=True),
     Check("commands", commands.commands),

@@ -10,7 +10,7 @@ from pathlib import Path
 from lockd.commands.install import environment
 from lockd.commands.install.system import System
 from lockd.errors import InstallError
-from lockd.paths import GROUPS, NETWORK_FILE, UNIT, UNIT_FILE, USER
+from lockd.paths import GROUPS, INPUT_DROP_IN, NETWORK_FILE, UNIT, UNIT_FILE, USER
 
 SYSUSERS = "/usr/lib/sysusers.d/lockd.conf"
 TMPFILES = "/usr/lib/tmpfiles.d/lockd.conf"
@@ -18,6 +18,12 @@ UDEV = "/etc/udev/rules.d/99-lockd.rules"
 CONFIG_FOLDER = "/etc/lockd"
 CONFIG = f"{CONFIG_FOLDER}/lockd.yaml"
 STATE = "/var/lib/lockd"
+# Asked of the installed lockd, for reading the configuration takes more than Python alone.
+_NAMES_A_DEVICE = (
+    "import sys, pathlib, lockd.config; "
+    "factor = lockd.config.load(pathlib.Path(sys.argv[1])).second_factor; "
+    "print(bool(factor.keypad or factor.reader))"
+)
 
 
 def install(system: System, wheels: Path | None = None) -> None:
@@ -35,7 +41,7 @@ def install(system: System, wheels: Path | None = None) -> None:
     _put_udev_rule(system)
     rebuilt = environment.put_environment(system, wheels)
     environment.put_commands(system)
-    changed = [rebuilt, _put_network(system), _put_unit(system)]
+    changed = [rebuilt, _put_network(system), _put_unit(system), _put_input_drop_in(system)]
     if any(changed) and system.asks("systemctl", "is-active", UNIT) == "active":
         system.run("systemctl", "restart", UNIT)
     environment.drop_old_releases(system)
@@ -56,6 +62,7 @@ def uninstall(system: System, *, purge: bool = False) -> None:
         system.run("systemctl", "disable", "--now", UNIT)
         system.remove(UNIT_FILE)
         system.remove(NETWORK_FILE)
+        system.remove(INPUT_DROP_IN)
         system.remove_if_empty(f"{UNIT_FILE}.d")
         system.run("systemctl", "daemon-reload")
     if system.remove(UDEV) and _udev_runs(system):
@@ -173,6 +180,21 @@ def _put_for_systemd(system: System, path: str, content: bytes, *commands: tuple
             system.write(path, before)
         raise
     return True
+
+
+def _put_input_drop_in(system: System) -> bool:
+    """Let the service read input devices if its configuration names one, and else not."""
+    wanted = system.asks(f"{environment.LINK}/bin/python", "-P", "-c", _NAMES_A_DEVICE, CONFIG)
+    if wanted == "True":
+        changed = system.write(INPUT_DROP_IN, _shipped("systemd/lockd-input.conf"))
+    elif wanted == "False":
+        changed = system.remove(INPUT_DROP_IN)
+        system.remove_if_empty(str(Path(INPUT_DROP_IN).parent))
+    else:  # nobody can be asked, or it has mistakes, which are told elsewhere
+        return False
+    if changed:
+        system.run("systemctl", "daemon-reload")
+    return changed
 
 
 def _purge(system: System) -> None:
