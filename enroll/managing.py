@@ -15,7 +15,7 @@ from lockd.adapters.store import Removal, Store
 from lockd.config import Settings
 from lockd.console import administrator, config_option, counted, err, reported
 from lockd.errors import PersonError, StoreError
-from lockd.files import write_over
+from lockd.files import acting_for, write_over
 
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
@@ -200,7 +200,8 @@ def forget(name: str, report_file: Path, yes: bool, config_file: Path | None) ->
         try:
             removal = store.people.remove(name, by=administrator())
         except BaseException:
-            report_file.unlink()
+            with acting_for(report_file.parent):
+                report_file.unlink()
             raise
         _write_report(report_file, removal)
     click.echo(f"Removed {removal.person.name}; see {report_file}.")

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 from lockd.errors import ControlError, LockdError
+from lockd.files import acting_for
 from lockd.remote.commands import LOCKING
 
 log = logging.getLogger(__name__)
@@ -107,9 +108,10 @@ class ControlSocket:
         self._closing = threading.Event()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
-            _make_room(path)
-            self._socket.bind(str(path))
-            path.chmod(0o660)
+            with acting_for(path.parent):
+                _make_room(path)
+                self._socket.bind(str(path))
+                path.chmod(0o660)
             self._socket.listen(MOST_CALLERS)
         except OSError as error:
             self._socket.close()
@@ -135,7 +137,8 @@ class ControlSocket:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
-        self._path.unlink(missing_ok=True)
+        with acting_for(self._path.parent):
+            self._path.unlink(missing_ok=True)
         self._thread.join(timeout=1.0)
 
     def _start(self) -> threading.Thread:

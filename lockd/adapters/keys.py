@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from lockd.config import Settings
 from lockd.errors import BusError
+from lockd.files import acting_for, at_once
 from lockd.paths import credential
 from lockd.remote.judging import ANYBODY
 from lockd.remote.signing import KEY_BYTES
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 
 CREDENTIAL = "command-keys"
 KEYS_FILE = "command-keys"
-_LONGEST_FILE = 1 << 16
+LONGEST_FILE = 1 << 16
 _LINE = re.compile(r"([A-Za-z0-9_-]{1,64})[ \t]+([0-9a-fA-F]{64})(?:[ \t]+([0-9A-Za-z-]{1,64}))?")
 
 
@@ -120,9 +121,9 @@ def read_keys(file: Path, *, private: bool = True) -> dict[str, Key]:
             message names the line, and never what is in it.
     """
     try:
-        with file.open("rb") as opened:
+        with acting_for(file.parent), open(file, "rb", opener=at_once) as opened:
             mode = stat.S_IMODE(os.fstat(opened.fileno()).st_mode)
-            content = opened.read(_LONGEST_FILE + 1)
+            content = opened.read(LONGEST_FILE + 1)
     except OSError as error:
         raise BusError(
             f"{file}: the command keys cannot be read: {error.strerror}; make one with "
@@ -133,8 +134,8 @@ def read_keys(file: Path, *, private: bool = True) -> dict[str, Key]:
             f"{file}: others than its owner may use it (mode {mode:04o}), so its keys are no "
             f"secret; make new ones, and `chmod 600 {file}`"
         )
-    if len(content) > _LONGEST_FILE:
-        raise BusError(f"{file}: longer than {_LONGEST_FILE} bytes; is it a file of keys?")
+    if len(content) > LONGEST_FILE:
+        raise BusError(f"{file}: longer than {LONGEST_FILE} bytes; is it a file of keys?")
     return keys_in(content, str(file))
 
 

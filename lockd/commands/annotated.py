@@ -10,6 +10,7 @@ import numpy as np
 
 from lockd.adapters.cameras.containers import breaks_off
 from lockd.errors import CameraError
+from lockd.files import acting_for
 from lockd.identity.observation import Observation, Sighting
 from lockd.messages import Event, EventType
 from lockd.ports import Observer
@@ -36,7 +37,8 @@ class AnnotatedVideo(Observer):
             CameraError: if it cannot be written.
         """
         try:
-            path.open("ab").close()
+            with acting_for(path):
+                path.open("ab").close()
         except OSError as error:
             raise CameraError(f"{path}: cannot be written: {error.strerror}") from error
         self._path = path
@@ -76,8 +78,9 @@ class AnnotatedVideo(Observer):
             CameraError: if not all of it could be written.
         """
         if self._writer is None or self._seen is None:
-            if self._path.stat().st_size == 0:
-                self._path.unlink()
+            with acting_for(self._path):
+                if self._path.stat().st_size == 0:
+                    self._path.unlink()
             return
         end, on = self._switched
         frame, observation = self._seen
@@ -96,7 +99,8 @@ class AnnotatedVideo(Observer):
         self._size = width, height
         self._next = round(frame.t * self._rate)
         codec = cv2.VideoWriter.fourcc(*_CODEC)
-        self._writer = cv2.VideoWriter(str(self._path), codec, self._rate, self._size)
+        with acting_for(self._path):
+            self._writer = cv2.VideoWriter(str(self._path), codec, self._rate, self._size)
         if not self._writer.isOpened():
             raise CameraError(f"{self._path}: this OpenCV writes no MP4; install another build")
 

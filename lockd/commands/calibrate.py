@@ -19,6 +19,7 @@ from lockd.commands.options import tell_passed_over
 from lockd.config import Settings, find, load
 from lockd.console import config_option, counted, err, print_table, printable, reported
 from lockd.errors import ConfigError, ImageError, PersonError
+from lockd.files import acting_for
 
 if TYPE_CHECKING:
     from lockd.evaluation.calibration import Alike, Enrolled, Gauge, Suggestion
@@ -390,6 +391,7 @@ def _bars(histogram: Ints) -> str:
 
 def _write_json(data: dict[str, Any], path: Path) -> None:
     try:
-        path.write_text(json.dumps(data, ensure_ascii=False, indent=2) + "\n", "utf-8")
+        with acting_for(path):
+            path.write_text(json.dumps(data, ensure_ascii=False, indent=2) + "\n", "utf-8")
     except OSError as error:
         raise ImageError(f"{path}: cannot be written: {error.strerror}") from error

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from lockd.adapters.keys import keys_file, read_keys
+from lockd.adapters.keys import LONGEST_FILE, keys_file, read_keys
 from lockd.adapters.store import opened
 from lockd.config import Settings, find, load
 from lockd.console import Group, config_option, err, reported
 from lockd.errors import BusError
-from lockd.files import create_private, make_folder, owner_of, write_over
+from lockd.files import (
+    UnreadableError,
+    acting_for,
+    alone_in,
+    create_private,
+    make_folder,
+    owner_of,
+    read_file,
+    write_over,
+)
 from lockd.remote.judging import ANYBODY
 from lockd.remote.signing import KEY_BYTES
 
@@ -88,7 +94,8 @@ def add(name: str, person: str | None, file: Path | None, config_file: Path | No
 def list_(as_json: bool, file: Path | None, config_file: Path | None) -> None:
     """Show who has a key, and what they may do; never the keys."""
     settings, file = _opened(config_file, file)
-    keys = read_keys(file) if file.exists() else {}
+    with acting_for(file.parent):
+        keys = read_keys(file) if file.exists() else {}
     names = sorted(keys)
     if as_json:
         click.echo(json.dumps({name: _may(settings, name) for name in names}))
@@ -134,28 +141,20 @@ def _rewrite(file: Path, change: Callable[[list[str]], list[str]]) -> None:
     Raises:
         BusError: if it cannot be written, or as from `change`.
     """
-    file = file.resolve()  # the file, and not a link to it
     try:
         make_folder(file.parent)
-        with _alone_in(file.parent):
-            if not file.exists():
-                create_private(file)
-            lines = change(file.read_text("utf-8").splitlines())
-            uid, gid = owner_of(file)
-            content = "".join(f"{line}\n" for line in lines).encode()
-            write_over(file, content, uid=uid, gid=gid)
+        with acting_for(file.parent):
+            file = file.resolve()  # the file, and not a link to it
+            with alone_in(file.parent):
+                if not file.exists():
+                    create_private(file)
+                lines = change(read_file(file, LONGEST_FILE).decode(errors="replace").splitlines())
+                uid, gid = owner_of(file)
+                content = "".join(f"{line}\n" for line in lines).encode()
+                write_over(file, content, uid=uid, gid=gid)
+    except UnreadableError as error:
+        raise BusError(f"{file}: the command keys cannot be read: {error}") from error
     except OSError as error:
         if isinstance(error, BusError):
             raise
         raise BusError(f"{file}: cannot be written: {error.strerror}; run it as root") from error
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep other commands that change files in a folder waiting."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lockd.errors import ImageError
-from lockd.files import write_over
+from lockd.files import make_folder, write_over
 from lockd.types import Embedding, Floats
 
 Digests: TypeAlias = NDArray[np.uint8]
@@ -85,7 +85,7 @@ class Cache:
         if self.path is None or not self._changed:
             return
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(self.path.parent)
             content = io.BytesIO()
             digests, reasons, embeddings = self._as_arrays()
             np.savez(content, digests=digests, reasons=reasons, embeddings=embeddings)

@@ -11,6 +11,7 @@ import numpy as np
 from lockd.errors import ImageError, LockdError
 from lockd.evaluation.intervals import Rate
 from lockd.evaluation.metrics import BINS, Doubles, Ints
+from lockd.files import acting_for
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -138,6 +139,7 @@ def _figure(count: int) -> tuple[Figure, Sequence[Axes]]:
 
 def _save(figure: Figure, path: Path) -> None:
     try:
-        figure.savefig(path, dpi=120)
+        with acting_for(path):
+            figure.savefig(path, dpi=120)
     except OSError as error:
         raise ImageError(f"{path}: cannot be written: {error.strerror}") from error

@@ -23,6 +23,7 @@ from lockd.evaluation.intervals import Rate
 from lockd.evaluation.metrics import key
 from lockd.evaluation.protocols import Point
 from lockd.evaluation.verification import Verification
+from lockd.files import acting_for
 
 SCHEMA = 1
 DOOR = "lockd"
@@ -185,7 +186,7 @@ def write_csv(report: Report, path: Path) -> None:
         ImageError: if the file cannot be written.
     """
     try:
-        with path.open("w", encoding="utf-8", newline="") as file:
+        with acting_for(path), path.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([report.columns, *report.rows])
     except OSError as error:
         raise _unwritable(path, error) from error
@@ -243,7 +244,8 @@ def _by_people(found: Sequence[Identification], rule: str) -> dict[str, Any]:
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(text, "utf-8", errors="backslashreplace")  # as a file's name may need
+        with acting_for(path):  # surrogates, as a file's name may have them
+            path.write_text(text, "utf-8", errors="backslashreplace")
     except OSError as error:
         raise _unwritable(path, error) from error
 

@@ -11,7 +11,7 @@ import yaml
 
 from lockd.config import parse
 from lockd.errors import ConfigError
-from lockd.files import write_over
+from lockd.files import acting_for, write_over
 
 
 def set_number(path: Path, section: str, key: str, value: float) -> Path:
@@ -33,13 +33,14 @@ def set_number(path: Path, section: str, key: str, value: float) -> Path:
         ConfigError: if that cannot be done safely or the file cannot be written; the
             file is then as it was.
     """
-    path = path.resolve()  # replace what a link leads to, not the link
     try:
-        text = path.read_bytes().decode("utf-8")
-        changed = _replaced(text, path, section, key, value)
-        backup = path.with_name(path.name + ".bak")
-        shutil.copy2(path, backup)
-        _replace(path, changed)
+        with acting_for(path.parent):
+            path = path.resolve()  # replace what a link leads to, not the link
+            text = path.read_bytes().decode("utf-8")
+            changed = _replaced(text, path, section, key, value)
+            backup = path.with_name(path.name + ".bak")
+            shutil.copy2(path, backup)
+            _replace(path, changed)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be changed: {error.strerror}") from error
     except UnicodeDecodeError as error:

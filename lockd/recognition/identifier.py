@@ -12,6 +12,7 @@ from typing import Any
 from lockd.adapters.store import opened
 from lockd.config import Settings
 from lockd.errors import ImageError
+from lockd.files import acting_for
 from lockd.identity.gallery import Gallery
 from lockd.recognition import photographs
 from lockd.recognition.recogniser import Vision
@@ -92,8 +93,9 @@ class PhotographResult:
         targets = (folder / f"{self.path.stem}{name}.annotated.jpg" for name in names)
         target = next(target for target in targets if target not in written)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(encode_jpeg(annotate(self.photograph.image, labels)))
+            with acting_for(target):
+                folder.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(encode_jpeg(annotate(self.photograph.image, labels)))
         except OSError as error:
             raise ImageError(f"{target}: cannot be written: {error.strerror}") from error
         written.add(target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -10,13 +11,13 @@ from pathlib import Path
 
 from lockd.adapters.store import schema
 from lockd.adapters.store.audit import Audit
-from lockd.adapters.store.database import Database, uri
+from lockd.adapters.store.database import Database, store_error, uri
 from lockd.adapters.store.factors import open_factor
 from lockd.adapters.store.records import Fault, key_of
 from lockd.adapters.store.rows import PERSON, changed, to_person
 from lockd.adapters.store.templates import open_photograph, open_template
 from lockd.errors import StoreError
-from lockd.files import create_private, move_new, to_disk
+from lockd.files import acting_for, create_private, move_new, to_disk
 
 _MOST_FAULTS = 20
 
@@ -34,8 +35,12 @@ class Care:
         Returns:
             What is wrong, the worst first; empty if nothing is.
         """
+        key = list(self._exposed_key())
         with self._database.errors():
-            return [*self._damage(), *self._spoilt_people(), *self._spoilt_rows(), *self._exposed()]
+            return [
+                *(*self._damage(), *self._spoilt_people(), *self._spoilt_rows()),
+                *(*self._exposed(), *key),
+            ]
 
     def mend(self, *, by: str) -> int:
         """Delete templates, photographs, PINs and cards that do not open; return how many."""
@@ -56,17 +61,15 @@ class Care:
         Raises:
             StoreError: if there is a file of that name, or it cannot be written.
         """
-        unfinished = target.with_name(target.name + ".unfinished")
-        if target.exists():
-            raise StoreError(f"{target}: is there already; name another file")
-        with self._database.errors():
-            unfinished.unlink(missing_ok=True)
-            try:
-                copy_into(unfinished, self._database.connection)
-                move_new(unfinished, target)
-                to_disk(target.parent)
-            finally:
-                unfinished.unlink(missing_ok=True)
+        try:
+            with self._database.held() as source, acting_for(target.parent):
+                _copy_to(target, source)
+        except FileExistsError:
+            raise StoreError(f"{target}: is there already; name another file") from None
+        except (OSError, sqlite3.Error) as error:
+            if isinstance(error, StoreError):
+                raise
+            raise store_error(target, error) from error
         if self._database.writable:
             self._audit.note_backup(by, target)
 
@@ -140,10 +143,27 @@ class Care:
                 yield Fault(f"{file}: others may read it; `chmod 600` it")
             if status.st_uid != folder.st_uid:
                 yield Fault(f"{file}: belongs to user {status.st_uid}, not to its folder's owner")
+
+    def _exposed_key(self) -> Iterator[Fault]:
+        """The key's file, if others may read it."""
         key = self._database.vault.key_file
-        in_folder = key.parent == path.parent
+        in_folder = key.parent == self._database.path.parent
         if stat.S_IMODE(key.stat().st_mode) & (0o077 if in_folder else 0o027):
             yield Fault(f"{key}: others may read the key; `chmod 600` it")
+
+
+def _copy_to(target: Path, source: sqlite3.Connection) -> None:
+    """Make a copy of a database that is there as a whole or not at all."""
+    unfinished = target.with_name(target.name + ".unfinished")
+    if os.path.lexists(target):
+        raise FileExistsError
+    unfinished.unlink(missing_ok=True)
+    try:
+        copy_into(unfinished, source)
+        move_new(unfinished, target)
+        to_disk(target.parent)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def copy_into(target: Path, source: sqlite3.Connection) -> None:

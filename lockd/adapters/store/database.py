@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,7 +16,7 @@ from lockd.adapters.store import schema
 from lockd.adapters.store.reserve import Reserve, free
 from lockd.adapters.store.vault import Vault
 from lockd.errors import StoreError
-from lockd.files import create_private, make_folder
+from lockd.files import acting_as, acting_for, create_private, make_folder, owner_on_the_way
 
 _T = TypeVar("_T")
 _FULL = 1 << 18
@@ -47,6 +48,7 @@ class Database:
         """
         self.connection, self.path, self.vault, self.writable = connection, path, vault, writable
         self.reserve, self._on_reserve = Reserve(path), False
+        self._owner = owner_on_the_way(path.parent) if os.geteuid() == 0 else None
         # What somebody wrote into the file past lockd must not keep the others from coming in.
         connection.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
         try:
@@ -60,18 +62,20 @@ class Database:
                 if writable:
                     self.run("PRAGMA journal_mode = WAL")
         except BaseException:
-            connection.close()
+            self.close()
             raise
 
     @classmethod
     def open(cls, path: Path, vault: Vault, timeout_s: float, *, revoking: bool = False) -> Self:
         """Open a file to write it too; see `Store.open`."""
-        try:
+        vault.read_ahead()
+        with _in_folder_of(path):
+            try:
+                return cls._open(path, vault, timeout_s)
+            except DiskFullError:
+                if not (revoking and Reserve(path).give_up()):
+                    raise
             return cls._open(path, vault, timeout_s)
-        except DiskFullError:
-            if not (revoking and Reserve(path).give_up()):
-                raise
-        return cls._open(path, vault, timeout_s)
 
     @classmethod
     def _open(cls, path: Path, vault: Vault, timeout_s: float) -> Self:
@@ -81,21 +85,28 @@ class Database:
                 with suppress(FileExistsError):  # another process was quicker
                     create_private(path)
         except OSError as error:
-            raise _store_error(path, error) from error
+            raise store_error(path, error) from error
         return cls(_connect(path, "mode=rw", timeout_s), path, vault, writable=True)
 
     @classmethod
     def open_read_only(cls, path: Path, vault: Vault) -> Self:
         """Open a file to read it; see `Store.open_read_only`."""
-        try:
-            return cls(_connect(path, "mode=ro"), path, vault, writable=False)
-        except StoreError:
-            # SQLite wants to write its index of the journal beside the file. Without a
-            # journal it can do without; with one it would show people as they were.
-            journal = path.with_name(path.name + "-wal")
-            if journal.exists() and journal.stat().st_size:
-                raise
-            return cls(_connect(path, "mode=ro&immutable=1"), path, vault, writable=False)
+        vault.read_ahead()
+        with _in_folder_of(path):
+            try:
+                return cls(_connect(path, "mode=ro"), path, vault, writable=False)
+            except StoreError:
+                # SQLite wants to write its index of the journal beside the file. Without a
+                # journal it can do without; with one it would show people as they were.
+                journal = path.with_name(path.name + "-wal")
+                if journal.exists() and journal.stat().st_size:
+                    raise
+                return cls(_connect(path, "mode=ro&immutable=1"), path, vault, writable=False)
+
+    def close(self) -> None:
+        """Close the file."""
+        with acting_as(self._owner):
+            self.connection.close()
 
     def run(self, statement: str, *values: Any) -> sqlite3.Cursor:
         """Run a statement, within `transaction`, `snapshot` or `errors`."""
@@ -191,6 +202,18 @@ class Database:
             finally:
                 self.run("COMMIT")
 
+    @contextmanager
+    def held(self) -> Iterator[sqlite3.Connection]:
+        """Yield the connection with all its files open, to be copied by whoever acts as another."""
+        with self.errors():
+            self.run("BEGIN")
+            self.run("SELECT count(*) FROM sqlite_master").fetchone()
+        try:
+            yield self.connection
+        finally:
+            with self.errors():
+                self.run("COMMIT")
+
     def fold_journal(self) -> bool:
         """Move the journal into the file, so that what was deleted does not live on in it.
 
@@ -200,13 +223,26 @@ class Database:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Whatever fails within is a `StoreError`."""
+        """Whatever fails within is a `StoreError`; root acts as the owner of the folder within."""
         try:
-            yield
+            with acting_as(self._owner):
+                yield
         except StoreError:
             raise
         except (OSError, sqlite3.Error) as error:
-            raise _store_error(self.path, error) from error
+            raise store_error(self.path, error) from error
+
+
+@contextmanager
+def _in_folder_of(path: Path) -> Iterator[None]:
+    """Act as the owner of a store's folder."""
+    try:
+        with acting_for(path.parent):
+            yield
+    except StoreError:
+        raise
+    except OSError as error:
+        raise store_error(path, error) from error
 
 
 def uri(path: Path, query: str) -> str:
@@ -218,10 +254,10 @@ def _connect(path: Path, query: str, timeout_s: float = 10.0) -> sqlite3.Connect
     try:
         return sqlite3.connect(uri(path, query), uri=True, timeout=timeout_s, isolation_level=None)
     except (OSError, sqlite3.Error) as error:
-        raise _store_error(path, error) from error
+        raise store_error(path, error) from error
 
 
-def _store_error(path: Path, error: Exception) -> StoreError:
+def store_error(path: Path, error: Exception) -> StoreError:
     """Say what is wrong with a store, and the way out."""
     reason = getattr(error, "strerror", None) or str(error)
     if _is_full(path, error):

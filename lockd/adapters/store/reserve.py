@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from lockd.files import create_private
+from lockd.files import acting_for, create_private
 
 SIZE = 1 << 20
 """Bytes: for the journal of a removal, with SQLite's index of it."""
@@ -30,7 +30,7 @@ class Reserve:
         Args:
             part: how large a part of what is free it may take at most: one of so many.
         """
-        with suppress(OSError):
+        with suppress(OSError), acting_for(self._path.parent):
             before = self.size()
             size = min(SIZE, (free(self._path.parent) + before) // part)
             # One that was made in a hurry may become larger.

@@ -22,7 +22,7 @@ from lockd.adapters.store.records import utc_now
 from lockd.adapters.store.store import Store
 from lockd.adapters.store.vault import Vault
 from lockd.errors import StoreError
-from lockd.files import make_folder, to_disk
+from lockd.files import acting_for, make_folder, to_disk
 
 _PEOPLE = ("wrong_tries", "factors", "photographs", "templates", "models", "people")
 _SIDES = ("", "-wal", "-shm", "-journal")
@@ -45,6 +45,7 @@ def restore(path: Path, backup: Path, vault: Vault, *, by: str, replace: bool = 
         StoreError: if the backup is damaged in any way, is of another key, or the store
             cannot be used and may not be put aside; then nothing was changed.
     """
+    vault.read_ahead()
     with _staged(path, backup, vault) as staging:
         if path.exists():
             try:
@@ -55,7 +56,9 @@ def restore(path: Path, backup: Path, vault: Vault, *, by: str, replace: bool = 
                         f"{error}\nto put this store aside and the backup in its place, use "
                         "--replace"
                     ) from error
-                _put_aside(path)
+                _none_has_it_open(path)
+                with acting_for(path.parent):
+                    _put_aside(path)
             else:
                 with closing(store):
                     return _take_over(store, staging, by)
@@ -64,8 +67,9 @@ def restore(path: Path, backup: Path, vault: Vault, *, by: str, replace: bool = 
             with store.database.transaction():
                 store.audit.note(by, "restore")
                 store.outbox.begin_anew()
-        os.replace(staging, path)
-        to_disk(path.parent)
+        with acting_for(path.parent):
+            os.replace(staging, path)
+            to_disk(path.parent)
         return people
 
 
@@ -77,10 +81,13 @@ def _staged(path: Path, backup: Path, vault: Vault) -> Iterator[Path]:
     staging = path.with_name(path.name + ".restoring")
     try:
         make_folder(path.parent)
-        _clear(staging)
         # A backup may lie on a medium that cannot be written; nobody writes to one.
         with closing(sqlite3.connect(uri(backup, "mode=ro&immutable=1"), uri=True)) as source:
-            copy_into(staging, source)
+            source.execute("BEGIN")
+            source.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            with acting_for(path.parent):
+                _clear(staging)
+                copy_into(staging, source)
         with closing(Store.open(staging, vault)) as store:
             faults = store.care.examine()
         if faults:
@@ -92,7 +99,8 @@ def _staged(path: Path, backup: Path, vault: Vault) -> Iterator[Path]:
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"{backup}: cannot be restored: {error}; nothing was changed") from error
     finally:
-        _clear(staging)
+        with acting_for(path.parent):
+            _clear(staging)
 
 
 def _take_over(store: Store, staging: Path, by: str) -> int:
@@ -115,8 +123,8 @@ def _take_over(store: Store, staging: Path, by: str) -> int:
     return len(store.people.all())
 
 
-def _put_aside(path: Path) -> None:
-    """Rename a store that cannot be used, and what belongs to it."""
+def _none_has_it_open(path: Path) -> None:
+    """Refuse to put a store aside that is in use."""
     holders = _holders(path)
     if holders:
         # Whoever has it open would delete the journal of the new one when it closes the old.
@@ -124,6 +132,10 @@ def _put_aside(path: Path) -> None:
         raise StoreError(
             f"{path}: process {listed} has it open; end it first: `sudo systemctl stop lockd`"
         )
+
+
+def _put_aside(path: Path) -> None:
+    """Rename a store that cannot be used, and what belongs to it."""
     when = utc_now().replace(":", "")
     for side in _SIDES:
         file = path.with_name(path.name + side)

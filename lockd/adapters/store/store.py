@@ -86,4 +86,4 @@ class Store:
 
     def close(self) -> None:
         """Close the file."""
-        self.database.connection.close()
+        self.database.close()

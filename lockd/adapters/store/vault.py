@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import json
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -21,7 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from lockd.config import StoreSettings
 from lockd.errors import StoreError
-from lockd.files import owner_of, write_over
+from lockd.files import UnreadableError, acting_for, read_file, write_over
 from lockd.paths import credential
 
 CREDENTIAL = "template-key"
@@ -31,6 +32,7 @@ NONCE_BYTES = 12
 TAG_BYTES = 16
 OVERHEAD = NONCE_BYTES + TAG_BYTES
 
+_LONGEST = 4096
 _LABEL = "lockd seal 1"
 
 
@@ -101,6 +103,12 @@ class Vault:
             "put it back (nothing was changed), or move the store away to start anew"
         )
 
+    def read_ahead(self) -> None:
+        """Take the key if there is one, while whoever runs the command is still who they are."""
+        with suppress(StoreError):  # which `need_key` says
+            if self._cipher is None and (key := read_key(self.key_file)) is not None:
+                self._cipher = AESGCM(key)
+
     def seal(self, plain: bytes, *purpose: str) -> bytes:
         """Encrypt and bind to a purpose.
 
@@ -139,13 +147,14 @@ def read_key(path: Path) -> bytes | None:
         StoreError: if it cannot be read, or is no key.
     """
     try:
-        text = path.read_text("ascii").strip()
-        key = bytes.fromhex(text)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
+        with acting_for(path.parent):
+            if not path.exists():
+                return None
+            key = bytes.fromhex(read_file(path, _LONGEST).decode("ascii").strip())
+    except (UnreadableError, OSError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise StoreError(
-            f"{path}: the key cannot be read: {error.strerror}; run the command as root, or as "
+            f"{path}: the key cannot be read: {reason}; run the command as root, or as "
             "the service's user"
         ) from error
     except ValueError:  # also of bytes that are no ASCII
@@ -161,9 +170,8 @@ def make_key(path: Path) -> bool:
     Raises:
         OSError: if it cannot be written.
     """
-    uid, gid = owner_of(path.parent)
     try:
-        write_over(path, f"{secrets.token_hex(KEY_BYTES)}\n".encode(), uid=uid, gid=gid, new=True)
+        write_over(path, f"{secrets.token_hex(KEY_BYTES)}\n".encode(), new=True)
     except FileExistsError:  # another process was quicker
         return False
     return True

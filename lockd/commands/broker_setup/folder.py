@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lockd.errors import InstallError
-from lockd.files import write_over
+from lockd.files import acting_for, write_over
 
 SECRET, SHARED, PUBLIC = 0o600, 0o640, 0o644
 _WRITTEN = "written.json"
@@ -94,6 +94,7 @@ def _replace(path: Path, content: bytes, mode: int) -> None:
 @contextlib.contextmanager
 def _errors(path: Path) -> Iterator[None]:
     try:
-        yield
+        with acting_for(path):
+            yield
     except OSError as error:
         raise InstallError(f"{path}: {error.strerror}; name another folder with --out") from error

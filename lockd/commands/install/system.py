@@ -99,7 +99,7 @@ class System:
             with _errors(self.path(absolute)):
                 place = self.path(absolute)
                 place.parent.mkdir(parents=True, exist_ok=True)
-                write_over(place, content, mode=mode, gid=self._gid(group))
+                write_over(place, content, mode=mode, gid=self._gid(group), as_owner=False)
         self.report(f"{done} {absolute}", f"{would} {absolute}")
         return True
 
