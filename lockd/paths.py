@@ -11,6 +11,9 @@ from lockd.errors import LockdError
 ON_BEHALF_OF = "LOCKD_ON_BEHALF_OF"
 """The environment's variable that says for whom a service runs a command."""
 
+CONFIG_VARIABLE = "LOCKD_CONFIG"
+SYSTEM_CONFIG = "/etc/lockd/lockd.yaml"
+
 # The installed service.
 USER, GROUPS = "lockd", ("gpio", "video")
 UNIT = "lockd.service"

@@ -18,6 +18,7 @@ def relay_safe(config_file: Path | None) -> None:
 
     The service manager runs this after the service has ended in whatever way: a
     process that was killed leaves its pin as it was. Which pin that is the service
-    left word of; without it the configuration counts.
+    left word of; if the configuration says otherwise, both are locked.
     """
-    click.echo(str(lock(config_file)))
+    for relay in lock(config_file):
+        click.echo(str(relay))

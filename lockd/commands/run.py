@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 
 from lockd.config import Settings, find, load
-from lockd.config.files import ENVIRONMENT
 from lockd.console import config_option, log_to_stderr, reported, signals_heard
+from lockd.paths import CONFIG_VARIABLE
 
 
 @click.command("run")
@@ -22,7 +22,7 @@ def run(config_file: Path | None) -> None:
     from lockd.service.assembly import Runner  # noqa: PLC0415
 
     if config_file is not None:  # for the commands that the service starts
-        os.environ[ENVIRONMENT] = str(config_file.resolve())
+        os.environ[CONFIG_VARIABLE] = str(config_file.resolve())
 
     def read() -> Settings:
         settings = load(find(config_file))

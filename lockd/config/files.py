@@ -14,9 +14,9 @@ from lockd.config.settings import Settings
 from lockd.config.sources import is_path
 from lockd.config.written import Written, why_no_yaml
 from lockd.errors import ConfigError
+from lockd.paths import CONFIG_VARIABLE, SYSTEM_CONFIG
 
-ENVIRONMENT = "LOCKD_CONFIG"
-SYSTEM_FILE = Path("/etc/lockd/lockd.yaml")
+SYSTEM_FILE = Path(SYSTEM_CONFIG)
 _T = TypeVar("_T")
 
 
@@ -28,8 +28,8 @@ def find(given: Path | None) -> Path | None:
     """
     if given is not None:
         return given
-    if os.environ.get(ENVIRONMENT):
-        return Path(os.environ[ENVIRONMENT])
+    if os.environ.get(CONFIG_VARIABLE):
+        return Path(os.environ[CONFIG_VARIABLE])
     try:
         return SYSTEM_FILE if SYSTEM_FILE.exists() else None
     except PermissionError as error:

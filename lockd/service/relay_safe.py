@@ -4,28 +4,37 @@ The service manager runs it after the service has ended in whatever way: a proce
 killed leaves its pin as it was. Every millisecond of it is one in which the door may be
 open, so nothing is imported here that is not needed.
 
-The service leaves word of the relay that it drives, in its runtime directory. That word
-goes before the configuration file: it is quicker to read; it names the pin that was really
-driven, even if the file names another one since; and a file that was being edited, or has a
-mistake in it, must not leave the door open. Without it the configuration counts.
+The service leaves word of the relay that it drives, in its runtime directory: the pin that
+was really driven, even if the configuration names another one since. But whoever gets hold of the
+service could leave a word of another relay. So the configuration, which is root's, must say
+the same: the word is compared with a glance at it. Where they differ, and where a glance is not
+enough, both are locked, and it is said. A file that cannot be read, or has a mistake in it,
+must not leave the door open: then the word counts.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
+import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lockd.adapters import line
-from lockd.paths import by_systemd
+from lockd.paths import CONFIG_VARIABLE, SYSTEM_CONFIG, by_systemd
+from lockd.service.relay_glance import glance
 
 if TYPE_CHECKING:
     from lockd.config import RelaySettings
 
 RUNTIME_DIRECTORY = Path("/run/lockd")
 NAME = "relay.json"
+_LONGEST = 4096
+_MOST_PINS = 54
+_CHIPS = (None, 0, 4)
+"""Those whose lines gpiozero takes for its pins; 4 is some Raspberry Pi 5's."""
 
 
 class Relay(NamedTuple):
@@ -79,37 +88,89 @@ def word_left() -> Relay | None:
     """Return the relay that the service was driving, or None if it left no good word."""
     path = (by_systemd("RUNTIME") or RUNTIME_DIRECTORY) / NAME
     try:
-        relay = Relay(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError):
+        relay = Relay(**json.loads(_content(path)))
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError, TypeError, RecursionError):
+        relay = None
     good = (
-        isinstance(relay.factory, str)
-        and isinstance(relay.chip, int | None)
-        and isinstance(relay.pin, int)
+        relay is not None
+        and isinstance(relay.factory, str)
+        and relay.chip in _CHIPS
+        and type(relay.chip) in (int, type(None))
+        and type(relay.pin) is int
+        and 0 <= relay.pin < _MOST_PINS
         and isinstance(relay.locked_high, bool)
         and isinstance(relay.heartbeat, int | None)
     )
+    if not good:
+        _say(f"{path}: no good word of a relay; the configuration counts")
     return relay if good else None
 
 
-def lock(config_file: Path | None) -> Relay:
-    """Drive the relay's pin to its locked level.
-
-    Args:
-        config_file: read if the service left no word.
-
-    Returns:
-        The relay, which is locked.
+def _content(path: Path) -> bytes:
+    """What is in a file that somebody else may have made; never waits for a pipe.
 
     Raises:
-        ConfigError: if the configuration has to be read and has mistakes.
-        PinError: if the level could not be written.
+        OSError: if it is no ordinary file, or cannot be read.
     """
-    relay = word_left()
-    if relay is None:
-        from lockd.config import find, load  # noqa: PLC0415  # slow
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with open(os.open(path, flags), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(f"{path}: no file")
+        return file.read(_LONGEST)
 
-        relay = relay_of(load(find(config_file)).relay)
+
+def lock(config_file: Path | None) -> list[Relay]:
+    """Drive the relay's pin to its locked level, that of the configuration and that of the word.
+
+    Args:
+        config_file: to compare the word with, or to go by if the service left none.
+
+    Returns:
+        The relays, which are locked: one, if both are the same.
+
+    Raises:
+        ConfigError: if the service left no word and the configuration has mistakes.
+        PinError: if a level could not be written; the other one was tried nevertheless.
+    """
+    from lockd.config import find, load  # noqa: PLC0415  # slow
+    from lockd.errors import ConfigError, PinError  # noqa: PLC0415
+
+    word = word_left()
+    try:
+        file = find(config_file)
+        configured = None if file is None and word else relay_of(load(file).relay)
+    except ConfigError as error:
+        if word is None:
+            raise
+        _say(f"{error}\nthe configuration says nothing of the relay; its word counts")
+        configured = None
+    failed: list[PinError] = []
+    relays = _to_be_locked(word, configured)
+    for relay in relays:
+        try:
+            _lock(relay)
+        except PinError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
+    return relays
+
+
+def _to_be_locked(word: Relay | None, configured: Relay | None) -> list[Relay]:
+    """The word's relay and the configured one; of one pin the configuration says the level."""
+    if word is None or configured is None:
+        return [one for one in (word, configured) if one is not None]
+    if word == configured._replace(chip=word.chip):
+        return [word]
+    _say(f"the service's word of its relay ({word.factory}: {word}) and the configuration differ")
+    if word.pin == configured.pin:
+        return [configured._replace(chip=word.chip if word.factory == configured.factory else None)]
+    return [word, configured._replace(chip=word.chip)]
+
+
+def _lock(relay: Relay) -> None:
     if not _locked_by_the_kernel(relay):
         from lockd.adapters.pins import Board  # noqa: PLC0415  # slow
 
@@ -117,7 +178,6 @@ def lock(config_file: Path | None) -> Relay:
         board.output(relay.pin, active_high=not relay.locked_high, setting="relay.pin").off()
         if relay.heartbeat is not None:
             board.output(relay.heartbeat, active_high=True, setting="relay.heartbeat.pin").off()
-    return relay
 
 
 def _locked_by_the_kernel(relay: Relay) -> bool:
@@ -127,13 +187,28 @@ def _locked_by_the_kernel(relay: Relay) -> bool:
     try:
         line.drive(relay.chip, relay.pin, high=relay.locked_high)
     except OSError as error:
-        print(f"{error}; trying {relay.factory}", file=sys.stderr)
+        _say(f"{error}; trying {relay.factory}")
         return False
     if relay.heartbeat is not None:
         # Only for a line that is not left high: one that stands still feeds nobody.
         with contextlib.suppress(OSError):
             line.drive(relay.chip, relay.heartbeat, high=False)
     return True
+
+
+def _agrees(relay: Relay, config_file: Path) -> bool:
+    """Whether a glance at the configuration, if there is one, shows the same relay."""
+    try:
+        seen = glance(config_file.read_text("utf-8"))
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return seen == (relay.factory, relay.pin, relay.locked_high)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def main(arguments: list[str]) -> bool:
@@ -147,7 +222,10 @@ def main(arguments: list[str]) -> bool:
     """
     plain = not arguments or (len(arguments) == 2 and arguments[0] == "--config")
     relay = word_left() if plain else None
-    if relay is None or not _locked_by_the_kernel(relay):
+    if relay is None:
+        return False
+    file = arguments[1] if arguments else os.environ.get(CONFIG_VARIABLE, SYSTEM_CONFIG)
+    if not (_agrees(relay, Path(file)) and _locked_by_the_kernel(relay)):
         return False
     print(relay)
     return True

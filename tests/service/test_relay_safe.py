@@ -16,13 +16,18 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from gpiozero.pins.mock import MockFactory, MockPin
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lockd.adapters import line
 from lockd.commands.main import main as command
 from lockd.config import RelaySettings
+from lockd.config.files import parse
 from lockd.errors import ConfigError, PinError
 from lockd.service import relay_safe
+from lockd.service.relay_glance import glance
 from lockd.service.relay_safe import Relay, leave_word, lock, relay_of, word_left
+from tests.conftest import ROOT
 
 GET_LINE, GET_VALUES = 0xC250B407, 0xC010B40E
 
@@ -161,7 +166,8 @@ class TestTheWord:
     ) -> None:
         settings = RelaySettings.model_validate({"pin": 17, "heartbeat": {"pin": 18}})
         leave_word(relay_of(settings, 0))
-        lock(written(tmp_path, "relay: {pin: 17}"))
+        file = written(tmp_path, "relay: {pin: 17, heartbeat: {pin: 18}}")
+        lock(file)
         assert kernel.driven == [(17, 0), (18, 0)]
 
         def drive(chip: int, pin: int, *, high: bool) -> None:
@@ -171,15 +177,67 @@ class TestTheWord:
 
         driven: list[int] = []
         monkeypatch.setattr(line, "drive", drive)
-        assert lock(None).heartbeat == 18  # one that stands still, at whichever level, locks
+        lock(file)  # one that stands still, at whichever level, locks
         assert driven == [17]
 
-    def test_it_goes_before_a_configuration_that_was_edited_since(
-        self, runtime: Path, kernel: Kernel, tmp_path: Path
+    @pytest.mark.parametrize(
+        "text",
+        ["relay: {pin: 27, active_high: false}", "relay:\n  pin: 27\n  active_high: false\n"],
+    )
+    def test_if_it_names_another_pin_than_the_configuration_both_are_locked(
+        self,
+        runtime: Path,
+        kernel: Kernel,
+        tmp_path: Path,
+        text: str,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
         leave_word(relay_of(RelaySettings(pin=17), 0))
-        lock(written(tmp_path, "relay: {pin: 27, active_high: false}"))
-        assert kernel.driven == [(17, 0)]
+        file = written(tmp_path, text)
+        assert not relay_safe.main(["--config", str(file)])
+        done = CliRunner().invoke(command, ["relay-safe", "--config", str(file)])
+        assert kernel.driven == [(17, 0), (27, 1)]
+        assert done.exit_code == 0
+        assert "differ" in done.stderr
+        assert done.stdout == "GPIO17 is low: locked\nGPIO27 is high: locked\n"
+
+    def test_if_one_of_the_two_cannot_be_locked_the_other_is_and_the_command_fails(
+        self, runtime: Path, kernel: Kernel, tmp_path: Path, pins: dict[int, MockPin]
+    ) -> None:
+        leave_word(Relay("rpigpio", None, 17, False))
+        with pytest.raises(PinError):
+            lock(written(tmp_path, "relay: {factory: mock, pin: 27, active_high: false}"))
+        assert pins[27].state is True
+
+    @pytest.mark.parametrize(
+        "word",
+        [
+            Relay("lgpio", 0, 27, True),  # the level that unlocks
+            Relay("mock", None, 27, False),  # pins that are none
+            Relay("mock", 0, 27, True),
+        ],
+    )
+    def test_of_one_pin_the_configuration_says_the_level(
+        self, runtime: Path, kernel: Kernel, pins: dict[int, MockPin], tmp_path: Path, word: Relay
+    ) -> None:
+        leave_word(word)
+        config = written(tmp_path, "relay:\n  pin: 27\n")
+        assert not relay_safe.main(["--config", str(config)])
+        with contextlib.suppress(PinError):  # this machine has no pins for lgpio
+            lock(config)
+        assert (27, 1) not in kernel.driven
+        assert word.factory == "mock" or kernel.driven == [(27, 0)]
+
+    def test_what_lies_in_its_place_is_not_followed_and_not_waited_for(
+        self, runtime: Path, tmp_path: Path
+    ) -> None:
+        leave_word(relay_of(RelaySettings(), 0))
+        (runtime / relay_safe.NAME).rename(tmp_path / "word")
+        (runtime / relay_safe.NAME).symlink_to(tmp_path / "word")
+        assert word_left() is None
+        (runtime / relay_safe.NAME).unlink()
+        os.mkfifo(runtime / relay_safe.NAME)
+        assert word_left() is None
 
     def test_it_locks_though_the_configuration_is_broken(
         self, runtime: Path, kernel: Kernel, tmp_path: Path
@@ -197,6 +255,13 @@ class TestTheWord:
             '{"factory": "mock", "chip": "0", "pin": 17, "locked_high": true}',
             '{"factory": "mock", "chip": null, "pin": 17, "locked_high": true, "more": 1}',
             '{"factory": "mock", "chip": 0, "pin": 17, "locked_high": true, "heartbeat": "18"}',
+            '{"factory": "lgpio", "chip": 0, "pin": 54, "locked_high": true}',
+            '{"factory": "lgpio", "chip": 0, "pin": true, "locked_high": true}',
+            '{"factory": "lgpio", "chip": 7, "pin": 17, "locked_high": true}',
+            '{"factory": "lgpio", "chip": false, "pin": 17, "locked_high": true}',
+            "[" * 100_000,
+            '{"a":' * 100_000,
+            "[" * 4000,
         ],
     )  # fmt: skip
     def test_one_that_is_no_good_does_not_count(
@@ -204,7 +269,8 @@ class TestTheWord:
     ) -> None:
         (runtime / relay_safe.NAME).write_text(word)
         assert word_left() is None
-        assert lock(written(tmp_path, "relay: {factory: mock, pin: 27}")).pin == 27
+        relays = lock(written(tmp_path, "relay: {factory: mock, pin: 27}"))
+        assert [one.pin for one in relays] == [27]
         (runtime / relay_safe.NAME).write_bytes(b"\xff\xfe")
         assert word_left() is None
 
@@ -295,8 +361,11 @@ class TestTheCommand:
         assert (result.returncode, result.stdout) == (0, "GPIO17 is high: locked\n")
 
     def test_the_quick_way_imports_nothing_slow(self, runtime: Path) -> None:
+        leave_word(relay_of(RelaySettings(), 0))
         program = (
-            "import sys; from lockd.service import relay_safe; relay_safe.main([]);"
+            "import sys; from lockd.service import relay_safe; from lockd.adapters import line;"
+            "line.drive = lambda *_, high: None;"
+            f"assert relay_safe.main(['--config', {str(ROOT / 'config' / 'lockd.yaml')!r}]);"
             "print(*sorted(sys.modules), sep='\\n')"
         )
         result = subprocess.run(
@@ -307,6 +376,51 @@ class TestTheCommand:
         assert not loaded & {
             "click", "gpiozero", "lgpio", "logging", "numpy", "pydantic", "rich", "yaml",
         }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("", ("lgpio", 17, False)),
+        ("door:\n  id: front\n# relay:\n", ("lgpio", 17, False)),
+        ("relay:\n  pin: 5   # the strike\n\n  active_high: false\n", ("lgpio", 5, True)),
+        ("relay: # x\n    wiring: fail_safe\n    factory: mock\n", ("mock", 17, True)),
+        ("relay: {pin: 5}\n", None),
+        ("relay:\n  pin: 05\n", None),
+        ('relay:\n  "pin": 5\n', None),
+        ("relay:\n  pin: *a\n", None),
+        ("relay:\n  active_high: yes\n", None),
+        ("relay:\n  <<: *a\n", None),
+        ("relay:\n  pin: 5\n  pin: 6\n", None),
+        ("relay:\n  pin: 5\nrelay:\n  pin: 6\n", None),
+        ('relay:\n  pin: 5\n"relay":\n  pin: 6\n', None),
+        ("{relay: {pin: 5}}", None),
+        ("--- \nrelay:\n  pin: 5\n", None),
+        ("relay:\n\tpin: 5\n", None),
+    ],
+)
+def test_a_glance_knows_what_is_written_plainly_and_says_so_of_the_rest(
+    text: str, seen: tuple[str, int, bool] | None
+) -> None:
+    assert glance(text) == seen
+
+
+@settings(max_examples=300)
+@given(
+    pin=st.integers(0, 53),
+    high=st.booleans(),
+    wiring=st.sampled_from(["fail_secure", "fail_safe"]),
+    keys=st.permutations(["pin", "active_high", "wiring"]),
+    count=st.integers(0, 3),
+)
+def test_a_glance_sees_what_the_configuration_says(
+    pin: int, high: bool, wiring: str, keys: list[str], count: int
+) -> None:
+    values = {"pin": pin, "active_high": str(high).lower(), "wiring": wiring}
+    lines = [f"  {key}: {values[key]}\n" for key in keys[:count]]
+    text = "".join(["door:\n  id: front\n", "relay:\n", *lines, "log: info\n"])
+    relay = relay_of(parse(text).relay)
+    assert glance(text) == (relay.factory, relay.pin, relay.locked_high)
 
 
 def test_what_is_left_is_readable_by_any_tool(runtime: Path) -> None:
