@@ -11,7 +11,7 @@ import click
 from enroll.details import changed, details_options
 from enroll.opened import name_argument, opened, sure
 from enroll.rights import given, rights_options, told
-from lockd.adapters.store import Removal, Store
+from lockd.adapters.store import UNREACHED, Removal, Store
 from lockd.config import Settings
 from lockd.console import administrator, config_option, counted, err, reported
 from lockd.errors import PersonError, StoreError
@@ -206,6 +206,8 @@ def forget(name: str, report_file: Path, yes: bool, config_file: Path | None) ->
         _write_report(report_file, removal)
     click.echo(f"Removed {removal.person.name}; see {report_file}.")
     _warn(removal)
+    for place in UNREACHED:
+        err.print(f"not reached: {place}", style="dim", markup=False)
     if not removal.verified:
         raise SystemExit(StoreError.exit_code)
 
@@ -235,6 +237,7 @@ def _removal_data(removal: Removal) -> dict[str, Any]:
         "left": removal.left,
         "mentions": removal.mentions,
         "backups": [str(one) for one in removal.backups],
+        "not_reached": list(UNREACHED),
     }
 
 

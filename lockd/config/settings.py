@@ -38,6 +38,8 @@ class Settings(Section):
     control: ControlSettings = ControlSettings()
     mqtt: MqttSettings = MqttSettings()
     log: Literal["debug", "info", "warning", "error"] = "info"
+    log_names: bool = True
+    """Whether the log calls people by name, or by the id that says nothing once they are gone."""
 
     def policies(self) -> Policies:
         """Return what each person must show besides their face."""

@@ -41,7 +41,7 @@ from lockd.messages import (
     public,
     weight,
 )
-from lockd.publishing.wording import sentence
+from lockd.publishing.wording import nameless, sentence
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +119,7 @@ class Outbox:
         """
         self._mqtt = settings.mqtt
         self._door = settings.door.id
+        self._log_names = settings.log_names
         self._keeps = settings.store.keep_events_days > 0 and opener is not None
         self._topics = Topics(settings.mqtt.base_topic, settings.door.id)
         self._now = now
@@ -157,6 +158,8 @@ class Outbox:
                 to be published as an alert.
         """
         told = public(event, self._mqtt.similarity)
+        if not self._log_names:
+            told = nameless(told)
         parcel = _Parcel(told, self._posting(event, suppressed))
         if self._bus is None and not self._keeps:
             parcel.log()

@@ -52,6 +52,19 @@ LEADS: Mapping[EventType, str] = {
 }
 
 
+def nameless(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an event with the person's id in the place of their name, wherever that stands."""
+    name, id_ = values.get("person"), values.get("person_id")
+    if not isinstance(name, str) or not name:
+        return dict(values)
+    instead = str(id_ or "somebody")
+    kept = {
+        key: value.replace(name, instead) if isinstance(value, str) else value
+        for key, value in values.items()
+    }
+    return {**kept, "type": values.get("type"), "person": instead, "person_id": id_}
+
+
 def sentence(values: Mapping[str, Any]) -> str:
     """Return an event in one line.
 

@@ -233,7 +233,9 @@ class People:
             log.warning("nobody is enrolled, so everyone is a stranger; see `lockd-enroll add`")
         for group, names in self._access.unknown_groups(reading.faces.people).items():
             log.error(
-                "access.groups has no %s; this group lets nobody in: %s", group, ", ".join(names)
+                "access.groups has no %s; this group lets nobody in, and %d people are in it; see "
+                "`lockd-enroll list`",
+                *(group, len(names)),
             )
         return True
 

@@ -157,6 +157,22 @@ def test_the_log_tells_no_more_of_strangers_than_is_published(
     assert granted.message == "let in: Ada Lovelace, 0.71"
 
 
+@pytest.mark.parametrize(("names", "who"), [(True, "Ada Lovelace"), (False, "7")])
+def test_the_log_has_ids_for_names_where_that_is_set_and_the_broker_the_name(
+    bench: Bench, caplog: pytest.LogCaptureFixture, names: bool, who: str
+) -> None:
+    bench.outbox = bench.make(SETTINGS.model_copy(update={"log_names": names}))
+    with caplog.at_level(logging.DEBUG):
+        bench.post(
+            EventType.ACCESS_DENIED, person="Ada Lovelace", person_id="7", reason="Ada Lovelace!"
+        )
+        bench.outbox.move()
+    (record,) = caplog.records
+    assert record.message == f"not let in: {who}, {who}!"
+    assert ("Ada" in f"{record.__dict__}") is names
+    assert bench.bus.told("person") == [("events", "Ada Lovelace")]
+
+
 def merged_similarity(similarity: str) -> Settings:
     mqtt = SETTINGS.mqtt.model_copy(update={"similarity": similarity})
     return SETTINGS.model_copy(update={"mqtt": mqtt})

@@ -49,6 +49,7 @@ from lockd.adapters.store.records import (
     StoredTemplate,
     clean_name,
 )
+from lockd.adapters.store.removal import UNREACHED
 from lockd.adapters.store.restoring import restore
 from lockd.adapters.store.store import Store
 from lockd.adapters.store.vault import Vault, make_key
@@ -56,6 +57,7 @@ from lockd.adapters.store.vault import Vault, make_key
 __all__ = [
     "MAX_NAME",
     "STORE_PAUSE_S",
+    "UNREACHED",
     "Access",
     "AuditEntry",
     "Details",

@@ -16,7 +16,14 @@ from lockd.adapters.store import schema
 from lockd.adapters.store.reserve import Reserve, free
 from lockd.adapters.store.vault import Vault
 from lockd.errors import StoreError
-from lockd.files import acting_as, acting_for, create_private, make_folder, owner_on_the_way
+from lockd.files import (
+    acting_as,
+    acting_for,
+    create_private,
+    make_folder,
+    owner_on_the_way,
+    to_disk,
+)
 
 _T = TypeVar("_T")
 _FULL = 1 << 18
@@ -49,6 +56,7 @@ class Database:
         self.connection, self.path, self.vault, self.writable = connection, path, vault, writable
         self.reserve, self._on_reserve = Reserve(path), False
         self._owner = owner_on_the_way(path.parent) if os.geteuid() == 0 else None
+        self._file: int | None = None
         # What somebody wrote into the file past lockd must not keep the others from coming in.
         connection.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
         try:
@@ -107,6 +115,9 @@ class Database:
         """Close the file."""
         with acting_as(self._owner):
             self.connection.close()
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
     def run(self, statement: str, *values: Any) -> sqlite3.Cursor:
         """Run a statement, within `transaction`, `snapshot` or `errors`."""
@@ -213,6 +224,35 @@ class Database:
         finally:
             with self.errors():
                 self.run("COMMIT")
+
+    def descriptor(self) -> int:
+        """Return a descriptor of the file, within `errors`, that stays open for as long as it.
+
+        Closing any descriptor of a file gives up the locks that SQLite has on it.
+        """
+        if self._file is None:
+            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+            self._file = os.open(self.path.resolve(), flags)
+        return self._file
+
+    def make_last(self) -> None:
+        """Wait until what was folded in, and the cut of the journal, will outlive a power cut.
+
+        SQLite itself does not wait for the journal's cut.
+
+        Raises:
+            OSError: if the disk does not say so.
+        """
+        with acting_as(self._owner):
+            os.fsync(self.descriptor())
+            with suppress(FileNotFoundError):
+                to_disk(self.journal)
+            to_disk(self.path.parent)
+
+    @property
+    def journal(self) -> Path:
+        """Where the write-ahead log is, if there is one."""
+        return self.path.with_name(self.path.name + "-wal")
 
     def fold_journal(self) -> bool:
         """Move the journal into the file, so that what was deleted does not live on in it.

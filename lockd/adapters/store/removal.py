@@ -5,16 +5,20 @@ overwritten (`secure_delete`), the journal is folded in and cut to nothing, and 
 are searched for what was deleted. What SQLite left behind all the same, as it may where it
 moved rows within a page, goes when the file is rewritten.
 
-What a card keeps of overwritten blocks, for it spreads its writes, no program can reach.
+Only when the disk says that it has all of that is it called verified: SQLite does not wait for
+the cut of the journal, and a power cut would bring back what was in it.
+
+What a card keeps of overwritten blocks, for it spreads its writes, no program can reach;
+`UNREACHED` lists that and the rest.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 from lockd.adapters.store.database import Database
 from lockd.adapters.store.records import Removal, key_of
@@ -31,6 +35,17 @@ _TEXTS = (
     ("people", "external_id"), ("people", "consent_by"),
     ("audit", "note"), ("audit", "by"), ("events", "payload"), ("outbox", "payload"),
 )  # fmt: skip
+
+
+UNREACHED = (
+    "the system's journal, as far back as it goes: `journalctl --rotate --vacuum-time=1s`; "
+    "names are not in it with log_names: false",
+    "backups, exports and copies of the disk that lockd does not know of",
+    "the memory of programs that run, until they read the people again or end, and swapped memory",
+    "what the broker, Home Assistant and others who hear events keep",
+    "blocks that the card or the disk set aside, and those of files that were deleted",
+)
+"""Where something of somebody may be that no program of lockd's can take away."""
 
 
 def verified(database: Database, removal: Removal, blobs: list[bytes]) -> Removal:
@@ -62,7 +77,16 @@ def verified(database: Database, removal: Removal, blobs: list[bytes]) -> Remova
     if left:
         rewrite(database)
         left = _search(database, wanted)
-    return replace(removal, left=left, mentions=mentions)
+    return replace(removal, left=left or _not_on_disk(database), mentions=mentions)
+
+
+def _not_on_disk(database: Database) -> list[str]:
+    """What the disk did not confirm, as there would be something left after a power cut."""
+    try:
+        database.make_last()
+    except OSError as error:
+        return [f"{database.path}: the disk does not confirm it: {error.strerror}"]
+    return []
 
 
 def rewrite(database: Database) -> None:
@@ -74,9 +98,14 @@ def rewrite(database: Database) -> None:
 
 def _search(database: Database, wanted: list[bytes]) -> list[str]:
     """The files in which something is found."""
-    files = [database.path, database.path.with_name(database.path.name + "-wal")]
+    found = []
     with database.errors():
-        return [str(file) for file in files if file.exists() and _contains(file, wanted)]
+        if _contains(database.descriptor(), wanted):
+            found.append(str(database.path))
+        with suppress(FileNotFoundError), database.journal.open("rb") as journal:
+            if _contains(journal.fileno(), wanted):
+                found.append(str(database.journal))
+    return found
 
 
 def _mentions(database: Database, person: Person) -> list[str]:
@@ -102,14 +131,13 @@ def _traces(blobs: Iterable[bytes]) -> list[bytes]:
     return [trace for trace in traces if trace]
 
 
-def _contains(file: Path, wanted: list[bytes]) -> bool:
-    """Return whether one of some short texts is in a file."""
+def _contains(file: int, wanted: list[bytes]) -> bool:
+    """Return whether one of some short texts is in an open file."""
     overlap = max((len(one) for one in wanted), default=1) - 1
-    with file.open("rb") as source:
-        tail = b""
-        while piece := source.read(_PIECE):
-            text = tail + piece
-            if any(one in text for one in wanted):
-                return True
-            tail = text[-overlap:] if overlap else b""
+    tail, place = b"", 0
+    while piece := os.pread(file, _PIECE, place):
+        text = tail + piece
+        if any(one in text for one in wanted):
+            return True
+        tail, place = text[-overlap:] if overlap else b"", place + len(piece)
     return False
