@@ -17,6 +17,7 @@ from lockd.config import Settings, find, load
 from lockd.config.camera import RegionSettings
 from lockd.console import config_option, err, reported
 from lockd.errors import ModelError
+from lockd.identity.liveness import photographs_open, shortcoming
 from lockd.paths import system_authorities
 from lockd.redaction import redacted, scrubbed
 from lockd.vision.models import recommended_accept
@@ -44,6 +45,10 @@ def check_config(config_file: Path | None, network: bool) -> None:
             "camera.tls: unverified: whoever is on the wire can show this door any face",
             style="bold yellow",
         )
+    policies = settings.policies()
+    cannot = shortcoming(policies, settings.means(), settings.liveness.doubt)
+    for remark in [*photographs_open(policies), *([cannot] if cannot else [])]:
+        err.print(remark, style="bold yellow", markup=False)
     click.echo(scrubbed(yaml.safe_dump(listed, sort_keys=False, allow_unicode=True)), nl=False)
 
 

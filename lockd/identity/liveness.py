@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from functools import reduce
 from operator import or_
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from lockd.types import Person
 
@@ -42,6 +42,10 @@ With 30 recent scores of the same distribution as 100 others its standard deviat
 
 OFF_SAID = "398 of 400 photographs and videos of enrolled people opened a door like this one"
 """Replay-Attack's test people, each attack a visit."""
+
+
+Doubt: TypeAlias = Literal["challenge", "second_factor"]
+"""What is asked where only the network's doubt stands in the way."""
 
 
 class Measure(StrEnum):
@@ -256,9 +260,7 @@ class Means:
     second_factor: bool
 
 
-def shortcoming(
-    policies: Policies, means: Means, doubt: Literal["challenge", "second_factor"]
-) -> str | None:
+def shortcoming(policies: Policies, means: Means, doubt: Doubt) -> str | None:
     """Return what a door would have to ask and cannot, and the way out, or None."""
     for name, policy in [("liveness.policy", policies.default), *policies.groups.items()]:
         asked = {word for word in ("challenge", "second_factor") if getattr(policy, word)}
@@ -277,11 +279,17 @@ def shortcoming(
     return None
 
 
+def photographs_open(policies: Policies) -> list[str]:
+    """Say for whom a photograph would do, a line for each policy that is off."""
+    named = [("liveness.policy", policies.default), *policies.groups.items()]
+    return [f"{name}: off: {OFF_SAID}" for name, policy in named if policy.off]
+
+
 def demand(
     policy: Policy,
     standing: Standing,
     means: Means,
-    doubt: Literal["challenge", "second_factor"] = "challenge",
+    doubt: Doubt = "challenge",
 ) -> Demand:
     """Decide what somebody recognised has to show.
 

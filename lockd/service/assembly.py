@@ -26,7 +26,7 @@ from lockd.clock import Clock, RealClock, RecordedClock
 from lockd.config import LedSettings, Settings
 from lockd.errors import LockdError
 from lockd.identity.gallery import Gallery
-from lockd.identity.liveness import OFF_SAID
+from lockd.identity.liveness import photographs_open
 from lockd.messages import EventType, Topics
 from lockd.paths import by_systemd
 from lockd.ports import Camera, Observer, Output, Requests
@@ -300,9 +300,8 @@ def _log_liveness(settings: Settings) -> None:
     """Say aloud what a photograph could do here."""
     policies = settings.policies()
     log.info("liveness: %s", policies.default)
-    for name, policy in [("liveness.policy", policies.default), *policies.groups.items()]:
-        if policy.off:
-            log.warning("%s: off: %s", name, OFF_SAID)
+    for remark in photographs_open(policies):
+        log.warning("%s", remark)
 
 
 def _open_roster(

@@ -101,7 +101,8 @@ def word_left() -> Relay | None:
         and type(relay.pin) is int
         and 0 <= relay.pin < _MOST_PINS
         and isinstance(relay.locked_high, bool)
-        and isinstance(relay.heartbeat, int | None)
+        and type(relay.heartbeat) in (int, type(None))
+        and relay.heartbeat != relay.pin  # which is left low, at whichever level that locks
     )
     if not good:
         _say(f"{path}: no good word of a relay; the configuration counts")

@@ -255,6 +255,7 @@ class TestTheWord:
             '{"factory": "mock", "chip": "0", "pin": 17, "locked_high": true}',
             '{"factory": "mock", "chip": null, "pin": 17, "locked_high": true, "more": 1}',
             '{"factory": "mock", "chip": 0, "pin": 17, "locked_high": true, "heartbeat": "18"}',
+            '{"factory": "lgpio", "chip": 0, "pin": 17, "locked_high": true, "heartbeat": 17}',
             '{"factory": "lgpio", "chip": 0, "pin": 54, "locked_high": true}',
             '{"factory": "lgpio", "chip": 0, "pin": true, "locked_high": true}',
             '{"factory": "lgpio", "chip": 7, "pin": 17, "locked_high": true}',
