@@ -108,6 +108,14 @@ def acting_as(owner: Owner | None) -> Iterator[None]:
         os.setgroups(groups)
 
 
+def size_of(path: Path) -> int:
+    """Return the bytes of a file, a link's own; 0 if there is none."""
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 @contextmanager
 def acting_for(path: Path) -> Iterator[None]:
     """Be, while within, whoever decides what a path leads to; only root changes who it is.

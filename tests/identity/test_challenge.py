@@ -608,7 +608,7 @@ def test_who_passed_was_seen_to_turn_as_asked(
         t += after
         prompt = challenge.prompt
         challenge.seen(t, face_turned(shift), who)
-        if prompt is not FRONT and np.isfinite(who).all():  # else it was not seen
+        if prompt is not FRONT and np.isfinite([shift, *who]).all():  # else it was not seen
             since_asked.append((t, shift if prompt is LEFT else -shift))
             if challenge.prompt is FRONT and challenge.outcome != failed(Failure.JUMP):
                 last, angles = since_asked[-1], [angle for _, angle in since_asked]

@@ -17,7 +17,7 @@ from lockd.adapters.store.records import Fault, key_of
 from lockd.adapters.store.rows import PERSON, changed, to_person
 from lockd.adapters.store.templates import open_photograph, open_template
 from lockd.errors import StoreError
-from lockd.files import acting_for, create_private, move_new, to_disk
+from lockd.files import acting_for, create_private, move_new, size_of, to_disk
 
 _MOST_FAULTS = 20
 
@@ -35,7 +35,10 @@ class Care:
         Returns:
             What is wrong, the worst first; empty if nothing is.
         """
-        key = list(self._exposed_key())
+        try:
+            key = list(self._exposed_key())
+        except OSError as error:
+            raise store_error(self._database.vault.key_file, error) from error
         with self._database.errors():
             return [
                 *(*self._damage(), *self._spoilt_people(), *self._spoilt_rows()),
@@ -80,7 +83,7 @@ class Care:
             StoreError: if somebody else is writing, or there is no room for another copy.
         """
         path, run = self._database.path, self._database.run
-        before = path.stat().st_size
+        before = size_of(path)
         with self._database.errors():
             run("PRAGMA wal_checkpoint(TRUNCATE)")
             with suppress(sqlite3.OperationalError):  # others have it open: its pages stay
@@ -89,7 +92,7 @@ class Care:
             run("VACUUM")
             run("PRAGMA journal_mode = WAL")
             run("PRAGMA wal_checkpoint(TRUNCATE)")
-        return before, path.stat().st_size
+        return before, size_of(path)
 
     def _damage(self) -> Iterator[Fault]:
         for (verdict,) in self._database.run(f"PRAGMA integrity_check({_MOST_FAULTS})"):

@@ -22,6 +22,7 @@ from lockd.files import (
     create_private,
     make_folder,
     owner_on_the_way,
+    size_of,
     to_disk,
 )
 
@@ -107,7 +108,7 @@ class Database:
                 # SQLite wants to write its index of the journal beside the file. Without a
                 # journal it can do without; with one it would show people as they were.
                 journal = path.with_name(path.name + "-wal")
-                if journal.exists() and journal.stat().st_size:
+                if size_of(journal):
                     raise
                 return cls(_connect(path, "mode=ro&immutable=1"), path, vault, writable=False)
 

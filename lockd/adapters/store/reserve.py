@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from lockd.files import acting_for, create_private
+from lockd.files import acting_for, create_private, size_of
 
 SIZE = 1 << 20
 """Bytes: for the journal of a removal, with SQLite's index of it."""
@@ -51,7 +51,7 @@ class Reserve:
 
     def size(self) -> int:
         """Return the bytes that are reserved."""
-        return self._path.lstat().st_size if self._path.exists() else 0
+        return size_of(self._path)
 
     def _fill(self, size: int) -> None:
         create_private(self._path)

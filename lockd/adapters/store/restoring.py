@@ -10,10 +10,11 @@ Only a store that is missing or cannot be used is replaced as a file, and kept b
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from lockd.adapters.store.care import copy_into
@@ -99,8 +100,11 @@ def _staged(path: Path, backup: Path, vault: Vault) -> Iterator[Path]:
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"{backup}: cannot be restored: {error}; nothing was changed") from error
     finally:
-        with acting_for(path.parent):
-            _clear(staging)
+        try:
+            with acting_for(path.parent):
+                _clear(staging)
+        except OSError as error:
+            raise StoreError(f"{staging}: the copy cannot be removed: {error}") from error
 
 
 def _take_over(store: Store, staging: Path, by: str) -> int:
@@ -159,14 +163,20 @@ def _holders(path: Path) -> list[int]:
 def _clear(staging: Path) -> None:
     for side in _SIDES:
         file = staging.with_name(staging.name + side)
-        if file.is_file() and not file.is_symlink():  # else a link was planted
+        with suppress(FileNotFoundError):
             _overwrite(file)
         file.unlink(missing_ok=True)
 
 
 def _overwrite(file: Path) -> None:
     """Put zeros in the place of what is in a file; cards may keep the old blocks all the same."""
-    with file.open("r+b", buffering=0) as target:
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):  # planted: nothing of ours
+            return
+        raise
+    with os.fdopen(descriptor, "wb", buffering=0) as target:
         left = os.fstat(target.fileno()).st_size
         while left > 0:
             left -= target.write(bytes(min(left, _BLOCK)))
