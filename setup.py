@@ -13,7 +13,7 @@ SHARE = "share/lockd"
 # What a run needs from each folder; how the files were built stays in the source tree.
 WANTED = {
     "models": ["*.tflite", "manifest.json", "fetched.json", "README.md"],
-    "config": ["*.yaml", "home_assistant/*", "mosquitto/*"],
+    "config": ["*.yaml", "home_assistant/*", "mosquitto/*", "voice/*/*"],
     "systemd": ["*"],
     "demo": ["porch.*", "ATTRIBUTION.md", "people/*/*.jpg"],
 }

@@ -23,6 +23,8 @@ NETWORK_FILE = f"{UNIT_FILE}.d/50-network.conf"
 # Lets it read USB keypads and card readers, where the configuration names one.
 INPUT_DROP_IN = f"{UNIT_FILE}.d/lockd-input.conf"
 INPUT_GROUP = "input"
+# Lets it play on the sound card, where the configuration has a voice.
+SOUND_DROP_IN = f"{UNIT_FILE}.d/lockd-sound.conf"
 
 _SOURCE_TREE = Path(__file__).resolve().parent.parent
 _INSTALLED = Path(sys.prefix) / "share" / "lockd"

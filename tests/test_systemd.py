@@ -223,10 +223,16 @@ def test_every_device_is_reachable_and_no_other(unit: dict[str, list[str]]) -> N
     assert unit["Service.SupplementaryGroups"] == ["gpio video"]
 
 
-def test_a_keypad_is_reachable_by_a_drop_in_that_opens_nothing_else() -> None:
-    lines = (ROOT / "systemd" / "lockd-input.conf").read_text().splitlines()
+@pytest.mark.parametrize(
+    ("drop_in", "devices", "group"),
+    [("lockd-input.conf", "char-input r", "input"), ("lockd-sound.conf", "char-alsa rw", "audio")],
+)
+def test_a_keypad_or_loudspeaker_is_reachable_by_a_drop_in_that_opens_nothing_else(
+    drop_in: str, devices: str, group: str
+) -> None:
+    lines = (ROOT / "systemd" / drop_in).read_text().splitlines()
     said = [line for line in lines if not line.startswith("#")]
-    assert said == ["[Service]", "DeviceAllow=char-input r", "SupplementaryGroups=input"]
+    assert said == ["[Service]", f"DeviceAllow={devices}", f"SupplementaryGroups={group}"]
 
 
 def test_nobody_may_take_the_processor_from_the_door(unit: dict[str, list[str]]) -> None:

@@ -28,6 +28,7 @@ from lockd.config.pins import (
     RelaySettings,
     SignalsSettings,
     TamperSettings,
+    VoiceSettings,
 )
 from lockd.config.recognition import QualitySettings, RecognitionSettings
 from lockd.config.second_factor import SecondFactorSettings, UsbSettings, WiegandSettings
@@ -63,6 +64,7 @@ __all__ = [
     "TamperSettings",
     "TlsSettings",
     "UsbSettings",
+    "VoiceSettings",
     "WiegandSettings",
     "find",
     "is_path",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from lockd.config.base import Level, Pin, Pull, Section
+from lockd.config.base import File, Level, Pin, Pull, Section
+from lockd.paths import shipped
 from lockd.types import Signal
 
 
@@ -101,6 +103,37 @@ class BuzzerSettings(LedSettings):
     """Patterns at which it stays silent."""
 
 
+class VoiceSettings(Section):
+    """A loudspeaker that says what whoever stands at the door is to do."""
+
+    language: Literal["en", "de"] = "en"
+    folder: File | None = None
+    """Of WAV files of the owner's own; those of the language by default."""
+    device: str = "default"
+    """Where it sounds, as `aplay -L` lists it."""
+    quiet: Annotated[tuple[Annotated[Signal, Field(strict=False)], ...], Field(strict=False)] = ()
+    """Signals at which nothing is said."""
+
+    @field_validator("device")
+    @classmethod
+    def _one_name(cls, device: str) -> str:
+        if not device.strip() or not device.isprintable():
+            raise ValueError("the name of an ALSA device; `aplay -L` lists them")
+        return device
+
+    @field_validator("quiet")
+    @classmethod
+    def _asks_aloud(cls, quiet: tuple[Signal, ...]) -> tuple[Signal, ...]:
+        asks = [signal for signal in quiet if signal.value.startswith("ask_")]
+        if asks:
+            raise ValueError(f"what asks for a turn is said: take {', '.join(asks)} out")
+        return quiet
+
+    def spoken(self) -> Path:
+        """Return the folder of what is said."""
+        return self.folder or shipped(f"config/voice/{self.language}")
+
+
 class SignalsSettings(Section):
     """What tells whoever stands at the door; each may be missing."""
 
@@ -109,5 +142,6 @@ class SignalsSettings(Section):
     left_led: LedSettings | None = None
     """On the left of whoever stands there; on while they are to turn there."""
     right_led: LedSettings | None = None
+    voice: VoiceSettings | None = None
     screen: bool = False
     """Whether a screen at the door shows what is published of the challenge."""

@@ -53,7 +53,7 @@ class Settings(Section):
     def means(self) -> Means:
         """Return what the door can ask with."""
         signals = self.signals
-        asks = (signals.led, signals.buzzer, signals.left_led, signals.right_led)
+        asks = (signals.led, signals.buzzer, signals.left_led, signals.right_led, signals.voice)
         return Means(
             challenge=signals.screen or any(one is not None for one in asks),
             second_factor=bool(self.second_factor.kinds),

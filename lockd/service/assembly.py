@@ -21,15 +21,16 @@ from lockd.adapters.spool import Spool
 from lockd.adapters.store import open_for_service
 from lockd.adapters.strike import Heartbeat, Strike
 from lockd.adapters.systemd import Notifier
+from lockd.adapters.voice import Voice
 from lockd.adapters.wallclock import WallClock
 from lockd.clock import Clock, RealClock, RecordedClock
-from lockd.config import LedSettings, Settings
+from lockd.config import LedSettings, Settings, VoiceSettings
 from lockd.errors import LockdError
 from lockd.identity.gallery import Gallery
 from lockd.identity.liveness import photographs_open
 from lockd.messages import EventType, Topics
 from lockd.paths import by_systemd
-from lockd.ports import Camera, Observer, Output, Requests
+from lockd.ports import Camera, Indicator, Observer, Output, Requests
 from lockd.publishing.home_assistant import births
 from lockd.recognition.recogniser import Vision
 from lockd.service.housekeeping import Housekeeping
@@ -222,9 +223,12 @@ def open_service(
     )
     if second_factor is not None:
         stack.callback(second_factor.close)
-    signals = _open_signals(board, settings)
-    stack.callback(signals.close)
-    signals.start()
+    indicators: list[Indicator] = []
+    for one in (_open_signals(board, settings), _open_voice(settings.signals.voice)):
+        if one is not None:
+            stack.callback(one.close)
+            one.start()
+            indicators.append(one)
     strike = Strike(relay, clock.now, heartbeat=heartbeat)
     stack.callback(strike.close)
     stored = gallery is None and remember
@@ -249,7 +253,7 @@ def open_service(
         requests=requests,
         inputs=inputs,
         changes=changes,
-        indicators=[signals],
+        indicators=indicators,
         second_factor=second_factor,
         wall=wall,
         reread=reread,
@@ -281,6 +285,10 @@ def _open_signals(board: Board, settings: Settings) -> Signals:
         left=output("left_led", settings.signals.left_led),
         right=output("right_led", settings.signals.right_led),
     )
+
+
+def _open_voice(wanted: VoiceSettings | None) -> Voice | None:
+    return None if wanted is None else Voice(wanted.spoken(), wanted.device, wanted.quiet)
 
 
 def _log_recognition(settings: Settings, vision: Vision) -> None:

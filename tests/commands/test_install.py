@@ -44,6 +44,7 @@ class Pretended(System):
         self.active = "inactive"
         self.network: str | None = "[Service]"
         self.names_a_device: str | None = "False"
+        self.has_a_voice: str | None = "False"
         self.fails = ""
 
     def run(self, *command: str, environment: Mapping[str, str] | None = None) -> None:
@@ -60,7 +61,7 @@ class Pretended(System):
             return self.network
         if command[0] == f"{environment.LINK}/bin/python":
             assert command[-1] == steps.CONFIG
-            return self.names_a_device
+            return self.has_a_voice if "voice" in command[3] else self.names_a_device
         assert command == ("systemctl", "is-active", "lockd.service")
         return self.active
 
@@ -90,36 +91,41 @@ def live(root: Path, **options: bool) -> Pretended:
     return Pretended(root, **options)
 
 
-# Keypads and readers
+# Keypads, readers and a loudspeaker
+
+DROP_INS = [("names_a_device", "lockd-input.conf"), ("has_a_voice", "lockd-sound.conf")]
 
 
-def test_input_devices_are_opened_to_the_service_only_while_the_configuration_names_one(
-    tmp_path: Path, installed: None
+@pytest.mark.parametrize(("answers", "name"), DROP_INS)
+def test_devices_are_opened_to_the_service_only_while_the_configuration_names_one(
+    tmp_path: Path, installed: None, answers: str, name: str
 ) -> None:
-    drop_in = tmp_path / "etc/systemd/system/lockd.service.d/lockd-input.conf"
+    folder = tmp_path / "etc/systemd/system/lockd.service.d"
     system = live(tmp_path)
     steps.install(system)
-    assert not drop_in.exists()
+    assert not (folder / name).exists()
     system = live(tmp_path)
-    system.names_a_device, system.active = "True", "active"
+    setattr(system, answers, "True")
+    system.active = "active"
     steps.install(system)
-    assert drop_in.read_bytes() == (ROOT / "systemd/lockd-input.conf").read_bytes()
+    assert (folder / name).read_bytes() == (ROOT / "systemd" / name).read_bytes()
+    assert [one.name for one in folder.glob("lockd-*")] == [name]
     assert system.ran[-2:] == ["systemctl daemon-reload", "systemctl restart lockd.service"]
     for answer in ("True", None):  # nothing new; a configuration with mistakes
         system = live(tmp_path)
-        system.names_a_device = answer
+        setattr(system, answers, answer)
         steps.install(system)
-        assert (drop_in.exists(), system.ran) == (True, [])
+        assert ((folder / name).exists(), system.ran) == (True, [])
     system = live(tmp_path)
-    system.names_a_device = "False"
+    setattr(system, answers, "False")
     steps.install(system)
-    assert not drop_in.exists()
+    assert not (folder / name).exists()
     assert system.ran == ["systemctl daemon-reload"]
 
 
 def test_it_is_taken_away_with_the_rest(tmp_path: Path, installed: None) -> None:
     system = live(tmp_path)
-    system.names_a_device = "True"
+    system.names_a_device = system.has_a_voice = "True"
     steps.install(system)
     steps.uninstall(live(tmp_path))
     assert not (tmp_path / "etc/systemd/system/lockd.service.d").exists()

@@ -99,7 +99,7 @@ def _stick_for_good(site: Site, _: random.Random) -> Undo:
     return nothing
 
 
-GOES_ON_WITHOUT = ("outbox", "mqtt", "paho", "control", "signals")
+GOES_ON_WITHOUT = ("outbox", "mqtt", "paho", "control", "signals", "voice")
 """Threads that are replaced when they die."""
 ENDS_WITH = ("main", "camera", "pins", "strike-guard", "signal-listener")
 """Threads with which the service ends, and is started again."""

@@ -19,6 +19,7 @@ FOR_A_MOMENT = {"control-caller", "camera-name", "seal", "enrolling"}
 """Threads that end by themselves, each with a test of its own beside what it belongs to."""
 OF_A_FACTOR = {"keypad", "wiegand", "factor-check"}
 """Threads that are there with a second factor, and have their tests beside it."""
+SIGNALS = {"led": {"pin": 22}, "voice": {"device": "null"}}
 HARNESS = {"saboteur"}
 ELSEWHERE = {
     "lockd/adapters/broker.py",
@@ -56,7 +57,7 @@ def running(site: Site) -> set[str]:
 
 
 def test_every_thread_is_in_the_table_and_dies_in_a_test(sites: Sites) -> None:
-    site = sites(control={"socket": "run/control"}, signals={"led": {"pin": 22}})
+    site = sites(control={"socket": "run/control"}, signals=SIGNALS)
     site.start()
     eventually(lambda: site.answers("status"))
     eventually(lambda: "paho" in running(site))
@@ -75,9 +76,7 @@ def connections(site: Site) -> int:
 @pytest.mark.fault_slow
 @pytest.mark.parametrize("name", [*GOES_ON_WITHOUT, *ENDS_WITH])
 def test_a_thread_dies(sites: Sites, name: str) -> None:
-    site = sites(
-        control={"socket": "run/control"}, signals={"led": {"pin": 22}}, unit={"watchdog_s": 5.0}
-    )
+    site = sites(control={"socket": "run/control"}, signals=SIGNALS, unit={"watchdog_s": 5.0})
     site.start()
     lives, ready = site.manager.count("started"), site.manager.count("running")
     site.forgiven.append(site.manager.pid)
@@ -98,7 +97,7 @@ def test_a_thread_dies(sites: Sites, name: str) -> None:
 
 @pytest.mark.fault_slow
 def test_threads_die_one_after_the_other(sites: Sites) -> None:
-    site = sites(control={"socket": "run/control"}, signals={"led": {"pin": 22}})
+    site = sites(control={"socket": "run/control"}, signals=SIGNALS)
     site.start()
     lives, connected = site.manager.count("started"), connections(site)
     for name in GOES_ON_WITHOUT:

@@ -13,6 +13,7 @@ from lockd.commands.doctor import (
     second_factor,
     service,
     software,
+    voice,
 )
 from lockd.commands.doctor.findings import Check
 
@@ -31,6 +32,7 @@ CHECKS = (
     Check("networks", software.networks, limit_s=180, apart=True),
     Check("camera", camera.camera, limit_s=120, apart=True),
     Check("pins", pins.pins, limit_s=60, apart=True),
+    Check("voice", voice.voice, limit_s=30),
     Check("liveness", liveness.liveness),
     Check("second factor", second_factor.second_factor, limit_s=60, apart=True),
     Check("store", service.store, limit_s=60, apart=True),

@@ -10,7 +10,7 @@ from pathlib import Path
 from lockd.commands.install import environment
 from lockd.commands.install.system import System
 from lockd.errors import InstallError
-from lockd.paths import GROUPS, INPUT_DROP_IN, NETWORK_FILE, UNIT, UNIT_FILE, USER
+from lockd.paths import GROUPS, INPUT_DROP_IN, NETWORK_FILE, SOUND_DROP_IN, UNIT, UNIT_FILE, USER
 
 SYSUSERS = "/usr/lib/sysusers.d/lockd.conf"
 TMPFILES = "/usr/lib/tmpfiles.d/lockd.conf"
@@ -19,10 +19,19 @@ CONFIG_FOLDER = "/etc/lockd"
 CONFIG = f"{CONFIG_FOLDER}/lockd.yaml"
 STATE = "/var/lib/lockd"
 # Asked of the installed lockd, for reading the configuration takes more than Python alone.
-_NAMES_A_DEVICE = (
-    "import sys, pathlib, lockd.config; "
-    "factor = lockd.config.load(pathlib.Path(sys.argv[1])).second_factor; "
-    "print(bool(factor.keypad or factor.reader))"
+_LOAD = "import sys, pathlib as p, lockd.config as c; settings = c.load(p.Path(sys.argv[1]));"
+# What the service may reach only if its configuration asks for it: (shipped, put where, asks).
+_DROP_INS = (
+    (
+        "systemd/lockd-input.conf",
+        INPUT_DROP_IN,
+        f"{_LOAD} print(bool(settings.second_factor.keypad or settings.second_factor.reader))",
+    ),
+    (
+        "systemd/lockd-sound.conf",
+        SOUND_DROP_IN,
+        f"{_LOAD} print(settings.signals.voice is not None)",
+    ),
 )
 
 
@@ -41,7 +50,7 @@ def install(system: System, wheels: Path | None = None) -> None:
     _put_udev_rule(system)
     rebuilt = environment.put_environment(system, wheels)
     environment.put_commands(system)
-    changed = [rebuilt, _put_network(system), _put_unit(system), _put_input_drop_in(system)]
+    changed = [rebuilt, _put_network(system), _put_unit(system), _put_drop_ins(system)]
     if any(changed) and system.asks("systemctl", "is-active", UNIT) == "active":
         system.run("systemctl", "restart", UNIT)
     environment.drop_old_releases(system)
@@ -62,7 +71,8 @@ def uninstall(system: System, *, purge: bool = False) -> None:
         system.run("systemctl", "disable", "--now", UNIT)
         system.remove(UNIT_FILE)
         system.remove(NETWORK_FILE)
-        system.remove(INPUT_DROP_IN)
+        for _, drop_in, _ in _DROP_INS:
+            system.remove(drop_in)
         system.remove_if_empty(f"{UNIT_FILE}.d")
         system.run("systemctl", "daemon-reload")
     if system.remove(UDEV) and _udev_runs(system):
@@ -182,16 +192,17 @@ def _put_for_systemd(system: System, path: str, content: bytes, *commands: tuple
     return True
 
 
-def _put_input_drop_in(system: System) -> bool:
-    """Let the service read input devices if its configuration names one, and else not."""
-    wanted = system.asks(f"{environment.LINK}/bin/python", "-P", "-c", _NAMES_A_DEVICE, CONFIG)
-    if wanted == "True":
-        changed = system.write(INPUT_DROP_IN, _shipped("systemd/lockd-input.conf"))
-    elif wanted == "False":
-        changed = system.remove(INPUT_DROP_IN)
-        system.remove_if_empty(str(Path(INPUT_DROP_IN).parent))
-    else:  # nobody can be asked, or it has mistakes, which are told elsewhere
-        return False
+def _put_drop_ins(system: System) -> bool:
+    """Let the service reach what its configuration asks for, and nothing that it does not."""
+    changed = False
+    for shipped, drop_in, asks in _DROP_INS:
+        wanted = system.asks(f"{environment.LINK}/bin/python", "-P", "-c", asks, CONFIG)
+        if wanted == "True":
+            changed |= system.write(drop_in, _shipped(shipped))
+        elif wanted == "False":
+            changed |= system.remove(drop_in)
+            system.remove_if_empty(str(Path(drop_in).parent))
+        # Else nobody can be asked, or it has mistakes, which are told elsewhere.
     if changed:
         system.run("systemctl", "daemon-reload")
     return changed
