@@ -16,7 +16,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from lockd.config import DoorSettings, QualitySettings, Settings, find, load, parse
+from lockd.config import CameraSettings, DoorSettings, QualitySettings, Settings, find, load, parse
 from lockd.door.events import DoorRules, LockOut, Relock
 from lockd.door.rules import AccessRules, Group
 from lockd.door.schedules import Schedule, read_holiday
@@ -94,7 +94,9 @@ class TestShippedFiles:
     def test_the_annotated_file_shows_every_setting(self) -> None:
         text = COMMENTED_OUT.sub(r"\1\2", SHIPPED.read_text())
         shown = [path for path, _ in paths_in(yaml.safe_load(text))]
-        assert sorted(shown) == sorted(leaves(Settings))
+        # A second camera takes every setting of the first, which are shown there.
+        first = set(leaves(CameraSettings, "camera.infrared."))
+        assert sorted(shown) == sorted({*leaves(Settings)} - first | {"camera.infrared.source"})
 
     def test_what_it_comments_out_is_good_too(self) -> None:
         settings = parse(COMMENTED_OUT.sub(r"\1\2", SHIPPED.read_text()))
@@ -1032,3 +1034,37 @@ class TestSecondFactor:
             "mqtt: {host: h, commands: {allow: {confirm: [a]}}}\nsecond_factor: {confirm: true}"
         )
         assert parse(confirm).second_factor.kinds == {"confirm"}
+
+
+# The camera for near infrared
+
+
+def test_a_second_camera_takes_what_a_camera_does(tmp_path: Path) -> None:
+    file = tmp_path / "lockd.yaml"
+    file.write_text(
+        "camera: {source: 0, infrared: {source: night.mp4, rotate: 90, shift_x: 0.1}}\n"
+    )
+    infrared = load(file).camera.infrared
+    assert infrared is not None
+    assert (infrared.source, infrared.rotate) == (str(tmp_path / "night.mp4"), 90)
+    assert (infrared.shift_x, infrared.zoom, infrared.frozen_after_s) == (0.1, 1.0, 30.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("camera: {infrared: {source: 1}}\nliveness: {policy: off}", "infrared has no effect"),
+        ("camera: {infrared: {source: 1, shift_x: 0.6}}", "camera.infrared.shift_x"),
+        ("camera: {infrared: {source: 1, infrared: {source: 2}}}", "infrared.infrared"),
+    ],
+)
+def test_what_a_second_camera_cannot_do_is_a_mistake(text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parse(text)
+
+
+def test_a_group_that_is_asked_something_is_enough_for_a_second_camera() -> None:
+    parse(
+        "camera: {infrared: {source: 1}}\nliveness: {policy: off}\n"
+        "access: {groups: {cleaners: {hours: always, liveness: passive}}}"
+    )

@@ -116,9 +116,11 @@ def unreached(wanted: Sequence[Need], networks: Sequence[str]) -> list[Need]:
 
 
 def _hosts(settings: Settings) -> Iterator[tuple[str, str]]:
-    source = str(settings.camera.source)
-    if source.startswith(STREAM_SCHEMES):
-        yield "camera.source", urlsplit(source).hostname or ""
+    cameras = [("camera", settings.camera), ("camera.infrared", settings.camera.infrared)]
+    for setting, camera in cameras:
+        source = "" if camera is None else str(camera.source)
+        if source.startswith(STREAM_SCHEMES):
+            yield f"{setting}.source", urlsplit(source).hostname or ""
     if settings.mqtt.host is not None:
         yield "mqtt.host", settings.mqtt.host
 

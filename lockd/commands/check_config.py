@@ -40,7 +40,8 @@ def check_config(config_file: Path | None, network: bool) -> None:
         return
     listed = in_effect(settings)
     err.print(f"{path or 'no file, the defaults'}: good", style="green")
-    if settings.camera.unverified:
+    infrared = settings.camera.infrared
+    if settings.camera.unverified or (infrared and infrared.unverified):
         err.print(
             "camera.tls: unverified: whoever is on the wire can show this door any face",
             style="bold yellow",
@@ -55,10 +56,9 @@ def check_config(config_file: Path | None, network: bool) -> None:
 def in_effect(settings: Settings) -> dict[str, Any]:
     """Return every setting, and what counts where none is set; null where nothing does."""
     listed = settings.model_dump(mode="json")
-    camera = settings.camera
-    listed["camera"]["source"] = (
-        redacted(camera.source) if isinstance(camera.source, str) else camera.source
-    )
+    for camera in (listed["camera"], listed["camera"]["infrared"]):
+        if camera is not None and isinstance(camera["source"], str):
+            camera["source"] = redacted(camera["source"])
     for section, key, value in _instead(settings):
         if listed[section][key] is None and value is not None:
             listed[section][key] = str(value) if isinstance(value, Path) else value

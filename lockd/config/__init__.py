@@ -8,7 +8,7 @@ silence. ``config/lockd.yaml`` shows every key.
 from __future__ import annotations
 
 from lockd.config.access import AccessSettings
-from lockd.config.camera import CameraSettings
+from lockd.config.camera import CameraSettings, InfraredSettings
 from lockd.config.door import ControlSettings, DoorSettings
 from lockd.config.files import find, load, parse
 from lockd.config.mqtt import (
@@ -50,6 +50,7 @@ __all__ = [
     "DoorSettings",
     "ExitSettings",
     "HomeAssistantSettings",
+    "InfraredSettings",
     "InputsSettings",
     "LedSettings",
     "MqttSettings",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
@@ -82,14 +82,14 @@ class CameraSettings(Section):
             raise ValueError(f"source {self.source!r}; use {kind}, or {kind}:1 for the second one")
         return self
 
-    def from_source(self, source: str) -> CameraSettings:
+    def from_source(self, source: str) -> Self:
         """Return these settings with another source, as a command line names it.
 
         Raises:
             CameraError: if it is of no kind.
         """
         try:
-            return CameraSettings.model_validate({**dict(self), "source": source})
+            return type(self).model_validate({**dict(self), "source": source})
         except ValidationError as error:
             raise CameraError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
 
@@ -112,3 +112,22 @@ class CameraSettings(Section):
         if self.region is not None:
             region = (self.region.x, self.region.y, self.region.width, self.region.height)
         return View(self.rotate, self.mirror, region)
+
+
+class InfraredSettings(CameraSettings):
+    """A camera for near infrared beside the first, and where it sees what that one sees."""
+
+    shift_x: Annotated[float, Field(ge=-0.5, le=0.5)] = 0.0
+    """How far to the right it sees somebody, as a share of its picture's width."""
+    shift_y: Annotated[float, Field(ge=-0.5, le=0.5)] = 0.0
+    """How far down, as a share of its picture's height."""
+    zoom: Annotated[float, Field(ge=0.25, le=4)] = 1.0
+    """How many times as large it sees them, as a share of its picture's width."""
+    tolerance: Annotated[float, Field(ge=0.2, le=2)] = 0.6
+    """How far from there a face may be, in its own widths."""
+
+
+class MainCameraSettings(CameraSettings):
+    """The camera whose pictures are judged."""
+
+    infrared: InfraredSettings | None = None

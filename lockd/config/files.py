@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from lockd.config.camera import CameraSettings
 from lockd.config.mistakes import explain, meant_as_text
 from lockd.config.settings import Settings
 from lockd.config.sources import is_path
@@ -18,6 +19,7 @@ from lockd.paths import CONFIG_VARIABLE, SYSTEM_CONFIG
 
 SYSTEM_FILE = Path(SYSTEM_CONFIG)
 _T = TypeVar("_T")
+_Camera = TypeVar("_Camera", bound=CameraSettings)
 
 
 def find(given: Path | None) -> Path | None:
@@ -60,13 +62,18 @@ def load(path: Path | None) -> Settings:
     settings = parse(text, str(path))
     folder = path.resolve().parent
     settings = _from_folder(settings, folder)
-    source = settings.camera.source
-    if is_path(source):
-        camera = settings.camera.model_copy(
-            update={"source": str(folder / Path(str(source)).expanduser())}
-        )
-        settings = settings.model_copy(update={"camera": camera})
-    return settings
+    camera = _source_from(settings.camera, folder)
+    if camera.infrared is not None:
+        camera = camera.model_copy(update={"infrared": _source_from(camera.infrared, folder)})
+    return settings.model_copy(update={"camera": camera})
+
+
+def _source_from(camera: _Camera, folder: Path) -> _Camera:
+    """The same camera, where its source is a file named from the configuration's folder."""
+    if not is_path(camera.source):
+        return camera
+    source = str(folder / Path(str(camera.source)).expanduser())
+    return camera.model_copy(update={"source": source})
 
 
 def parse(text: str, name: str = "configuration") -> Settings:

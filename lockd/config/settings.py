@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from lockd.config.access import AccessSettings
 from lockd.config.base import Section
-from lockd.config.camera import CameraSettings
+from lockd.config.camera import MainCameraSettings
 from lockd.config.door import ControlSettings, DoorSettings
 from lockd.config.liveness import LivenessSettings
 from lockd.config.mqtt import MqttSettings
@@ -25,7 +25,7 @@ class Settings(Section):
     """Everything that can be set."""
 
     door: DoorSettings = DoorSettings()
-    camera: CameraSettings = CameraSettings()
+    camera: MainCameraSettings = MainCameraSettings()
     recognition: RecognitionSettings = RecognitionSettings()
     quality: QualitySettings = QualitySettings()
     liveness: LivenessSettings = LivenessSettings()
@@ -79,6 +79,10 @@ class Settings(Section):
         ):
             if needed and getattr(inputs, part) is None:
                 raise ValueError(f"{setting} has no effect without inputs.{part}; configure it")
+        if self.camera.infrared is not None and all(one.off for one in self.policies().all):
+            raise ValueError(
+                "camera.infrared has no effect with liveness.policy: off; choose another policy"
+            )
         factor = self.second_factor
         if factor.confirm and not (self.mqtt.host and self.mqtt.commands.allow.get("confirm")):
             raise ValueError(

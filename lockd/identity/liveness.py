@@ -160,6 +160,18 @@ class Standing(StrEnum):
     """There is no score, or nothing to compare it with."""
 
 
+class SecondSight(StrEnum):
+    """What the camera for near infrared says of somebody, where there is one."""
+
+    NONE = "none"
+    """There is no such camera."""
+    SEEN = "seen"
+    UNSEEN = "unseen"
+    """It looks where they must be, and nobody is there."""
+    UNKNOWN = "unknown"
+    """It fails, or they stand where it does not look."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """Which share of this door's live visits a score is compared with.
@@ -223,6 +235,8 @@ class Reason(StrEnum):
 
     ATTACK = "attack"
     """The network takes them for a picture."""
+    INFRARED = "infrared"
+    """The camera for near infrared sees nobody there."""
     CANNOT_ASK = "cannot_ask"
     """There is nothing to ask them with."""
 
@@ -290,6 +304,7 @@ def demand(
     standing: Standing,
     means: Means,
     doubt: Doubt = "challenge",
+    infrared: SecondSight = SecondSight.NONE,
 ) -> Demand:
     """Decide what somebody recognised has to show.
 
@@ -297,17 +312,35 @@ def demand(
         policy: for them.
         standing: of their visit.
         means: of the door.
-        doubt: what is asked where only the network's doubt stands in the way.
+        doubt: what is asked where only the network's or the camera's doubt stands in the way.
+        infrared: what the second camera says. With `off` nobody asks it.
     """
+    if policy.off:
+        return Demand()
+    if infrared is SecondSight.UNSEEN:
+        return Demand(refused=Reason.INFRARED)
     if policy.network and standing is Standing.SUSPECT:
         return Demand(refused=Reason.ATTACK)
     challenge, factor = policy.challenge, policy.second_factor
-    if _doubts(policy, standing):
+    if _doubts(policy, standing) or infrared is SecondSight.UNKNOWN:
         challenge |= doubt == "challenge"
         factor |= doubt == "second_factor"
     if (challenge and not means.challenge) or (factor and not means.second_factor):
         return Demand(refused=Reason.CANNOT_ASK)
     return Demand(challenge, factor)
+
+
+def second_sight(seen: Sequence[bool], least: int) -> SecondSight:
+    """Say what the second camera's frames amount to.
+
+    Args:
+        seen: of each frame in which somebody was recognised and it could be told, whether the
+            second camera saw them there.
+        least: as many take part, or nothing is known.
+    """
+    if len(seen) < least:
+        return SecondSight.UNKNOWN
+    return SecondSight.SEEN if 2 * sum(seen) > len(seen) else SecondSight.UNSEEN
 
 
 def _doubts(policy: Policy, standing: Standing) -> bool:

@@ -21,6 +21,7 @@ class Sighting:
             visit has its verdict or that others came first.
         embedding: where it was embedded, norm 1.
         liveness: log-odds that it is live; NaN where the network was not asked.
+        infrared: whether the second camera sees it too; None where that cannot be told.
     """
 
     visit: int
@@ -29,6 +30,7 @@ class Sighting:
     match: Match | None
     embedding: Embedding | None = field(default=None, compare=False, repr=False)
     liveness: float = field(default=math.nan, compare=False)
+    infrared: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

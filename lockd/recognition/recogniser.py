@@ -15,6 +15,7 @@ from lockd.identity.gallery import Gallery
 from lockd.identity.observation import Observation, Sighting
 from lockd.identity.strangers import Strangers
 from lockd.identity.tracks import Tracker
+from lockd.recognition.second_eye import SecondEye
 from lockd.types import Embedding, Frame, Person
 from lockd.vision import quality
 from lockd.vision.embedder import Embedder
@@ -54,6 +55,7 @@ class Recogniser:
 
     Attributes:
         gallery: who is enrolled; replace it when that changes.
+        second_eye: the camera for near infrared, if there is one.
         challenged: visits whose face is embedded in every frame, however it is turned.
     """
 
@@ -67,6 +69,7 @@ class Recogniser:
         lock_out = settings.door.lock_out
         self._strangers = Strangers(self._accept, tries=lock_out.denials, barred_s=lock_out.lasts_s)
         self.gallery = gallery
+        self.second_eye: SecondEye | None = None
         self.challenged: frozenset[int] = frozenset()
 
     def look(self, frame: Frame) -> Observation:
@@ -86,7 +89,7 @@ class Recogniser:
         sightings: list[Sighting] = []
         for (track, face), unfit in zip(followed, hindered, strict=True):
             challenged = self._evidence.visit(track.id, frame.t) in self.challenged
-            embedding, match, live = None, None, math.nan
+            embedding, match, live, there = None, None, math.nan, None
             if challenged or track.id in chosen:
                 embedding = self._vision.embedder.embed(octaves, face)
             if unfit is not None:
@@ -97,10 +100,12 @@ class Recogniser:
                 )
                 if match.person is not None and self._vision.liveness is not None:
                     live = self._vision.liveness.score(frame.image, face)
+                if match.person is not None and self.second_eye is not None:
+                    there = self.second_eye.sees(frame, face)
                 verdict = self._evidence.judged(track.id, match, frame.t, embedding)
                 verdicts += [self._remembered(verdict, embedding, frame.t)] if verdict else []
             visit = self._evidence.visit(track.id, frame.t)
-            sightings.append(Sighting(visit, face, unfit, match, embedding, live))
+            sightings.append(Sighting(visit, face, unfit, match, embedding, live, there))
         return Observation(sightings, verdicts)
 
     def refused(self, visit: int, person: Person, again_at: float) -> None:

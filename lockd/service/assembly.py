@@ -33,6 +33,7 @@ from lockd.paths import by_systemd
 from lockd.ports import Camera, Indicator, Observer, Output, Requests
 from lockd.publishing.home_assistant import births
 from lockd.recognition.recogniser import Vision
+from lockd.recognition.second_eye import Placement, SecondEye
 from lockd.service.housekeeping import Housekeeping
 from lockd.service.keypads import open_second_factor
 from lockd.service.parts import Handover, Parts, asks_network
@@ -201,6 +202,7 @@ def open_service(
         else LiveCamera(settings.camera, clock)
     )
     stack.callback(camera.close)
+    second_eye = None if as_fast_as_possible else _open_second_eye(settings, stack, clock, vision)
     if bus is not None:
         bus.wake = camera.wake
     requests: list[Requests] = []
@@ -223,12 +225,7 @@ def open_service(
     )
     if second_factor is not None:
         stack.callback(second_factor.close)
-    indicators: list[Indicator] = []
-    for one in (_open_signals(board, settings), _open_voice(settings.signals.voice)):
-        if one is not None:
-            stack.callback(one.close)
-            one.start()
-            indicators.append(one)
+    indicators = _open_indicators(board, settings, stack)
     strike = Strike(relay, clock.now, heartbeat=heartbeat)
     stack.callback(strike.close)
     stored = gallery is None and remember
@@ -251,6 +248,7 @@ def open_service(
         bus=bus,
         keys=keys,
         requests=requests,
+        second_eye=second_eye,
         inputs=inputs,
         changes=changes,
         indicators=indicators,
@@ -266,6 +264,16 @@ def open_service(
 def _open_heartbeat(board: Board, settings: Settings) -> Heartbeat | None:
     line, wanted = board.heartbeat(settings.relay), settings.relay.heartbeat
     return None if line is None or wanted is None else Heartbeat(line, wanted.hz)
+
+
+def _open_indicators(board: Board, settings: Settings, stack: ExitStack) -> list[Indicator]:
+    indicators: list[Indicator] = []
+    for one in (_open_signals(board, settings), _open_voice(settings.signals.voice)):
+        if one is not None:
+            stack.callback(one.close)
+            one.start()
+            indicators.append(one)
+    return indicators
 
 
 def _open_signals(board: Board, settings: Settings) -> Signals:
@@ -285,6 +293,18 @@ def _open_signals(board: Board, settings: Settings) -> Signals:
         left=output("left_led", settings.signals.left_led),
         right=output("right_led", settings.signals.right_led),
     )
+
+
+def _open_second_eye(
+    settings: Settings, stack: ExitStack, clock: Clock, vision: Vision
+) -> SecondEye | None:
+    wanted = settings.camera.infrared
+    if wanted is None:
+        return None
+    camera = LiveCamera(wanted, clock)
+    stack.callback(camera.close)
+    placement = Placement(wanted.shift_x, wanted.shift_y, wanted.zoom, wanted.tolerance)
+    return SecondEye(camera, vision.detector, placement)
 
 
 def _open_voice(wanted: VoiceSettings | None) -> Voice | None:

@@ -16,6 +16,7 @@ from lockd.config import Settings
 from lockd.door.events import DoorMemory
 from lockd.ports import Camera, Indicator, Inputs, Keys, LocalTime, Requests
 from lockd.recognition.recogniser import Recogniser, Vision
+from lockd.recognition.second_eye import SecondEye
 from lockd.service.housekeeping import Housekeeping
 from lockd.service.live_scores import LiveScores
 from lockd.service.people import People
@@ -57,6 +58,7 @@ class Parts:
         bus: where events are published, if anywhere.
         keys: of those who may command from afar, if anybody may.
         requests: where commands of this machine come from.
+        second_eye: the camera for near infrared, if there is one.
         inputs: exit button, contact, tamper switch, if any is wired.
         changes: of the inputs, filled by their threads.
         second_factor: PINs, cards and telephones, if any is taken.
@@ -78,6 +80,7 @@ class Parts:
     bus: Bus | None = None
     keys: Keys | None = None
     requests: Sequence[Requests] = ()
+    second_eye: SecondEye | None = None
     inputs: Inputs | None = None
     changes: queue.SimpleQueue[InputChange] = field(default_factory=queue.SimpleQueue)
     second_factor: SecondFactor | None = None

@@ -87,6 +87,7 @@ class Service:
             settings, parts.vision, parts.people.gallery
         )
         self._recogniser.gallery = parts.people.gallery
+        self._recogniser.second_eye = parts.second_eye
         self._publisher = Publisher(
             settings,
             clock=parts.clock,
@@ -134,6 +135,7 @@ class Service:
             scores=self._scores,
             alike=settings.recognition.threshold(parts.vision.embedder.accept),
             factor=parts.second_factor,
+            second_eye=parts.second_eye,
         )
         if before is not None:
             parts.people.adopt(before.memory)

@@ -22,13 +22,23 @@ from lockd.clock import Clock
 from lockd.config import Settings
 from lockd.identity.challenge import Challenge, ChallengeRules, Passed, Prompt
 from lockd.identity.evidence import Recognised
-from lockd.identity.liveness import Demand, Policy, Reason, Standing, demand, shortcoming
-from lockd.identity.observation import Observation, Sighting
+from lockd.identity.liveness import (
+    Demand,
+    Policy,
+    Reason,
+    SecondSight,
+    Standing,
+    demand,
+    shortcoming,
+)
+from lockd.identity.observation import Observation
 from lockd.recognition.recogniser import Recogniser
+from lockd.recognition.second_eye import SecondEye
 from lockd.service.door_controller import DoorController
 from lockd.service.live_scores import LiveScores
 from lockd.service.second_factor import FactorOutcome, SecondFactor
-from lockd.types import Embedding, Signal
+from lockd.service.visit_frames import VisitFrames
+from lockd.types import Signal
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +49,6 @@ LOST = "lost"
 """Who passed the challenge is not seen to be the one who was recognised."""
 NO_FACTOR = "no_second_factor"
 WRONG = "wrong"
-_MOST_VISITS = 64
 
 _SIGNALS = {
     Prompt.FRONT: Signal.ASK_FRONT,
@@ -71,16 +80,6 @@ class _Held:
     proofs: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _Frames:
-    """What the frames said in which a visit showed one person."""
-
-    person: str
-    t: float
-    scores: list[float] = field(default_factory=list)
-    face: Embedding | None = None
-
-
 class Vetting:
     """Holds whoever was recognised until they have shown what is asked of them."""
 
@@ -94,6 +93,7 @@ class Vetting:
         scores: LiveScores,
         alike: float,
         factor: SecondFactor | None = None,
+        second_eye: SecondEye | None = None,
         rng: random.Random | None = None,
     ) -> None:
         """Hold nobody.
@@ -102,6 +102,7 @@ class Vetting:
             scores: what this door knows of the network's scores.
             alike: from which similarity on two faces are one person's.
             factor: takes PINs and the like, if there is anything for it.
+            second_eye: the camera for near infrared, if there is one.
             rng: chooses what is asked; the system's by default.
         """
         self._settings = settings.liveness
@@ -116,9 +117,10 @@ class Vetting:
         self._recogniser = recogniser
         self._scores = scores
         self._factor = factor
+        self._second_eye = second_eye
         self._rng = rng or random.SystemRandom()
         self._held: dict[int, _Held] = {}
-        self._frames: dict[int, _Frames] = {}
+        self._frames = VisitFrames()
         self._failed: dict[str, float] = {}
         self._proven: dict[int, tuple[str, str, float]] = {}
 
@@ -146,7 +148,8 @@ class Vetting:
     def problem(self) -> str | None:
         """What somebody should do about it, or None."""
         wrong = shortcoming(self._policies, self._means, self._settings.doubt)
-        return wrong or self._scores.problem
+        blind = None if self._second_eye is None else self._second_eye.problem
+        return wrong or self._scores.problem or blind
 
     @property
     def next_deadline(self) -> float | None:
@@ -173,7 +176,7 @@ class Vetting:
         if reason is not None or policy.off or (proven == one.person.id and now < until):
             self._open(one, proof or "face", now)
             return
-        wait_s = self._settings.gather_s if policy.network else 0.0
+        wait_s = self._settings.gather_s if policy.network or self._second_eye else 0.0
         self._held[one.visit] = _Held(one, policy, now, now + wait_s)
         self.pass_time(now)
 
@@ -189,7 +192,7 @@ class Vetting:
                 continue
             if self._has_failed(person.id, t):
                 self._failed[person.id] = t
-            self._count(sighting, person.id, t)
+            self._frames.count(sighting, person.id, t)
         self._proven = {visit: one for visit, one in self._proven.items() if t < one[2]}
         for visit, held in list(self._held.items()):
             seen = next((one for one in look.sightings if one.visit == visit), None)
@@ -202,7 +205,9 @@ class Vetting:
                     held.challenge.seen(t, seen.face, seen.embedding)
             elif held.step is _Step.CONFIRMING and seen is not None and seen.match is not None:
                 named = seen.match.person
-                if named is not None and named.id == held.one.person.id:
+                if seen.infrared is False:
+                    self._fail(held, Reason.INFRARED.value, self._clock.now())
+                elif named is not None and named.id == held.one.person.id:
                     held.proofs.append("challenge")
                     self._scores.passed(held.score, self._clock.now())
                     self._ask_factor(held, self._clock.now())
@@ -254,20 +259,28 @@ class Vetting:
 
     def _judge(self, held: _Held, now: float) -> None:
         """Decide what somebody has to show, once there are frames enough."""
+        frames = self._frames.of(held.one.visit, held.one.person.id)
+        least, late = self._settings.least_frames, now >= held.until
+        standing, infrared = Standing.UNKNOWN, SecondSight.NONE
+        if self._second_eye is not None:
+            infrared = frames.second_sight(least)
         if held.policy.network:
-            known = self._frames.get(held.one.visit)
-            scores = known.scores if known and known.person == held.one.person.id else []
-            if len(scores) >= self._settings.least_frames:
-                held.score = sum(scores) / len(scores)
-            elif now < held.until:
-                return
-        standing = Standing.UNKNOWN
+            held.score = frames.score(least)
+        gathering = held.policy.network and math.isnan(held.score)
+        if not late and (gathering or infrared is SecondSight.UNKNOWN):
+            return
         if held.policy.network:
             standing = self._scores.standing(held.score, self._settings.bounds(), now)
             self._scores.came(held.score, now)
-        held.demand = demand(held.policy, standing, self._means, self._settings.doubt)
-        log.info("visit %d: %s, %s", held.one.visit, held.policy, standing.value)
-        if held.demand.refused is Reason.ATTACK:
+        held.demand = demand(held.policy, standing, self._means, self._settings.doubt, infrared)
+        log.info(
+            "visit %d: %s, %s, infrared: %s",
+            held.one.visit,
+            held.policy,
+            standing.value,
+            infrared.value,
+        )
+        if held.demand.refused in (Reason.ATTACK, Reason.INFRARED):
             self._fail(held, held.demand.refused.value, now)
         elif held.demand.refused is not None:
             self._let_go(held)
@@ -278,16 +291,17 @@ class Vetting:
         else:
             if held.policy.network:
                 held.proofs.append("network")
+            if infrared is SecondSight.SEEN:
+                held.proofs.append("infrared")
             self._ask_factor(held, now)
 
     def _challenge(self, held: _Held, now: float) -> None:
-        known = self._frames.get(held.one.visit)
         held.challenge = Challenge(
             self._rules,
             now=now,
             rng=self._rng,
             mirrored=self._mirrored,
-            known=None if known is None else known.face,
+            known=self._frames.of(held.one.visit, held.one.person.id).face,
         )
         held.step, held.until = _Step.CHALLENGED, math.inf
         self._door.challenged(held.one)
@@ -336,19 +350,6 @@ class Vetting:
         del self._held[held.one.visit]
         if held.step is _Step.FACTOR and self._factor is not None:
             self._factor.cancel(held.one.visit)
-
-    # What is remembered of visits
-
-    def _count(self, sighting: Sighting, person: str, t: float) -> None:
-        """Keep what the frames said in which a visit showed one person."""
-        known = self._frames.get(sighting.visit)
-        if known is None or known.person != person:
-            known = self._frames[sighting.visit] = _Frames(person, t)
-        known.t, known.face = t, sighting.embedding
-        if math.isfinite(sighting.liveness):
-            known.scores.append(sighting.liveness)
-        if len(self._frames) > _MOST_VISITS:
-            del self._frames[min(self._frames, key=lambda one: self._frames[one].t)]
 
     def _has_failed(self, person: str, t: float) -> bool:
         """Whether somebody failed and was in view since."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lockd.adapters.reach import ANY, PRIVATE, allowed, drop_in, needs, unreached
-from lockd.config import Settings
+from lockd.config import Settings, parse
 
 UNIT = "[Service]\nIPAddressDeny=any\nIPAddressAllow=localhost\n"
 
@@ -91,3 +91,12 @@ def test_an_empty_list_begins_anew() -> None:
     assert allowed([UNIT, "IPAddressAllow=10.0.0.1\nIPAddressAllow=\nIPAddressAllow=::1"]) == [
         "::1"
     ]
+
+
+def test_the_second_camera_is_reached_too() -> None:
+    text = "camera: {source: 0, infrared: {source: rtsp://192.168.1.7/night}}"
+    (need,) = needs(parse(text))
+    assert (need.what, need.networks) == (
+        "camera.infrared.source: 192.168.1.7",
+        ("192.168.1.7/32",),
+    )

@@ -14,9 +14,9 @@ from lockd.types import Image
 from lockd.vision.pictures import encode_jpeg
 from tests.adapters.rtspcamera import RtspCamera, rtsp_camera
 from tests.faults.faults import RESTART_S, Spoilt
-from tests.faults.site import KNOWN, NOBODY, PICTURES, STRANGER, Site
+from tests.faults.site import KNOWN, NOBODY, PICTURES, STRANGER, Site, film_of
 from tests.patience import eventually
-from tests.porch import filmed, porch
+from tests.porch import StreamCamera, filmed, porch
 
 Sites = Callable[..., Site]
 
@@ -226,3 +226,28 @@ def test_the_stream_comes_late(sites: Sites) -> None:
         assert site.await_event("access_granted")["person"] == KNOWN
         site.await_event("camera_recovered")
         site.end()
+
+
+def test_the_second_camera_sees_nobody_or_nothing(sites: Sites) -> None:
+    """A telephone is held before the first camera; then somebody comes; then the second goes."""
+    second = StreamCamera(film_of(NOBODY), fps=12)
+    site = sites(
+        camera={"infrared": {"source": second.url, "retry_longest_s": 0.3, "covered_after_s": 0}},
+        liveness={"policy": "challenge"},
+        signals={"screen": True},
+    )
+    site.start()
+    assert site.appear(KNOWN, "spoof_suspected")["reason"] == "infrared"
+    site.show(NOBODY)
+    second.show(film_of(KNOWN))
+    before = len(site.events("spoof_suspected"))
+    site.appear(KNOWN, "challenge_started")
+    assert len(site.events("spoof_suspected")) == before
+    assert not site.events("access_granted")
+    second.switch_off()
+    assert "camera.infrared" in site.await_event("liveness_problem")["reason"]
+    second.switch_on()
+    site.await_event("liveness_recovered")
+    site.press_exit()
+    second.switch_off()
+    site.end()

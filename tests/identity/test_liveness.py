@@ -16,14 +16,17 @@ from lockd.identity.liveness import (
     Bounds,
     Calibration,
     Demand,
+    Doubt,
     Heed,
     Means,
     Measure,
     Policies,
     Policy,
     Reason,
+    SecondSight,
     Standing,
     demand,
+    second_sight,
     shortcoming,
 )
 from lockd.types import Person
@@ -239,3 +242,36 @@ def test_what_a_group_cannot_be_asked_names_the_group() -> None:
     said = shortcoming(rules, Means(challenge=False, second_factor=False), "challenge")
     assert said is not None
     assert said.startswith("staff: challenge")
+
+
+# The second camera
+
+
+@given(policies, st.sampled_from(Standing), means, doubts, st.sampled_from(SecondSight))
+def test_a_second_camera_never_makes_a_door_ask_for_less(
+    policy: Policy, standing: Standing, can: Means, doubt: Doubt, sight: SecondSight
+) -> None:
+    without = demand(policy, standing, can, doubt)
+    asked = demand(policy, standing, can, doubt, sight)
+    if policy.off:
+        assert asked == without
+    elif sight is SecondSight.UNSEEN:
+        assert asked.refused is Reason.INFRARED
+    elif sight is SecondSight.UNKNOWN:
+        assert not asked.nothing
+    else:
+        assert asked == without
+    if without.refused is not None:
+        assert asked.refused is not None
+    elif asked.refused is None:
+        assert asked.challenge >= without.challenge
+        assert asked.second_factor >= without.second_factor
+
+
+@given(st.lists(st.booleans(), max_size=9), st.integers(1, 5))
+def test_what_most_of_enough_frames_say_counts(seen: list[bool], least: int) -> None:
+    sight = second_sight(seen, least)
+    assert (sight is SecondSight.UNKNOWN) is (len(seen) < least)
+    if sight is SecondSight.SEEN:
+        assert seen.count(True) > seen.count(False)
+    assert sight is not SecondSight.NONE

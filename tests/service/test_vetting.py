@@ -71,10 +71,23 @@ class Factors:
         return outcomes
 
 
+class SecondCamera:
+    """A camera for near infrared of which only its problem is asked: sightings say what it sees."""
+
+    problem: str | None = None
+
+
 class Visited:
     """A door, whoever stands before it, and the time that passes in frames."""
 
-    def __init__(self, liveness: Any = None, *, calibrated: bool = True, **sections: Any) -> None:
+    def __init__(
+        self,
+        liveness: Any = None,
+        *,
+        calibrated: bool = True,
+        second_eye: SecondCamera | None = None,
+        **sections: Any,
+    ) -> None:
         sections = {"signals": SCREEN, **sections}
         policy = liveness if isinstance(liveness, dict) else {"policy": liveness}
         self.keeping = Keeping(liveness={**BOUNDS, **policy}, **sections)
@@ -92,6 +105,7 @@ class Visited:
             scores=self.scores,
             alike=0.5,
             factor=self.factors if settings.second_factor.kinds else None,  # type: ignore[arg-type]
+            second_eye=second_eye,  # type: ignore[arg-type]
             rng=random.Random(1),
         )
         self.t = 0.0
@@ -108,12 +122,19 @@ class Visited:
             self.vetting.recognised(recognised)
         self.keeping.keeper.show(faces=bool(sightings))
 
-    def comes(self, score: float = math.nan, *, visit: int = 1, person: Person = ADA) -> None:
+    def comes(
+        self,
+        score: float = math.nan,
+        *,
+        visit: int = 1,
+        person: Person = ADA,
+        infrared: bool | None = None,
+    ) -> None:
         """Somebody is seen three times and recognised in the third."""
+        sighting = seen(score, visit=visit, person=person, infrared=infrared)
         for _ in range(2):
-            self.frame(seen(score, visit=visit, person=person))
-        one = Recognised(visit, person, 0.8)
-        self.frame(seen(score, visit=visit, person=person), recognised=one)
+            self.frame(sighting)
+        self.frame(sighting, recognised=Recognised(visit, person, 0.8))
 
     def obeys(self, seconds: float = 12.0, **more: Any) -> None:
         """Whoever is there does as they are asked, until nobody asks any more."""
@@ -155,10 +176,11 @@ def seen(
     shift: float = 0.0,
     named: bool = True,
     embedding: Embedding | None = None,
+    infrared: bool | None = None,
 ) -> Sighting:
     found = match(person) if named else None
     face = unit(1.0) if embedding is None else embedding
-    return Sighting(visit, turned(shift), None, found, face, score)
+    return Sighting(visit, turned(shift), None, found, face, score, infrared)
 
 
 def test_without_a_policy_a_face_is_enough() -> None:
@@ -534,3 +556,61 @@ def test_a_reload_lets_go_of_everybody_and_they_are_recognised_once_more() -> No
     assert door.recognising.again[-1][:2] == (1, ADA.name)
     assert not door.recognising.challenged
     assert door.vetting.next_deadline is None
+
+
+# The second eye
+
+
+@pytest.mark.parametrize("policy", ["passive", "graded", "challenge", "second_factor"])
+def test_whom_the_second_camera_does_not_see_is_suspected_whatever_is_asked(policy: str) -> None:
+    door = Visited(policy, second_eye=SecondCamera(), second_factor=KEYPAD)
+    door.comes(LIVE, infrared=False)
+    door.obeys(score=LIVE, infrared=True)
+    assert not door.opened
+    assert [one["reason"] for one in door.told("spoof_suspected")] == ["infrared"]
+
+
+def test_whom_both_cameras_see_is_let_in_by_the_policy() -> None:
+    door = Visited("graded", second_eye=SecondCamera())
+    door.comes(LIVE, infrared=True)
+    assert door.opened
+    assert [one["proof"] for one in door.told("access_granted")] == ["network+infrared"]
+
+
+def test_most_of_the_frames_decide() -> None:
+    for frames, opens in (((True, True, False), True), ((True, False, False), False)):
+        door = Visited("graded", second_eye=SecondCamera())
+        for there in frames[:-1]:
+            door.frame(seen(LIVE, infrared=there))
+        door.frame(seen(LIVE, infrared=frames[-1]), recognised=Recognised(1, ADA, 0.8))
+        assert door.opened is opens
+
+
+def test_a_second_camera_that_cannot_tell_is_doubt() -> None:
+    door = Visited("passive", second_eye=SecondCamera())
+    door.comes(LIVE)
+    door.stands(2.5, score=LIVE)
+    assert door.vetting.asking is None  # it may still come
+    door.stands(1.0, score=LIVE)
+    assert door.vetting.asking is Prompt.FRONT
+    assert not door.opened
+    door.obeys(score=LIVE)
+    assert [one["proof"] for one in door.told("access_granted")] == ["challenge"]
+
+
+def test_who_changes_places_with_a_picture_after_the_challenge_is_suspected() -> None:
+    door = Visited("challenge", second_eye=SecondCamera())
+    door.comes(infrared=True)
+    while len(door.recognising.challenged) == 0 or door.vetting.asking is not Prompt.FRONT:
+        door.frame(seen(infrared=True))
+    door.obeys(infrared=False)
+    assert not door.opened
+    assert [one["reason"] for one in door.told("spoof_suspected")] == ["infrared"]
+
+
+def test_what_is_wrong_with_the_second_camera_is_told() -> None:
+    camera = SecondCamera()
+    door = Visited("graded", second_eye=camera)
+    assert door.vetting.problem is None
+    camera.problem = "camera.infrared: covered: almost no structure"
+    assert door.vetting.problem == camera.problem

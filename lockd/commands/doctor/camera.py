@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from lockd.adapters.cameras import Source, open_source
 from lockd.commands.doctor.findings import Finding, Machine, ok, problem, skipped, warning
+from lockd.config import CameraSettings
 from lockd.errors import CameraError, LockdError
 from lockd.files import write_over
 from lockd.types import Image
@@ -36,27 +38,33 @@ class Watched:
 
 
 def camera(machine: Machine) -> list[Finding]:
-    """Look through the camera for two seconds."""
+    """Look through each camera for two seconds."""
     settings = machine.settings.camera
+    findings = [*_unverified("camera", settings), *_look(machine, "camera", settings)]
+    if settings.infrared is not None:
+        name = "camera.infrared"
+        findings += [
+            *_unverified(name, settings.infrared),
+            *_look(machine, name, settings.infrared),
+        ]
+    return findings
+
+
+def _unverified(name: str, settings: CameraSettings) -> Iterator[Finding]:
     if settings.unverified:
-        return [_unverified(), *_look(machine)]
-    return _look(machine)
+        yield warning(
+            f"{name}.tls is unverified: whoever is on the wire can show the door any face",
+            f"name the authority of its certificate in {name}.ca_file, and remove tls",
+        )
 
 
-def _unverified() -> Finding:
-    return warning(
-        "camera.tls is unverified: whoever is on the wire can show the door any face",
-        "name the authority of its certificate in camera.ca_file, and remove tls",
-    )
-
-
-def _look(machine: Machine) -> list[Finding]:
-    settings = machine.settings.camera
+def _look(machine: Machine, name: str, settings: CameraSettings) -> list[Finding]:
+    said = "" if name == "camera" else f"{name}: "
     if machine.service_runs:
         status = machine.unit.get("StatusText") or "no status"
         return [
             skipped(
-                f"the running service has it ({status}); "
+                f"{said}the running service has it ({status}); "
                 "to look through it: `sudo systemctl stop lockd`, and then again"
             )
         ]
@@ -64,19 +72,19 @@ def _look(machine: Machine) -> list[Finding]:
     try:
         source = open_source(settings)
     except CameraError as error:
-        return [problem(str(error), _holders(machine, settings.source))]
+        return [problem(f"{said}{error}", _holders(machine, settings.source))]
     try:
         opened_s = time.monotonic() - started
         seen = _watch(source, settings.view())
     except CameraError as error:
-        return [problem(str(error), _holders(machine, settings.source))]
+        return [problem(f"{said}{error}", _holders(machine, settings.source))]
     finally:
         source.close()
     height, width = seen.last.shape[:2]
     rate = f", {(seen.count - 1) / seen.seconds:.1f} pictures a second" if seen.seconds > 1 else ""
-    findings = [ok(f"{width} x {height}{rate}, opened in {opened_s:.1f} s"), *_judge(seen, source)]
-    findings.append(_faces(machine, seen.last))
-    if machine.save_frame is not None:
+    whole = f"{said}{width} x {height}{rate}, opened in {opened_s:.1f} s"
+    findings = [ok(whole), *_judge(seen, source), _faces(machine, seen.last)]
+    if machine.save_frame is not None and name == "camera":
         findings.append(_save(seen.last, machine.save_frame))
     return findings
 
