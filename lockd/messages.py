@@ -85,6 +85,40 @@ ALERTS: Mapping[EventType, str] = {
 }
 """The kind of alert that an event is."""
 
+KINDS: Mapping[str, frozenset[EventType]] = {
+    "visit": frozenset(
+        {
+            EventType.ACCESS_GRANTED,
+            EventType.ACCESS_DENIED,
+            EventType.STRANGER,
+            EventType.UNIDENTIFIED,
+            EventType.CHALLENGE_STARTED,
+            EventType.FACTOR_REFUSED,
+            EventType.SPOOF_SUSPECTED,
+        }
+    ),
+    "door": frozenset(
+        {
+            EventType.EXIT_REQUESTED,
+            EventType.COMMAND,
+            EventType.DOOR_OPENED,
+            EventType.DOOR_CLOSED,
+            EventType.DOOR_FORCED,
+            EventType.DOOR_HELD,
+            EventType.LOCKED_OUT,
+            EventType.LOCK_OUT_ENDED,
+            EventType.LOCKED_DOWN,
+            EventType.LOCK_DOWN_ENDED,
+            EventType.HOLD_OPEN_STARTED,
+            EventType.HOLD_OPEN_ENDED,
+            EventType.TAMPER,
+            EventType.TAMPER_ENDED,
+        }
+    ),
+    "alert": frozenset(ALERTS),
+}
+"""Names for several kinds of events, to look for. Whatever is in none of these is of the system."""
+
 ALERT, NEWS, STATUS = 2, 1, 0
 """What messages weigh; those that weigh least are given up first."""
 _STATUS = frozenset(
@@ -103,6 +137,12 @@ _STATUS = frozenset(
         EventType.CHALLENGE_STARTED,
     }
 )
+
+
+def kinds() -> dict[str, frozenset[EventType]]:
+    """Return what events can be looked for by: `KINDS`, ``system``, and each type by its name."""
+    others = frozenset(EventType) - KINDS["visit"] - KINDS["door"]
+    return {**KINDS, "system": others, **{one.value: frozenset({one}) for one in EventType}}
 
 
 def weight(kind: EventType) -> int:

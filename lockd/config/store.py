@@ -18,7 +18,7 @@ class StoreSettings(Section):
     key_file: File | None = None
     """The key that templates are encrypted with; made beside them if it is not set."""
     keep_photographs: bool = False
-    keep_events_days: Annotated[int, Field(ge=0, le=3650)] = 0
+    keep_events_days: Annotated[int, Field(ge=0, le=3650)] = 30
     """How long events are kept here besides being published; 0 keeps none."""
     keep_audit_days: Annotated[int, Field(ge=1, le=36500)] = 1095
     """How long it is known who changed what."""

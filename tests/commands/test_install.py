@@ -207,6 +207,15 @@ def test_a_dry_run_says_everything_and_does_nothing(tmp_path: Path) -> None:
     assert "would link /usr/local/bin/lockd to /opt/lockd/.venv/bin/lockd" in result.output
 
 
+def test_it_is_said_that_events_are_kept_when_the_configuration_comes(
+    tmp_path: Path, installed: None
+) -> None:
+    for said in (1, 0):
+        system = live(tmp_path)
+        steps.install(system)
+        assert sum("is kept in /var/lib/lockd for 30 days" in one for one in system.said) == said
+
+
 def test_an_edited_configuration_stays_and_the_new_one_lies_beside_it(tmp_path: Path) -> None:
     edited = tmp_path / "etc/lockd/lockd.yaml"
     edited.parent.mkdir(parents=True)

@@ -54,7 +54,7 @@ def test_a_rule_that_fails_is_told_and_keeps_no_other_from_its_work(
         raise StoreError("disk full")
 
     rules = (Rule("snapshots", lambda keep: keep.keep_audit_days, fail), *RULES)
-    house = Housekeeping(StoreSettings(), lambda: store, rules)
+    house = Housekeeping(StoreSettings(keep_events_days=0), lambda: store, rules)
     house.work(0.0, FixedTime(datetime(2026, 11, 22, tzinfo=UTC)).local)
     assert "disk full; what is too old of the snapshots is still kept" in caplog.text
     assert days(store) == []
@@ -64,7 +64,7 @@ def test_a_store_that_cannot_be_written_yet_is_seen_to_when_it_can_be(store: Sto
     now = FixedTime(datetime(2026, 11, 22, tzinfo=UTC))
     with closing(Store.open_read_only(store.path, store.database.vault)) as reader:
         stores = [store, reader, None]
-        house = Housekeeping(StoreSettings(), stores.pop)
+        house = Housekeeping(StoreSettings(keep_events_days=0), stores.pop)
         for left in (2, 2, 0):
             house.work(0.0, now.local)
             assert len(days(store)) == left

@@ -34,6 +34,7 @@ have in common.
 
 from __future__ import annotations
 
+from lockd.adapters.store.events import EventFilter
 from lockd.adapters.store.factors import KeptFactor, NewFactor
 from lockd.adapters.store.gallery import Reading
 from lockd.adapters.store.opening import open_for_service, opened
@@ -62,6 +63,7 @@ __all__ = [
     "AuditEntry",
     "Details",
     "Enrolled",
+    "EventFilter",
     "Fault",
     "KeptFactor",
     "NewFactor",

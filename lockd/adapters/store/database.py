@@ -157,8 +157,7 @@ class Database:
         Raises:
             StoreError: if it cannot be written; then nothing was.
         """
-        # Both ways of writing a time that are in use, with and without milliseconds, compare.
-        utc = when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        utc = utc_of(when)
         # Writing costs a card its life, and everybody else a wait.
         if not self.value(f"SELECT EXISTS (SELECT 1 FROM {table} WHERE utc < ?)", utc):
             return 0
@@ -284,6 +283,11 @@ def _in_folder_of(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise store_error(path, error) from error
+
+
+def utc_of(when: datetime) -> str:
+    """Return a time to compare with: both ways that are in use, with milliseconds and without."""
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def uri(path: Path, query: str) -> str:

@@ -18,6 +18,11 @@ UDEV = "/etc/udev/rules.d/99-lockd.rules"
 CONFIG_FOLDER = "/etc/lockd"
 CONFIG = f"{CONFIG_FOLDER}/lockd.yaml"
 STATE = "/var/lib/lockd"
+_KEPT = (
+    f"who comes and what happens at the door is kept in {STATE} for 30 days, without pictures, "
+    f"unless {CONFIG} says otherwise (store.keep_events_days): `lockd history`. docs/privacy.md "
+    "has a notice for the door"
+)
 # Asked of the installed lockd, for reading the configuration takes more than Python alone.
 _LOAD = "import sys, pathlib as p, lockd.config as c; settings = c.load(p.Path(sys.argv[1]));"
 # What the service may reach only if its configuration asks for it: (shipped, put where, asks).
@@ -123,12 +128,14 @@ def _put_configuration(system: System) -> None:
     existing = system.read(CONFIG)
     if existing is None:
         system.write(CONFIG, new, mode=0o640, group=USER)
+        system.note(_KEPT)
         return
     seen = system.read(f"{environment.LINK}/share/lockd/config/lockd.yaml")
     if new in (existing, seen):
         return
     if system.write(f"{CONFIG}.new", new, mode=0o640, group=USER):
         system.note(f"{CONFIG} was left as it is; compare it with {CONFIG}.new")
+        system.note(_KEPT)
 
 
 def _put_folders(system: System) -> None:
