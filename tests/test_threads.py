@@ -36,8 +36,8 @@ def test_events_are_carried_though_the_thread_that_carries_them_died(
     wire: Any = bus
     outbox = Outbox(Settings(), lambda: 0.0, wire, None)
 
-    def die() -> None:
-        outbox.errand = lambda: None
+    def die(_: object) -> None:
+        outbox.errand = lambda _: None
         raise SystemExit
 
     outbox.errand = die
@@ -59,9 +59,9 @@ def test_another_thread_opens_the_store_anew_for_the_events_of_one_that_died(
     outbox = bench.outbox
     died = threading.Event()
 
-    def die() -> None:
+    def die(_: object) -> None:
         if bench.waiting():  # it has opened the store, and written
-            outbox.errand = lambda: None
+            outbox.errand = lambda _: None
             died.set()
             raise SystemExit
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from lockd.adapters.store import Store, Vault, restore
+from lockd.adapters.store import Store, StrangerPicture, Vault, restore
 from lockd.adapters.store import make_key as write_key
 from lockd.adapters.store import opened as open_store
 from lockd.config import Settings, find, load
 from lockd.console import Group, administrator, config_option, counted, err, print_table, reported
 from lockd.errors import StoreError
+from lockd.files import write_over
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 limit_option = click.option(
@@ -147,6 +149,59 @@ def events(limit: int, config_file: Path | None) -> None:
     with _opened(config_file) as (_, opened):
         for event in opened.events.latest(limit):
             click.echo(json.dumps(event, ensure_ascii=False))
+
+
+@store.command()
+@click.option(
+    "--save",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Write the pictures into a folder, as JPEGs.",
+)
+@click.option("--forget", "numbers", type=int, multiple=True, help="Delete one, by its number.")
+@click.option("--forget-all", is_flag=True, help="Delete all of them.")
+@json_option
+@config_option
+@reported
+def strangers(
+    folder: Path | None,
+    numbers: tuple[int, ...],
+    forget_all: bool,
+    as_json: bool,
+    config_file: Path | None,
+) -> None:
+    """Show which pictures of strangers are kept (store.keep_strangers), the last first."""
+    changing = bool(numbers or forget_all)
+    if changing and folder is not None:
+        raise click.UsageError("--save and --forget exclude each other")
+    with _opened(config_file, writable=changing) as (_, opened):
+        kept = opened.strangers.all()
+        if changing:
+            wanted = [one.id for one in kept] if forget_all else numbers
+            deleted = opened.strangers.forget(wanted, by=administrator())
+            click.echo(f"{counted(deleted, 'picture')} deleted")
+            return
+        if folder is not None:
+            for one in kept:
+                _save(folder, one, opened.strangers.picture(one.id))
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in kept]))
+        return
+    for one in kept:
+        click.echo(f"{one.id}: {one.utc}, event {one.event_id}")
+    if not kept:
+        click.echo("No picture of a stranger is kept.")
+
+
+def _save(folder: Path, one: StrangerPicture, picture: bytes | None) -> None:
+    file = folder / f"stranger-{one.id}-{one.utc[:19].replace(':', '')}.jpg"
+    if picture is None:
+        err.print(f"picture {one.id} is damaged and left out", style="yellow")
+        return
+    try:
+        write_over(file, picture)
+    except OSError as error:
+        raise StoreError(f"{file}: cannot be written: {error.strerror}") from error
 
 
 @store.command("make-key")

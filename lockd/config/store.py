@@ -20,6 +20,10 @@ class StoreSettings(Section):
     keep_photographs: bool = False
     keep_events_days: Annotated[int, Field(ge=0, le=3650)] = 30
     """How long events are kept here besides being published; 0 keeps none."""
+    keep_strangers: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """How many pictures of strangers' faces are kept; the oldest goes first."""
+    keep_strangers_days: Annotated[int, Field(ge=1, le=365)] = 7
+    """How long each of them is kept."""
     keep_audit_days: Annotated[int, Field(ge=1, le=36500)] = 1095
     """How long it is known who changed what."""
 

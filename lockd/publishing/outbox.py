@@ -95,7 +95,7 @@ class Outbox:
         problem: why the store takes no events, or None.
         waiting: how many messages waited when last counted.
         lost: how many were given up, ever.
-        errand: called at every round, in the outbox's thread.
+        errand: called with the store, if it is open, at every round, in the outbox's thread.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class Outbox:
         self.problem: str | None = None
         self.waiting = 0
         self.lost = 0
-        self.errand: Callable[[], None] = lambda: None
+        self.errand: Callable[[Store | None], None] = lambda _: None
         if bus is not None:
             bus.moved = self._wake.set
 
@@ -232,7 +232,7 @@ class Outbox:
     def _move_safely(self) -> bool:
         try:
             more = self.move()
-            self.errand()  # which may have something large to send: events come first
+            self.errand(self._store)  # which may have something large to send: events come first
             return more
         except Exception:
             log.exception("the outbox stumbled; it goes on")

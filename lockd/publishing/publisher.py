@@ -23,6 +23,7 @@ from lockd.publishing.alerts import Alerts
 from lockd.publishing.home_assistant import Announcement
 from lockd.publishing.outbox import Outbox
 from lockd.publishing.snapshots import Snapshots
+from lockd.publishing.strangers import StrangerPictures
 from lockd.types import Face, Frame
 
 log = logging.getLogger(__name__)
@@ -70,10 +71,17 @@ class Publisher:
         self._diagnostics_at = math.inf if not settings.mqtt.diagnostics_s else -math.inf
         self.topics = Topics(settings.mqtt.base_topic, settings.door.id)
         self.outbox = Outbox(settings, clock.now, bus, messages, spool=spool)
+        self._strangers = StrangerPictures(settings.store)
+        self.outbox.errand = self._errand
         self.snapshots: Snapshots | None = None
         if bus is not None:
             self.snapshots = Snapshots(settings.mqtt.snapshot, self.topics.snapshot, bus, clock.now)
-            self.outbox.errand = self.snapshots.serve
+
+    def _errand(self, store: Store | None) -> None:
+        """What has to do with pictures, in the outbox's thread."""
+        if self.snapshots is not None:
+            self.snapshots.serve()
+        self._strangers.serve(store)
 
     @property
     def problem(self) -> str | None:
@@ -84,8 +92,8 @@ class Publisher:
         """Tell of something that happened."""
         self._emit(kind, **details)
 
-    def _emit(self, kind: EventType, *, alert: bool = True, **details: Any) -> bool:
-        """Tell of something; return whether it is published as an alert, too."""
+    def _emit(self, kind: EventType, *, alert: bool = True, **details: Any) -> tuple[Event, bool]:
+        """Tell of something; return it, and whether it is published as an alert, too."""
         now = self._clock.now()
         event = Event(kind, now, self._door, **details)
         rings, suppressed = ALERTS.get(kind) if alert else None, None
@@ -94,14 +102,14 @@ class Publisher:
         self.outbox.post(event, suppressed=suppressed)
         for observer in self._observers:
             observer.event(event)
-        return suppressed is not None
+        return event, suppressed is not None
 
     def stranger(self, stranger: Stranger, frame: Frame | None, face: Face | None) -> None:
         """Emit that a stranger came, with a picture if the owner wants one.
 
-        One who comes again is no second alert.
+        One who comes again is no second alert, and no second picture is kept.
         """
-        alerted = self._emit(
+        event, alerted = self._emit(
             EventType.STRANGER,
             alert=not stranger.again,
             visit=stranger.visit,
@@ -110,6 +118,8 @@ class Publisher:
         )
         if alerted and self.snapshots is not None and frame is not None:
             self.snapshots.take(frame.image, face)
+        if not stranger.again and frame is not None and face is not None:
+            self._strangers.take(event, frame.image, face)
 
     def silence(self, seconds: float) -> None:
         """Publish no alerts for a while."""

@@ -38,6 +38,11 @@ class Rule:
 
 RULES = (
     Rule("events", lambda keep: keep.keep_events_days, lambda s, t: s.events.forget_before(t)),
+    Rule(
+        "strangers' pictures",
+        lambda keep: keep.keep_strangers_days,
+        lambda s, t: s.strangers.forget_before(t),
+    ),
     Rule("audit trail", lambda keep: keep.keep_audit_days, lambda s, t: s.audit.forget_before(t)),
 )
 

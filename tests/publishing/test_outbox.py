@@ -461,7 +461,7 @@ def test_what_is_left_at_the_end_is_not_passed_over(
 def test_a_stumble_does_not_end_the_thread(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     stumbles = [RuntimeError("nobody foresaw this")]
 
-    def errand() -> None:
+    def errand(_: object) -> None:
         if stumbles:
             raise stumbles.pop()
 

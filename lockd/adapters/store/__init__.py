@@ -8,7 +8,7 @@ A store that is missing is made. One of an earlier version is brought up to date
 is damaged, or not lockd's, is never touched, let alone made anew: the error says so and
 leaves the file for its owner.
 
-People's templates, photographs, PINs and cards are encrypted; names, rights and events are not.
+Templates, pictures, PINs and cards are encrypted; names, rights and events are not.
 
     store.py     one open store, and its parts; opening.py the one that is configured
     database.py  the file: opening it, all-or-nothing, errors
@@ -22,7 +22,7 @@ People's templates, photographs, PINs and cards are encrypted; names, rights and
     removal.py   making sure that somebody is forgotten
     audit.py     who changed what
     outbox.py    messages that the broker does not have yet
-    events.py    events kept here
+    events.py    events kept here; strangers.py pictures of strangers
     memory.py    what the door must not forget in a power cut
     nonces.py    which commands from afar were seen
     liveness.py  how live people score here
@@ -53,6 +53,7 @@ from lockd.adapters.store.records import (
 from lockd.adapters.store.removal import UNREACHED
 from lockd.adapters.store.restoring import restore
 from lockd.adapters.store.store import Store
+from lockd.adapters.store.strangers import StrangerPicture
 from lockd.adapters.store.vault import Vault, make_key
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "Removal",
     "Store",
     "StoredTemplate",
+    "StrangerPicture",
     "Vault",
     "WaitingMessage",
     "clean_name",

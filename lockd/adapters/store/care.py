@@ -15,6 +15,7 @@ from lockd.adapters.store.database import Database, store_error, uri
 from lockd.adapters.store.factors import open_factor
 from lockd.adapters.store.records import Fault, key_of
 from lockd.adapters.store.rows import PERSON, changed, to_person
+from lockd.adapters.store.strangers import open_picture
 from lockd.adapters.store.templates import open_photograph, open_template
 from lockd.errors import StoreError
 from lockd.files import acting_for, create_private, move_new, size_of, to_disk
@@ -46,13 +47,13 @@ class Care:
             ]
 
     def mend(self, *, by: str) -> int:
-        """Delete templates, photographs, PINs and cards that do not open; return how many."""
+        """Delete templates, pictures, PINs and cards that do not open; return how many."""
         with self._database.transaction():
             faults = [one for one in self._spoilt_rows() if one.row is not None]
             for fault in faults:
                 self._database.run(f"DELETE FROM {fault.table} WHERE id = ?", fault.row)
                 self._audit.note(by, "mend", fault.person_id, f"{fault.table} {fault.row}")
-            changed(self._database, *{str(one.person_id) for one in faults})
+            changed(self._database, *{one.person_id for one in faults if one.person_id})
         self._database.fold_journal()
         return len(faults)
 
@@ -135,6 +136,9 @@ class Care:
             if open_factor(vault, sealed, id_, kind) is None:
                 text = f"{name}: {kind} {number} does not open, or is none"
                 yield Fault(text, "factors", number, id_)
+        for number, event_id, sealed in run("SELECT id, event_id, sealed FROM strangers"):
+            if open_picture(vault, sealed, event_id) is None:
+                yield Fault(f"picture {number} of a stranger does not open", "strangers", number)
 
     def _exposed(self) -> Iterator[Fault]:
         """Files that others than the store's user may read, or that belong to others."""

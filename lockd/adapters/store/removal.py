@@ -41,6 +41,7 @@ UNREACHED = (
     "the system's journal, as far back as it goes: `journalctl --rotate --vacuum-time=1s`; "
     "names are not in it with log_names: false",
     "backups, exports and copies of the disk that lockd does not know of",
+    "pictures of strangers, which bear no name: `lockd store strangers`",
     "the memory of programs that run, until they read the people again or end, and swapped memory",
     "what the broker, Home Assistant and others who hear events keep",
     "blocks that the card or the disk set aside, and those of files that were deleted",

@@ -138,7 +138,17 @@ _FACTORS = """
     ) STRICT
     """
 
-STEPS = [_TABLES, _LIVENESS, _FACTORS]
+_STRANGERS = """
+    CREATE TABLE strangers (
+        id          INTEGER PRIMARY KEY AUTOINCREMENT,
+        utc         TEXT NOT NULL,
+        event_id    TEXT NOT NULL,         -- that tells of the stranger
+        sealed      BLOB NOT NULL          -- a JPEG of the face
+    ) STRICT;
+    CREATE INDEX strangers_by_utc ON strangers (utc)
+    """
+
+STEPS = [_TABLES, _LIVENESS, _FACTORS, _STRANGERS]
 """The way to each version from the one before, `FIRST` first. Never change one: add one."""
 
 _PROOF = b"lockd"

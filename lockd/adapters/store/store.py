@@ -16,6 +16,7 @@ from lockd.adapters.store.memory import Memory
 from lockd.adapters.store.nonces import Nonces
 from lockd.adapters.store.outbox import Outbox
 from lockd.adapters.store.people import People
+from lockd.adapters.store.strangers import Strangers
 from lockd.adapters.store.templates import Templates
 from lockd.adapters.store.vault import Vault
 
@@ -32,6 +33,7 @@ class Store:
         gallery: people and templates, as the door is to know them.
         outbox: messages that the broker does not have yet.
         events: those that are kept.
+        strangers: pictures of them, if any are kept.
         audit: who changed what.
         memory: what the door must not forget.
         nonces: which commands from afar were seen.
@@ -46,6 +48,7 @@ class Store:
         self.audit = Audit(database)
         self.events = Events(database)
         self.outbox = Outbox(database)
+        self.strangers = Strangers(database, self.audit)
         self.memory = Memory(database)
         self.nonces = Nonces(database)
         self.liveness = Liveness(database)
