@@ -28,6 +28,7 @@ from lockd.console import EXIT_CODES, Commands, version_option
         "pin": (".factors:pin", "Give somebody a PIN, or take it away."),
         "re-embed": (".adding:re_embed", "Enrol again whom other networks enrolled."),
         "remove": (".managing:remove", "Forget somebody: templates, rights and details."),
+        "report": (".report:report", "Write all that is held on somebody, for them to read."),
         "rename": (".managing:rename", "Give somebody another name."),
         "show": (".showing:show", "Show what is kept of somebody."),
     },

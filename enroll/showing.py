@@ -15,7 +15,7 @@ from rich.table import Table
 from enroll.details import consent_told
 from enroll.opened import looked_at, name_argument, nobody
 from enroll.rights import days_told, groups_told, told
-from lockd.adapters.store import Enrolled, KeptFactor, StoredTemplate
+from lockd.adapters.store import Enrolled, KeptFactor, Store, StoredTemplate
 from lockd.config import Settings
 from lockd.console import config_option, counted, print_table, reported
 from lockd.identity.factors import FactorKind
@@ -54,21 +54,34 @@ def show(name: str, config_file: Path | None, as_json: bool) -> None:
         if store is None:
             raise nobody(name)
         one = store.people.named(name)
+        if as_json:
+            click.echo(json.dumps(held(store, one), ensure_ascii=False))
+            return
         templates = store.templates.of(name)
         photographs = set(store.templates.photographs(name))
         factors = store.factors.of(name)
-        damaged = store.factors.counts().get(one.person.id, Counter()).total() - len(factors)
-    if as_json:
-        data = as_data(one)
-        data["templates"] = [_template_data(kept, photographs) for kept in templates]
-        data["unreadable_templates"] = one.templates - len(templates)
-        data["factors"] = [_one_factor_data(kept) for kept in factors]
-        data["unreadable_factors"] = damaged
-        click.echo(json.dumps(data, ensure_ascii=False))
-        return
+        damaged = _damaged_factors(store, one, factors)
     click.echo(told(one.person, settings))
     for line in [*_lines(one, templates, photographs), *_factor_lines(factors, damaged)]:
         click.echo(line)
+
+
+def held(store: Store, one: Enrolled) -> dict[str, Any]:
+    """Return what is kept of somebody, for programs; no likeness and no secret is in it."""
+    name = one.person.name
+    templates, photographs = store.templates.of(name), set(store.templates.photographs(name))
+    factors = store.factors.of(name)
+    return {
+        **as_data(one),
+        "templates": [_template_data(kept, photographs) for kept in templates],
+        "unreadable_templates": one.templates - len(templates),
+        "factors": [_one_factor_data(kept) for kept in factors],
+        "unreadable_factors": _damaged_factors(store, one, factors),
+    }
+
+
+def _damaged_factors(store: Store, one: Enrolled, factors: list[KeptFactor]) -> int:
+    return store.factors.counts().get(one.person.id, Counter()).total() - len(factors)
 
 
 def as_data(one: Enrolled) -> dict[str, Any]:

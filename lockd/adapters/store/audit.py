@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 
@@ -24,6 +25,24 @@ class Audit:
             "SELECT utc, by, action, person_id, note FROM audit ORDER BY id DESC LIMIT ?", limit
         )
         return [AuditEntry(*row) for row in rows]
+
+    def about(self, person_id: str, by: Collection[str] = ()) -> list[AuditEntry]:
+        """Return what was done about somebody, or by some, the last first."""
+        rows = self._database.rows(
+            "SELECT utc, by, action, person_id, note FROM audit WHERE person_id = ? "
+            f"OR by IN ({', '.join('?' * len(by))}) ORDER BY id DESC",
+            *(person_id, *by),
+        )
+        return [AuditEntry(*row) for row in rows]
+
+    def note_report(self, by: str, person_id: str) -> None:
+        """Write that somebody's data was handed out.
+
+        Raises:
+            StoreError: if it cannot be written.
+        """
+        with self._database.transaction():
+            self.note(by, "report", person_id)
 
     def note_command(self, by: str, note: str) -> None:
         """Write that somebody commanded the door from afar, or tried to.
