@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import struct
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -29,8 +30,18 @@ LEAST_PASSPHRASE = 10
 _MAGIC = b"lockd people\n"
 _HEADER = struct.Struct(f">{len(_MAGIC)}sBBBB16s12s")
 _TAG = 16
-LOG_N, _R, _P = 16, 8, 1  # 64 MiB and a fraction of a second
-_MOST_LOG_N, _MOST_R, _MOST_P = 17, 8, 4
+LOG_N = 16
+
+
+class Cost(NamedTuple):
+    """What scrypt's key costs: by default 64 MiB and a fraction of a second."""
+
+    log_n: int
+    r: int = 8
+    p: int = 1
+
+
+_MOST = Cost(17, 8, 4)
 
 
 def seal(content: bytes, passphrase: str) -> bytes:
@@ -42,20 +53,15 @@ def seal(content: bytes, passphrase: str) -> bytes:
     Raises:
         TransferError: if the passphrase is too short, or the content too large.
     """
-    if len(passphrase) < LEAST_PASSPHRASE:
-        raise TransferError(
-            f"a passphrase of {len(passphrase)} characters; use at least {LEAST_PASSPHRASE}, "
-            "such as five words"
-        )
     if _HEADER.size + len(content) + _TAG > MAX_BYTES:
         raise TransferError(
             f"{len(content) >> 20} MiB are too much for one file, which holds "
             f"{MAX_BYTES >> 20}; name the people to export"
         )
-    salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
-    header = _HEADER.pack(_MAGIC, VERSION, LOG_N, _R, _P, salt, nonce)
-    key = _key(passphrase, salt, LOG_N, _R, _P)
-    return header + AESGCM(key).encrypt(nonce, content, header)
+    cost, salt = Cost(LOG_N), secrets.token_bytes(16)
+    header = _HEADER.pack(_MAGIC, VERSION, *cost, salt, secrets.token_bytes(12))
+    nonce = header[-12:]
+    return header + AESGCM(new_key(passphrase, salt, cost)).encrypt(nonce, content, header)
 
 
 def unseal(sealed: bytes, passphrase: str, name: str) -> bytes:
@@ -76,26 +82,47 @@ def unseal(sealed: bytes, passphrase: str, name: str) -> bytes:
     if len(sealed) > MAX_BYTES:
         raise TransferError(f"{name}: larger than {MAX_BYTES >> 20} MiB, so no file of ours")
     header = sealed[: _HEADER.size]
-    _, version, log_n, r, p, salt, nonce = _HEADER.unpack(header)
+    _, version, *cost, salt, nonce = _HEADER.unpack(header)
     if version != VERSION:
         raise TransferError(
             f"{name}: version {version}, this lockd reads version {VERSION}; "
             "export it again with the same lockd on both doors"
         )
-    if not (10 <= log_n <= _MOST_LOG_N and 1 <= r <= _MOST_R and 1 <= p <= _MOST_P):
-        raise TransferError(f"{name}: its key would cost too much to make, so no file of ours")
+    key = key_of(passphrase, salt, Cost(*cost), name)
     try:
-        return AESGCM(_key(passphrase, salt, log_n, r, p)).decrypt(
-            nonce, sealed[_HEADER.size :], header
-        )
+        return AESGCM(key).decrypt(nonce, sealed[_HEADER.size :], header)
     except InvalidTag:
         raise TransferError(
             f"{name}: the passphrase is another one, or the file was altered or cut short"
         ) from None
 
 
-def _key(passphrase: str, salt: bytes, log_n: int, r: int, p: int) -> bytes:
-    n = 1 << log_n
+def new_key(passphrase: str, salt: bytes, cost: Cost) -> bytes:
+    """Return the key of a new file.
+
+    Raises:
+        TransferError: if the passphrase is too short.
+    """
+    if len(passphrase) < LEAST_PASSPHRASE:
+        raise TransferError(
+            f"a passphrase of {len(passphrase)} characters; use at least {LEAST_PASSPHRASE}, "
+            "such as five words"
+        )
+    return key_of(passphrase, salt, cost, "")
+
+
+def key_of(passphrase: str, salt: bytes, cost: Cost, name: str) -> bytes:
+    """Return the key of a file, 32 bytes, by scrypt (RFC 7914).
+
+    Args:
+        name: of the file, for the error message.
+
+    Raises:
+        TransferError: if the file wants the key to cost more than ours do.
+    """
+    if not all(1 <= one <= most for one, most in zip(cost, _MOST, strict=True)) or cost.log_n < 10:
+        raise TransferError(f"{name}: its key would cost too much to make, so no file of ours")
+    n, r, p = 1 << cost.log_n, cost.r, cost.p
     return hashlib.scrypt(
         passphrase.encode(), salt=salt, n=n, r=r, p=p, dklen=32, maxmem=128 * r * (n + p + 2) + 4096
     )

@@ -10,7 +10,8 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from enroll.opened import looked_at, name_argument, nobody, on_a_terminal, opened
+from enroll.opened import looked_at, name_argument, nobody, opened
+from enroll.passphrase import passphrase, passphrase_option
 from enroll.showing import as_json_option
 from lockd.console import config_option, counted, print_table, reported
 from lockd.errors import PersonError, TransferError
@@ -18,14 +19,6 @@ from lockd.files import UnreadableError, read_file, write_over
 
 if TYPE_CHECKING:
     from enroll.importing import Step
-
-_MAX_PASSPHRASE = 4096
-
-passphrase_option = click.option(
-    "--passphrase-file",
-    type=click.Path(path_type=Path),
-    help="Read the passphrase from the first line of a file instead of asking for it.",
-)
 
 
 @click.command()
@@ -52,7 +45,7 @@ def export(
         people = [store.people.named(name) for name in names] or store.people.all()
         people = list({one.person.id: one for one in people}.values())
         content = pack(store, people)
-    _write_new(file, seal(content, _passphrase(passphrase_file, confirm=True)))
+    _write_new(file, seal(content, passphrase(passphrase_file, confirm=True)))
     click.echo(f"{counted(len(people), 'person', 'people')} written to {file}.")
 
 
@@ -91,7 +84,7 @@ def import_(
         sealed = read_file(file, MAX_BYTES)
     except UnreadableError as error:
         raise TransferError(f"{file}: {error}") from error
-    content = unseal(sealed, _passphrase(passphrase_file, confirm=False), str(file))
+    content = unseal(sealed, passphrase(passphrase_file, confirm=False), str(file))
     del sealed
     people = unpack(content, str(file))
     del content
@@ -101,31 +94,6 @@ def import_(
     _report(steps, as_json, dry_run)
     if any(one.refused for one in steps):
         raise SystemExit(PersonError.exit_code)
-
-
-def _passphrase(file: Path | None, *, confirm: bool) -> str:
-    """Take the passphrase from a file, or ask for it.
-
-    Raises:
-        TransferError: if the file cannot be read, or there is nobody to ask.
-    """
-    if file is None:
-        if not on_a_terminal():
-            raise click.UsageError("there is no terminal to ask on; use --passphrase-file")
-        return str(
-            click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
-        )
-    try:
-        lines = read_file(file, _MAX_PASSPHRASE).decode().splitlines()
-    except UnreadableError as error:
-        raise TransferError(f"{file}: {error}") from error
-    except UnicodeDecodeError as error:
-        raise TransferError(
-            f"{file}: is no text; put the passphrase into its first line"
-        ) from error
-    if not lines or not lines[0]:
-        raise TransferError(f"{file}: its first line is empty; put the passphrase there")
-    return lines[0]
 
 
 def _write_new(path: Path, content: bytes) -> None:

@@ -62,7 +62,7 @@ Exit codes:
   4  networks or TFLite runtime  10  MQTT settings
   5  store                       11  installation
                                  12  asking the running service
-                                 13  file of exported people
+                                 13  exported people, or a backup
                                  14  PIN or card
 """
 

@@ -128,6 +128,6 @@ class ControlError(LockdError, OSError):
 
 
 class TransferError(LockdError, ValueError):
-    """A file of exported people cannot be written, read or trusted."""
+    """A file of exported people, or a backup, cannot be written, read or trusted."""
 
     exit_code = 13

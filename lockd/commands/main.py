@@ -11,6 +11,7 @@ from lockd.console import EXIT_CODES, Commands, version_option
     cls=Commands,
     package="lockd.commands",
     table={
+        "backup": (".backup.command:backup", "Write the whole door into one encrypted file."),
         "bench": (".bench:bench", "Measure what one frame costs here, stage by stage."),
         "broker-setup": (
             ".broker_setup.command:broker_setup",
@@ -42,6 +43,7 @@ from lockd.console import EXIT_CODES, Commands, version_option
         "liveness": (".liveness:liveness", "Say how people are told from pictures; calibrate."),
         "relay-safe": (".relay_safe:relay_safe", "Drive the relay's pin to its locked level."),
         "replay": (".replay:replay", "Run the service over a recording."),
+        "restore": (".backup.command:restore", "Make a door of a backup, on another card too."),
         "run": (".run:run", "Run the service: watch the camera, open the door."),
         "send": (".send:send", "Send a signed command to a door over MQTT."),
         "store": (".store:store", "Look after people and their templates on disk."),

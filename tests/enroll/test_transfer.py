@@ -209,7 +209,7 @@ class TestPassphrase:
         self, run: Run, enrol: Enrol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         enrol("Zoë", 0)
-        monkeypatch.setattr("enroll.transfer.on_a_terminal", lambda: True)
+        monkeypatch.setattr("enroll.passphrase.on_a_terminal", lambda: True)
         path = tmp_path / "people.lockd"
         typed = f"{PASSPHRASE}\n{PASSPHRASE}\n"
         result = CliRunner().invoke(main, ["export", str(path)], input=typed)

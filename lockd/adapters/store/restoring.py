@@ -18,7 +18,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from lockd.adapters.store.care import copy_into
-from lockd.adapters.store.database import uri
+from lockd.adapters.store.database import store_error, uri
 from lockd.adapters.store.records import utc_now
 from lockd.adapters.store.store import Store
 from lockd.adapters.store.vault import Vault
@@ -57,9 +57,9 @@ def restore(path: Path, backup: Path, vault: Vault, *, by: str, replace: bool = 
                         f"{error}\nto put this store aside and the backup in its place, use "
                         "--replace"
                     ) from error
-                _none_has_it_open(path)
+                none_has_it_open(path)
                 with acting_for(path.parent):
-                    _put_aside(path)
+                    put_aside(path, "unusable")
             else:
                 with closing(store):
                     return _take_over(store, staging, by)
@@ -75,6 +75,26 @@ def restore(path: Path, backup: Path, vault: Vault, *, by: str, replace: bool = 
 
 
 @contextmanager
+def copied(store: Store) -> Iterator[Path]:
+    """Yield a private copy of a store as it is at one moment, beside it, for as long as is needed.
+
+    Raises:
+        StoreError: if there is no room, or it cannot be read.
+    """
+    path = store.path.with_name(store.path.name + ".copied")
+    try:
+        with store.database.held() as source, acting_for(path.parent):
+            clear(path)
+            copy_into(path, source)
+        yield path
+    except sqlite3.Error as error:
+        raise store_error(path, error) from error
+    finally:
+        with acting_for(path.parent):
+            clear(path)
+
+
+@contextmanager
 def _staged(path: Path, backup: Path, vault: Vault) -> Iterator[Path]:
     """Yield a private copy of a backup, of the latest version, in which nothing is wrong."""
     if not _is_database(backup):
@@ -87,7 +107,7 @@ def _staged(path: Path, backup: Path, vault: Vault) -> Iterator[Path]:
             source.execute("BEGIN")
             source.execute("SELECT count(*) FROM sqlite_master").fetchone()
             with acting_for(path.parent):
-                _clear(staging)
+                clear(staging)
                 copy_into(staging, source)
         with closing(Store.open(staging, vault)) as store:
             faults = store.care.examine()
@@ -102,7 +122,7 @@ def _staged(path: Path, backup: Path, vault: Vault) -> Iterator[Path]:
     finally:
         try:
             with acting_for(path.parent):
-                _clear(staging)
+                clear(staging)
         except OSError as error:
             raise StoreError(f"{staging}: the copy cannot be removed: {error}") from error
 
@@ -127,7 +147,7 @@ def _take_over(store: Store, staging: Path, by: str) -> int:
     return len(store.people.all())
 
 
-def _none_has_it_open(path: Path) -> None:
+def none_has_it_open(path: Path) -> None:
     """Refuse to put a store aside that is in use."""
     holders = _holders(path)
     if holders:
@@ -138,13 +158,15 @@ def _none_has_it_open(path: Path) -> None:
         )
 
 
-def _put_aside(path: Path) -> None:
-    """Rename a store that cannot be used, and what belongs to it."""
+def put_aside(path: Path, why: str) -> list[Path]:
+    """Rename a store, and what belongs to it, so that it says why and since when; return them."""
     when = utc_now().replace(":", "")
+    aside = []
     for side in _SIDES:
         file = path.with_name(path.name + side)
         if file.exists():
-            file.rename(path.with_name(f"{path.name}.unusable-{when}{side}"))
+            aside.append(file.rename(path.with_name(f"{path.name}.{why}-{when}{side}")))
+    return aside
 
 
 def _holders(path: Path) -> list[int]:
@@ -160,7 +182,8 @@ def _holders(path: Path) -> list[int]:
     return sorted(found - {os.getpid()})
 
 
-def _clear(staging: Path) -> None:
+def clear(staging: Path) -> None:
+    """Delete a copy of a store, with zeros in its place first."""
     for side in _SIDES:
         file = staging.with_name(staging.name + side)
         with suppress(FileNotFoundError):

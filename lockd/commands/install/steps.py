@@ -63,6 +63,11 @@ def install(system: System, wheels: Path | None = None) -> None:
         system.note("Everything is in place; nothing was changed.")
 
 
+def fit(system: System) -> bool:
+    """Let the service reach what its configuration names; return whether something was changed."""
+    return any([_put_network(system), _put_input_drop_in(system)])
+
+
 def uninstall(system: System, *, purge: bool = False) -> None:
     """Stop the service, which locks the door, and remove what `install` brought.
 
