@@ -23,11 +23,11 @@ from lockd.config import Settings
 from lockd.errors import LockdError, StoreError, TransferError
 from lockd.files import UnreadableError, acting_for, move_new, read_file, to_disk
 from lockd.messages import utc_text
-from lockd.paths import INPUT_DROP_IN, NETWORK_FILE, SYSTEM_CONFIG, UNIT_FILE, USER
+from lockd.paths import INPUT_DROP_IN, NETWORK_FILE, SOUND_DROP_IN, SYSTEM_CONFIG, UNIT_FILE, USER
 
 MOST_BYTES = 1 << 20
 """Of a file beside the store."""
-_MADE_ANEW = (NETWORK_FILE, INPUT_DROP_IN)
+_MADE_ANEW = (NETWORK_FILE, INPUT_DROP_IN, SOUND_DROP_IN)
 
 
 def back_up(

@@ -65,7 +65,7 @@ def install(system: System, wheels: Path | None = None) -> None:
 
 def fit(system: System) -> bool:
     """Let the service reach what its configuration names; return whether something was changed."""
-    return any([_put_network(system), _put_input_drop_in(system)])
+    return any([_put_network(system), _put_drop_ins(system)])
 
 
 def uninstall(system: System, *, purge: bool = False) -> None:
