@@ -60,6 +60,20 @@ def test_a_state_is_shown_whole_at_first_and_then_what_changed() -> None:
     ]
 
 
+def test_what_a_challenge_asks_comes_first() -> None:
+    follower = Follower("lockd")
+    asked = [
+        said(follower, "state", lock="LOCKED", challenge=challenge)
+        for challenge in ("none", "front", "left", "none")
+    ]
+    assert [(line.text, line.word) for lines in asked for line in lines] == [
+        ("lock: LOCKED, challenge: none", "LOCKED"),
+        ("asked: look at the camera, challenge: none -> front", "asked"),
+        ("asked: turn left, challenge: front -> left", "asked"),
+        ("challenge: left -> none", "LOCKED"),
+    ]
+
+
 def test_an_event_is_shown_without_what_every_event_has() -> None:
     (line,) = said(
         Follower("lockd"),

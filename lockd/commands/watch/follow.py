@@ -27,6 +27,7 @@ _KINDS = {
     "unreadable": "yellow",
 }
 _WORDS = {
+    "asked": "bold yellow",
     "online": "green",
     "offline": "bold red",
     "access_granted": "green",

@@ -26,6 +26,8 @@ _REMEMBERED_SERIES = 8
 _DULL = frozenset(
     ("schema", "id", "series", "seq", "utc", "t", "door", "type", "person_id", "visit", "delayed")
 )
+# What a challenge asks of whoever stands there.
+_ASKED = {"front": "look at the camera", "left": "turn left", "right": "turn right"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +124,10 @@ class Follower:
         ]
         if not parts:
             return []
-        word = _clipped(str(values.get("lock", "")))
-        return [Line("state", door, _clipped(", ".join(parts)), word=word, values=values)]
+        asked = _ASKED.get(str(changed.get("challenge")))
+        text = ", ".join([f"asked: {asked}", *parts] if asked else parts)
+        word = "asked" if asked else _clipped(str(values.get("lock", "")))
+        return [Line("state", door, _clipped(text), word=word, values=values)]
 
     def _event(self, door: str, values: dict[str, Any]) -> list[Line]:
         marks = self._marks("event", values)
