@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -13,7 +14,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from lockd.adapters.store import Store, StrangerPicture, Vault, restore
+from lockd.adapters.store import Returning, Store, StrangerPicture, Vault, restore
 from lockd.adapters.store import make_key as write_key
 from lockd.adapters.store import opened as open_store
 from lockd.config import Settings, find, load
@@ -33,17 +34,25 @@ def store() -> None:
 
 
 @store.command()
-@click.option("--mend", is_flag=True, help="Delete templates and photographs that do not open.")
+@click.option(
+    "--mend",
+    is_flag=True,
+    help="Put back what was changed past lockd; delete templates and photographs that do not open.",
+)
 @json_option
 @config_option
 @reported
 def check(mend: bool, as_json: bool, config_file: Path | None) -> None:
-    """Look at everything: the file, the key, each template, who may read them.
+    """Look at everything: the file, the key, each template, rights, the audit trail, who may read.
+
+    And whether it is the latest: whom an older copy turned back.
 
     Ends with exit code 5 if something is wrong.
     """
     with _opened(config_file, writable=mend) as (settings, opened):
         if mend:
+            if put_back := opened.care.put_back(by=administrator()):
+                err.print(f"{counted(put_back, 'person', 'people')} put back as they were sealed")
             count = opened.care.mend(by=administrator())
             err.print(
                 f"{counted(count, 'template or photograph', 'templates or photographs')} deleted"
@@ -81,19 +90,73 @@ def backup(file: Path, config_file: Path | None) -> None:
     click.echo(f"{file}: written. It is of no use without the key {key}: keep a copy elsewhere.")
 
 
+@store.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@config_option
+@reported
+def confirm(yes: bool, config_file: Path | None) -> None:
+    """Take a store that is older than it should be for the latest.
+
+    Shows why nobody is recognised by it, and whom it turns back: remove or disable them
+    first. People whose own record was altered stay strangers; see `check --mend`.
+    """
+    with _opened(config_file, writable=True) as (settings, opened):
+        faults = opened.care.turned_back()
+        for one in faults:
+            click.echo(one.text)
+        if not faults:
+            click.echo(f"{settings.store.path()}: is the latest; there is nothing to confirm")
+            return
+        if not yes:
+            _ask("Are these the people who may come in from now on?", "--yes")
+        opened.care.confirm(by=administrator())
+    click.echo("Confirmed. The door knows them again.")
+
+
+def _ask(question: str, option: str) -> None:
+    """Ask on a terminal.
+
+    Raises:
+        StoreError: if there is nobody to ask.
+        click.Abort: if the answer is no.
+    """
+    if not sys.stdin.isatty():
+        raise StoreError(f"nobody is there to be asked; nothing was changed; use {option}")
+    click.confirm(question, abort=True, err=True)
+
+
 @store.command("restore")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option("--replace", is_flag=True, help="Put a store aside that cannot be used.")
+@click.option("--bring-back", is_flag=True, help="With those who were removed or disabled since.")
+@click.option("--leave-out", is_flag=True, help="Without those who were removed or disabled since.")
 @config_option
 @reported
-def restore_(file: Path, replace: bool, config_file: Path | None) -> None:
+def restore_(
+    file: Path, replace: bool, bring_back: bool, leave_out: bool, config_file: Path | None
+) -> None:
     """Make the people those of the backup FILE, if nothing is wrong with it.
 
-    A running service sees them at its next frame. Events and the audit trail stay.
+    A running service sees them at its next frame. Events and the audit trail stay. Whoever
+    was removed or disabled since comes back only if you say so.
     """
+    if bring_back and leave_out:
+        raise click.UsageError("--bring-back and --leave-out exclude each other")
+
+    def answer(back: list[Returning]) -> bool:
+        if not (bring_back or leave_out):
+            for one in back:
+                err.print(f"{one.name} was {one.why} since this backup", markup=False)
+            return click.confirm("Bring them back? (No leaves them out.)", err=True)
+        return bring_back
+
     settings = load(find(config_file)).store
     people = restore(
-        settings.path(), file, Vault.open(settings), by=administrator(), replace=replace
+        *(settings.path(), file, Vault.open(settings)),
+        by=administrator(),
+        replace=replace,
+        generation_file=settings.generation_file,
+        answer=answer if bring_back or leave_out or sys.stdin.isatty() else None,
     )
     click.echo(f"{settings.path()}: people: {people}, as in {file}")
 

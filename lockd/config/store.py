@@ -17,6 +17,8 @@ class StoreSettings(Section):
     folder: File | None = None
     key_file: File | None = None
     """The key that templates are encrypted with; made beside them if it is not set."""
+    generation_file: File | None = None
+    """Where the latest generation of the people is known; beside the store if it is not set."""
     keep_photographs: bool = False
     keep_events_days: Annotated[int, Field(ge=0, le=3650)] = 30
     """How long events are kept here besides being published; 0 keeps none."""

@@ -118,7 +118,7 @@ class TestBackup:
         assert stat.S_IMODE(copy.stat().st_mode) == 0o600
         store.people.remove("Ada", by="root")
         store.people.add("Eve", MODEL, [unit(1)], by="root")
-        assert run("restore", copy).exit_code == 0
+        assert run("restore", copy, "--bring-back").exit_code == 0
         assert names(store) == ["Ada", "Grace"]
         assert list(store.templates.photographs("Ada").values()) == [b"a", b"b"]
         assert store.care.examine() == []
@@ -153,7 +153,8 @@ class TestBackup:
             before = len(store.people.all())
             eventually(lambda: len(store.people.all()) > before)
             store.care.backup(copy, by="root")
-        with closing(Store.open(copy, Vault(path.with_name("template-key"), may_make=False))) as it:
+        vault = Vault(path.with_name("template-key"), may_make=False)
+        with closing(Store.open(copy, vault, copy=True)) as it:
             assert it.care.examine() == []
             assert len(it.people.all()) >= before
 
@@ -175,7 +176,7 @@ class TestBackup:
         )
         people.refresh(0.0)
         assert people.gallery.people == []
-        restore(path, copy, Vault.beside(path), by="root")
+        restore(path, copy, Vault.beside(path), by="root", answer=lambda back: True)
         assert people.refresh(0.1)
         assert [one.name for one in people.gallery.people] == ["Eve"]
         people.close()

@@ -132,6 +132,7 @@ def test_one_that_somebody_moves_to_another_person_no_longer_opens(
         raw.commit()
     assert store.factors.usable() == ([], 2)
     assert sorted(one.text for one in store.care.examine()) == [
+        "Ada: 2 templates, PINs or cards are gone past lockd",
         "Grace: card 2 does not open, or is none",
         "Grace: pin 1 does not open, or is none",
     ]

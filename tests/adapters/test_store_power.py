@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lockd.adapters.store import Store, Vault
+from lockd.adapters.store.rows import changed
 from tests.conftest import ROOT
 from tests.fakes import unit
 from tests.patience import PATIENCE_S
@@ -54,8 +55,11 @@ def test_a_power_cut_once_it_is_said_brings_nobody_back(
     path = state / "lockd.db"
     with ExitStack() as stack:
         service = stack.enter_context(closing(Store.open(path, Vault.beside(path))))
-        for number in range(others):
-            service.people.add(f"Grace {number}", "model", [unit(3, 4)], by="root")
+        with service.database.transaction():
+            for number in range(others):
+                person = service.people.make(f"Grace {number}")
+                service.templates.put(person.id, "model", [(unit(3, 4), None, None)])
+                changed(service.database, person.id)
         pictures = [b"x" * 50_000] * photographs
         faces = [unit(1, 2)] * max(1, photographs)
         service.people.add(NAME, "model", faces, by="root", photographs=pictures)

@@ -120,9 +120,25 @@ def test_a_door_moves_to_an_empty_card_in_one_step(door: Door, card: Path) -> No
         assert store.care.examine() == []
         assert store.audit.latest(1)[0].action == "restore"
         left = sorted(one.name for one in store.path.parent.iterdir())
-    assert left == ["command-keys", "lockd.db", "lockd.db-shm", "lockd.db-wal", "template-key"]
+    store = "lockd.db"
+    sides = [store, f"{store}-shm", f"{store}-wal", f"{store}.generation"]
+    assert left == ["command-keys", *sides, "template-key"]
     settings = load(card / str(door.config).lstrip("/"))
     assert settings.mqtt.username == "door"
+
+
+def test_what_is_restored_is_later_than_all_that_was_known(door: Door) -> None:
+    with door.opened() as store:
+        store.people.remove("Bob", by="root")
+        before = store.database.roll.generation()
+    (door.state / "lockd.db").rename(door.state / "gone")
+    result = door.restore("--replace")
+    assert result.exit_code == 0, result.output
+    assert "Bob was removed here since" in result.stderr, "the store is gone, but it is known"
+    with door.opened() as store:
+        assert names(store) == ["Ada", "Eve"]
+        assert store.database.roll.generation() > before
+        assert store.care.examine() == []
 
 
 def test_the_file_is_private_and_says_nothing_without_the_passphrase(door: Door) -> None:
@@ -278,10 +294,9 @@ def test_the_configuration_that_an_installation_brings_gives_way(
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_on_a_card_files_belong_to_whom_the_card_calls_so(card: Path) -> None:
     """What is the service's becomes that of the card's user `lockd`, not of this machine's."""
-    door = Manifest(
-        format=1, made_utc="", version="", door="d",
-        files=[item("/state/template-key", "store key"), item("/state/lockd.db", "store"),
-               item("/etc/lockd/password", "secret", owner="root", mode=0o640)],
+    door = manifest(
+        [item("/state/template-key", "store key"), item("/state/lockd.db", "store"),
+         item("/etc/lockd/password", "secret", owner="root", mode=0o640)],
     )  # fmt: skip
     source = card / "source"
     with closing(Store.open(source / "lockd.db", Vault.beside(source / "lockd.db"))):
@@ -311,6 +326,7 @@ def test_on_a_card_files_belong_to_whom_the_card_calls_so(card: Path) -> None:
                     root / "etc/lockd/password"]
     } == {
         "state": (4711, 4712, "0o40700"),
+        "state/known": (4711, 4712, "0o100600"),
         "state/lockd.db": (4711, 4712, "0o100600"),
         "state/template-key": (4711, 4712, "0o100600"),
         "etc/lockd": (0, 4712, "0o40750"),
@@ -351,6 +367,12 @@ def test_links_of_the_services_user_lead_root_nowhere(door: Door) -> None:
 def item(path: str, role: str, *, owner: str = "lockd", mode: int = 0o600, size: int = 0) -> Item:
     values = {"path": path, "role": role, "owner": owner, "group": "lockd", "mode": mode}
     return Item.model_validate({**values, "bytes": size})
+
+
+def manifest(files: list[Item]) -> Manifest:
+    return Manifest(
+        format=1, made_utc="", version="", door="d", generation_file="/state/known", files=files
+    )
 
 
 # What is in the file
@@ -418,7 +440,7 @@ def test_no_path_leads_out_of_the_root(path: str) -> None:
     ],
 )
 def test_a_list_that_makes_no_sense_is_refused(files: list[Item], tmp_path: Path) -> None:
-    values = {"format": 1, "made_utc": "", "version": "", "door": "d", "files": files}
+    values = {**dict(manifest([item("/a", "store"), item("/b", "store key")])), "files": files}
     with (tmp_path / "backup").open("wb") as file:
         archive.write(file, PASSPHRASE, Manifest.model_construct(**values), [])
     with (
@@ -435,7 +457,9 @@ def test_contents_that_end_where_a_piece_does_come_back(
 ) -> None:
     def listed(size: int) -> Manifest:
         files = [item("/a", "store", size=size), item("/b", "store key", size=0)]
-        return Manifest(format=1, made_utc="", version="", door="d", files=files)
+        return Manifest(
+            format=1, made_utc="", version="", door="d", generation_file="/g", files=files
+        )
 
     length = pieces * archive.PIECE + more
     length -= 4 + len(listed(length).model_dump_json())
@@ -452,7 +476,9 @@ def test_contents_that_end_where_a_piece_does_come_back(
 
 def test_more_than_is_listed_is_refused(tmp_path: Path) -> None:
     files = [item("/a", "store", size=1), item("/b", "store key", size=1)]
-    listed = Manifest(format=1, made_utc="", version="", door="d", files=files)
+    listed = Manifest(
+        format=1, made_utc="", version="", door="d", generation_file="/g", files=files
+    )
     with (tmp_path / "backup").open("wb") as file:
         archive.write(file, PASSPHRASE, listed, [b"123"])
     with (

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from lockd.adapters.store import Store, Vault
 from tests.faults.site import KNOWN, NOBODY, Site
+from tests.killing import PLACES, killed_after
 from tests.patience import eventually
 
 Sites = Callable[..., Site]
@@ -208,6 +210,44 @@ def test_damaged_at_the_start(sites: Sites) -> None:
     assert file.read_bytes() == junk
     assert site.manager.count("running") == 0
     put_back(file, good)
+    recovered()
+    site.let_in()
+    site.end()
+
+
+def test_killed_before_a_change_s_generation_is_known(sites: Sites) -> None:
+    site = sites()
+    file = site.state / "lockd.db"
+    with closing(Store.open(file, Vault.beside(file))) as store:
+        name = store.people.all()[0].person.name
+    for where in PLACES:
+        killed_after(file, where, "rename", name, name)
+    site.manager.start()
+    site.let_in()
+    site.end()
+
+
+def test_an_older_copy_is_put_in_its_place(sites: Sites) -> None:
+    site = sites()
+    file = site.state / "lockd.db"
+    vault = Vault.beside(file)
+    with closing(Store.open(file, vault)) as store:
+        name = store.people.all()[0].person.name
+        store.people.set_enabled(name, False, by="root")
+        store.people.set_enabled(name, True, by="root")
+    older = file.read_bytes()
+    with closing(Store.open(file, vault)) as store:
+        store.people.set_enabled(name, False, by="root")
+    put_back(file, older)
+    site.manager.start()
+    problem, recovered = site.hear("store_problem"), site.hear("store_recovered")
+    assert "an older copy was put in its place" in problem()["reason"]
+    site.show(KNOWN)
+    site.press_exit()  # nobody is known, but everybody can get out
+    site.show(NOBODY)
+    assert site.manager.count("running") == 0
+    with closing(Store.open(file, vault)) as store:
+        store.care.confirm(by="root")
     recovered()
     site.let_in()
     site.end()

@@ -130,7 +130,8 @@ def test_a_store_that_was_replaced_is_read(site: Site, tmp_path: Path) -> None:
     other = Site(tmp_path / "other")
     other.enrol("Grace")
     os.replace(other.path, site.path)
-    shutil.copy(other.path.with_name("template-key"), site.path.parent)
+    for name in ("template-key", "lockd.db.generation"):
+        shutil.copy(other.path.with_name(name), site.path.parent)
     for suffix in ("-wal", "-shm"):
         site.path.with_name(site.path.name + suffix).unlink(missing_ok=True)
     assert not people.refresh(1.0)

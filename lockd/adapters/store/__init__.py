@@ -8,7 +8,8 @@ A store that is missing is made. One of an earlier version is brought up to date
 is damaged, or not lockd's, is never touched, let alone made anew: the error says so and
 leaves the file for its owner.
 
-Templates, pictures, PINs and cards are encrypted; names, rights and events are not.
+Templates, pictures, PINs and cards are encrypted; names, rights and events are not,
+but rights are sealed, and the audit trail is a chain.
 
     store.py     one open store, and its parts; opening.py the one that is configured
     database.py  the file: opening it, all-or-nothing, errors
@@ -18,9 +19,12 @@ Templates, pictures, PINs and cards are encrypted; names, rights and events are 
     people.py    people, their rights and details: adding, changing, merging, removing them
     templates.py what their faces are compared with; gallery.py reads it as it changes
     factors.py   their PINs and cards
+    rights.py    what the door goes by of a person, sealed; roll.py the seal over everybody,
+                 kept in the row of sealed_state.py, with a sum from tally.py
+    witness.py   the latest generation, kept outside of the store; turned.py whom an older one has
     rows.py      a person's row; records.py what is said of people, and what may be
     removal.py   making sure that somebody is forgotten
-    audit.py     who changed what
+    audit.py     who changed what; chain.py what keeps it from being altered
     outbox.py    messages that the broker does not have yet
     events.py    events kept here; strangers.py pictures of strangers
     memory.py    what the door must not forget in a power cut
@@ -54,6 +58,7 @@ from lockd.adapters.store.removal import UNREACHED
 from lockd.adapters.store.restoring import restore
 from lockd.adapters.store.store import Store
 from lockd.adapters.store.strangers import StrangerPicture
+from lockd.adapters.store.turned import Returning
 from lockd.adapters.store.vault import Vault, make_key
 
 __all__ = [
@@ -71,6 +76,7 @@ __all__ = [
     "Posting",
     "Reading",
     "Removal",
+    "Returning",
     "Store",
     "StoredTemplate",
     "StrangerPicture",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 from lockd.adapters.store.database import Database
 from lockd.adapters.store.records import AuditEntry, utc_now
+from lockd.errors import StoreError
+from lockd.messages import utc_text
 
 _LONGEST_USER, _LONGEST_NOTE = 64, 500
 _BACKUP = "backup"
@@ -77,7 +80,21 @@ class Audit:
         Raises:
             StoreError: if it cannot be written; then nothing was.
         """
-        return self._database.forget_before("audit", when)
+        # From its beginning on, or the chain would have holes. A clock that was wrong leaves times
+        # that are none: one that ran ahead keeps nothing, and one that was behind loses nothing.
+        utc = utc_text(when, timespec="seconds")
+        number = self._database.value(
+            "SELECT max(id) FROM audit WHERE utc < ?1 AND id < coalesce("
+            "(SELECT min(id) FROM audit WHERE utc >= ?1 AND utc <= ?2), id + 1)",
+            *(utc, utc_now()),
+        )
+        if number is None:
+            return 0
+        with self._database.transaction():
+            self._database.roll.cut(number)
+            deleted = self._database.run("DELETE FROM audit WHERE id <= ?", number).rowcount
+        self._database.fold_journal()
+        return deleted
 
     def note(
         self, by: str, action: str, person_id: str | None = None, note: str | None = None
@@ -85,7 +102,11 @@ class Audit:
         """Write that something is done, within a transaction; `note` must name nobody."""
         printable = "".join(char if char.isprintable() else " " for char in note or "")
         who = "".join(char for char in by if char.isprintable())[:_LONGEST_USER] or "unknown"
-        self._database.run(
-            "INSERT INTO audit (utc, by, action, person_id, note) VALUES (?, ?, ?, ?, ?)",
-            *(utc_now(), who, action, person_id, printable[:_LONGEST_NOTE] or None),
-        )
+        entry = (utc_now(), who, action, person_id, printable[:_LONGEST_NOTE] or None)
+        number = self._database.run(
+            "INSERT INTO audit (utc, by, action, person_id, note) VALUES (?, ?, ?, ?, ?)", *entry
+        ).lastrowid
+        # A seal that is gone is the people's affair: who commanded is written down all the same.
+        with suppress(StoreError):
+            link = self._database.roll.link(number, *entry)
+            self._database.run("UPDATE audit SET link = ? WHERE id = ?", link, number)

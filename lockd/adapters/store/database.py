@@ -14,7 +14,9 @@ from typing import Any, Self, TypeVar
 
 from lockd.adapters.store import schema
 from lockd.adapters.store.reserve import Reserve, free
+from lockd.adapters.store.roll import Roll
 from lockd.adapters.store.vault import Vault
+from lockd.adapters.store.witness import Witness
 from lockd.errors import StoreError
 from lockd.files import (
     acting_as,
@@ -43,13 +45,23 @@ class Database:
         path: where it is.
         vault: its key.
         writable: whether it can be written.
+        roll: the seal over everybody.
         reserve: room that `revoke` may use; made by whoever opens a store that is in use.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, path: Path, vault: Vault, *, writable: bool
+        self,
+        connection: sqlite3.Connection,
+        path: Path,
+        vault: Vault,
+        *,
+        writable: bool,
+        witness: Witness | None,
     ) -> None:
         """Bring it to the latest version, one that was made just now included.
+
+        Args:
+            witness: knows the latest generation of the people; None of a copy.
 
         Raises:
             StoreError: if it cannot be used; then it is closed.
@@ -58,6 +70,7 @@ class Database:
         self.reserve, self._on_reserve = Reserve(path), False
         self._owner = owner_on_the_way(path.parent) if os.geteuid() == 0 else None
         self._file: int | None = None
+        self.roll = Roll(self, witness)
         # What somebody wrote into the file past lockd must not keep the others from coming in.
         connection.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
         try:
@@ -70,24 +83,34 @@ class Database:
                 schema.prepare(self)
                 if writable:
                     self.run("PRAGMA journal_mode = WAL")
+            if writable:
+                self.roll.catch_up()
         except BaseException:
             self.close()
             raise
 
     @classmethod
-    def open(cls, path: Path, vault: Vault, timeout_s: float, *, revoking: bool = False) -> Self:
+    def open(
+        cls,
+        path: Path,
+        vault: Vault,
+        timeout_s: float,
+        *,
+        witness: Witness | None,
+        revoking: bool = False,
+    ) -> Self:
         """Open a file to write it too; see `Store.open`."""
         vault.read_ahead()
         with _in_folder_of(path):
             try:
-                return cls._open(path, vault, timeout_s)
+                return cls._open(path, vault, timeout_s, witness)
             except DiskFullError:
                 if not (revoking and Reserve(path).give_up()):
                     raise
-            return cls._open(path, vault, timeout_s)
+            return cls._open(path, vault, timeout_s, witness)
 
     @classmethod
-    def _open(cls, path: Path, vault: Vault, timeout_s: float) -> Self:
+    def _open(cls, path: Path, vault: Vault, timeout_s: float, witness: Witness | None) -> Self:
         try:
             make_folder(path.parent)
             if not path.exists():
@@ -95,22 +118,25 @@ class Database:
                     create_private(path)
         except OSError as error:
             raise store_error(path, error) from error
-        return cls(_connect(path, "mode=rw", timeout_s), path, vault, writable=True)
+        connection = _connect(path, "mode=rw", timeout_s)
+        return cls(connection, path, vault, writable=True, witness=witness)
 
     @classmethod
-    def open_read_only(cls, path: Path, vault: Vault) -> Self:
+    def open_read_only(cls, path: Path, vault: Vault, witness: Witness | None) -> Self:
         """Open a file to read it; see `Store.open_read_only`."""
         vault.read_ahead()
         with _in_folder_of(path):
             try:
-                return cls(_connect(path, "mode=ro"), path, vault, writable=False)
+                connection = _connect(path, "mode=ro")
+                return cls(connection, path, vault, writable=False, witness=witness)
             except StoreError:
                 # SQLite wants to write its index of the journal beside the file. Without a
                 # journal it can do without; with one it would show people as they were.
                 journal = path.with_name(path.name + "-wal")
                 if size_of(journal):
                     raise
-                return cls(_connect(path, "mode=ro&immutable=1"), path, vault, writable=False)
+                connection = _connect(path, "mode=ro&immutable=1")
+                return cls(connection, path, vault, writable=False, witness=witness)
 
     def close(self) -> None:
         """Close the file."""
@@ -119,6 +145,10 @@ class Database:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+    def found(self) -> None:
+        """Seal all that there is, within a transaction; for `schema`."""
+        self.roll.found()
 
     def run(self, statement: str, *values: Any) -> sqlite3.Cursor:
         """Run a statement, within `transaction`, `snapshot` or `errors`."""
@@ -178,12 +208,15 @@ class Database:
             try:
                 if self._on_reserve:
                     self.reserve.give_up()
+                self.roll.begin()
                 yield
+                self.roll.finish()
                 self.run("COMMIT")
             except BaseException:
                 if self.connection.in_transaction:
                     self.run("ROLLBACK")
                 raise
+        self.roll.committed()
 
     def revoke(self, change: Callable[[], _T]) -> _T:
         """Carry out what takes rights away, on the reserve if the disk is full.

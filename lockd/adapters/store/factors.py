@@ -11,6 +11,7 @@ from lockd.adapters.store.audit import Audit
 from lockd.adapters.store.database import Database
 from lockd.adapters.store.gallery import Changes
 from lockd.adapters.store.records import utc_now
+from lockd.adapters.store.rights import nonce_of
 from lockd.adapters.store.rows import PERSON, changed, named, to_person
 from lockd.adapters.store.vault import SealError, Vault
 from lockd.errors import FactorError
@@ -64,9 +65,17 @@ class Factors:
         return self._changes.seen()
 
     def usable(self) -> tuple[list[KeptFactor], int]:
-        """Return those of everybody enabled, and how many are damaged and so not among them."""
-        rows = self._rows("WHERE enabled")
-        found = [one for one in rows if one is not None]
+        """Return those of everybody enabled, and how many are damaged and so not among them.
+
+        Raises:
+            StoreError: if they cannot be read, or may not be the latest.
+        """
+        known = self._database.roll.known()
+        with self._database.snapshot():
+            self._database.roll.must_be_trusted(known)
+            rows = self._rows("WHERE enabled")
+            good = self._database.roll.as_sealed()
+        found = [one for one in rows if one is not None and one.person.id in good]
         return found, len(rows) - len(found)
 
     def of(self, name: str) -> list[KeptFactor]:
@@ -151,9 +160,11 @@ class Factors:
             FactorError: if that would be too many cards.
         """
         for kind, kept in new:
+            sealed = self._database.vault.seal(kept, kind.value, person_id)
+            self._database.roll.added(person_id, sealed)
             self._database.run(
                 "INSERT INTO factors (person_id, kind, created_utc, sealed) VALUES (?, ?, ?, ?)",
-                *(person_id, kind.value, utc_now(), self._seal(kept, kind, person_id)),
+                *(person_id, kind.value, utc_now(), sealed),
             )
         cards = self._database.value(
             "SELECT count(*) FROM factors WHERE person_id = ? AND kind = 'card'", person_id
@@ -189,8 +200,12 @@ class Factors:
         return [bytes(one) for (one,) in rows]
 
     def wrong_tries(self) -> dict[str, int]:
-        """Return the wrong tries in a row, by person's id, of those who have any."""
-        return dict(self._database.rows("SELECT person_id, tries FROM wrong_tries"))
+        """Return the wrong tries in a row, by person's id, of those who have any.
+
+        Raises:
+            StoreError: if they cannot be read, or were altered.
+        """
+        return self._database.roll.tries()
 
     def note_wrong_tries(self, person_id: str, tries: int) -> None:
         """Write down how many wrong tries in a row somebody has.
@@ -199,13 +214,7 @@ class Factors:
             StoreError: if it cannot be written; then nothing was.
         """
         with self._database.transaction():
-            self._database.run("DELETE FROM wrong_tries WHERE person_id = ?", person_id)
-            if tries:
-                # Nothing, if the person is gone by now.
-                self._database.run(
-                    "INSERT INTO wrong_tries SELECT id, ? FROM people WHERE id = ?",
-                    *(tries, person_id),
-                )
+            self._database.roll.note_tries(person_id, tries)
 
     def _remove(self, name: str, kind: FactorKind, by: str) -> int:
         with self._database.transaction():
@@ -235,7 +244,8 @@ class Factors:
             f"JOIN people ON people.id = person_id {which} ORDER BY factors.id",
             *values,
         ):
-            kept = open_factor(self._database.vault, sealed, person[0], kind)
+            theirs = nonce_of(sealed) in self._database.roll.holds(person[0])
+            kept = open_factor(self._database.vault, sealed, person[0], kind) if theirs else None
             try:
                 owner = to_person(*person)
             except ValueError:
@@ -245,6 +255,3 @@ class Factors:
                 yield None
             else:
                 yield KeptFactor(number, owner, FactorKind(kind), created_utc, kept)
-
-    def _seal(self, kept: bytes, kind: FactorKind, person_id: str) -> bytes:
-        return self._database.vault.seal(kept, kind.value, person_id)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lockd.adapters.store.database import Database
-from lockd.adapters.store.rows import PERSON, to_person
+from lockd.adapters.store.rights import COLUMNS, nonce_of, opened
+from lockd.adapters.store.rows import to_person
 from lockd.adapters.store.templates import open_template
 from lockd.identity.gallery import Faces, Template
 from lockd.types import Person
@@ -100,36 +101,56 @@ class StoredGallery:
             model: fingerprint of the networks in use.
             size: length of their embeddings.
             before: the last reading with the same networks.
+
+        Raises:
+            StoreError: if it cannot be read, or may not be the latest.
         """
+        known = self._database.roll.known()
         with self._database.snapshot():
             stamp = stamp_of(self._database)
             if before is None or before.stamp[0] != stamp[0] or before.stamp > stamp:
                 before = None
             since = -1 if before is None else before.stamp[1]
-            people, gone, spoilt = self._people_since(since)
-            faces, outdated, damaged = self._faces_since(since, people, model, size)
+            self._database.roll.must_be_trusted(known, since)
+            people, holds, gone, spoilt = self._people_since(since)
+            faces, outdated, damaged = self._faces_since(since, people, holds, model, size)
         damaged.update(spoilt)
         return Reading(stamp, before is None, gone.union(spoilt, people), faces, outdated, damaged)
 
-    def _people_since(self, since: int) -> tuple[dict[str, Person], frozenset[str], list[str]]:
-        """Those who changed, those who are not to be known, and whose rows make no sense."""
+    def _people_since(
+        self, since: int
+    ) -> tuple[dict[str, Person], dict[str, frozenset[str]], frozenset[str], list[str]]:
+        """Those who changed, what is theirs, who is not to be known, whose rows make no sense."""
         people: dict[str, Person] = {}
+        holds: dict[str, frozenset[str]] = {}
         run = self._database.run
         gone = {row[0] for row in run("SELECT person_id FROM gone WHERE revision > ?", since)}
         spoilt: list[str] = []
-        for enabled, *row in run(f"SELECT enabled, {PERSON} FROM people WHERE revision > ?", since):
+        for id_, sealed, *row in run(
+            f"SELECT id, rights, {COLUMNS} FROM people WHERE revision > ?", since
+        ).fetchall():
+            name, groups, valid_from, valid_until, enabled, _ = row
             if not enabled:
-                gone.add(row[0])
+                gone.add(id_)
                 continue
+            kept = opened(self._database.vault, sealed, id_)
             try:
-                people[row[0]] = to_person(*row)
+                if kept is None or kept.row != tuple(row):
+                    raise ValueError
+                people[id_] = to_person(id_, name, groups, valid_from, valid_until)
+                holds[id_] = kept.holds
             except ValueError:
-                log.error("the record of person %s is damaged; they are a stranger now", row[0])
-                spoilt.append(row[0])
-        return people, frozenset(gone), spoilt
+                log.error("the record of person %s is damaged; they are a stranger now", id_)
+                spoilt.append(id_)
+        return people, holds, frozenset(gone), spoilt
 
     def _faces_since(
-        self, since: int, people: dict[str, Person], model: str, size: int
+        self,
+        since: int,
+        people: dict[str, Person],
+        holds: dict[str, frozenset[str]],
+        model: str,
+        size: int,
     ) -> tuple[Faces, Counter[str], Counter[str]]:
         """The faces of those who changed, in one array that is filled as the rows lie."""
         run, vault = self._database.run, self._database.vault
@@ -153,7 +174,8 @@ class StoredGallery:
             if fingerprints.get(model_id) != model:
                 outdated[person_id] += 1
                 continue
-            embedding = open_template(vault, sealed, person_id, model)
+            theirs = nonce_of(sealed) in holds[person_id]
+            embedding = open_template(vault, sealed, person_id, model) if theirs else None
             if embedding is None or embedding.shape != (size,):
                 damaged[person_id] += 1
                 log.error("template %d of person %s is damaged and not used", number, person_id)

@@ -31,14 +31,14 @@ def opened(
     Raises:
         StoreError: if it cannot be opened, or is missing and not to be made.
     """
-    path, vault = settings.path(), Vault.open(settings)
+    path, vault, file = settings.path(), Vault.open(settings), settings.generation_file
     if not make and not path.exists():  # looking must not make a store
         raise StoreError(f"{path}: there is no store yet; `lockd-enroll add` makes it")
     if writable or make:
-        store = Store.open(path, vault, revoking=revoking)
+        store = Store.open(path, vault, revoking=revoking, generation_file=file)
         store.database.reserve.make()
     else:
-        store = Store.open_read_only(path, vault)
+        store = Store.open_read_only(path, vault, generation_file=file)
     with closing(store):
         yield store
 
@@ -55,14 +55,14 @@ def open_for_service(
     Raises:
         StoreError: if it cannot even be read.
     """
-    path, vault = settings.path(), Vault.open(settings)
+    path, vault, file = settings.path(), Vault.open(settings), settings.generation_file
     if not make and not path.exists():
         raise StoreError(f"store {path}: it is gone; put it back, or restart lockd for a new one")
     try:
-        store = Store.open(path, vault, timeout_s=patience_s)
+        store = Store.open(path, vault, timeout_s=patience_s, generation_file=file)
     except StoreError as error:
         try:
-            store = Store.open_read_only(path, vault)
+            store = Store.open_read_only(path, vault, generation_file=file)
         except StoreError:
             raise error from None  # it says more
         log.error("%s; people are recognised, events are not kept over a restart", error)

@@ -305,6 +305,7 @@ class People:
     def make(self, name: str) -> Person:
         """Write somebody new, within a transaction, under a name that nobody has."""
         person = Person(str(uuid.uuid4()), name)
+        self._database.roll.made(person.id)
         self._database.run(
             "INSERT INTO people (id, name, name_key, created_utc) VALUES (?, ?, ?, ?)",
             *(person.id, name, key_of(name), utc_now()),

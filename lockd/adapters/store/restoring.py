@@ -13,24 +13,40 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from lockd.adapters.store.care import copy_into
-from lockd.adapters.store.database import store_error, uri
+from lockd.adapters.store.database import Database, store_error, uri
 from lockd.adapters.store.records import utc_now
+from lockd.adapters.store.rows import begin_epoch, delete
 from lockd.adapters.store.store import Store
+from lockd.adapters.store.turned import Returning, returning
 from lockd.adapters.store.vault import Vault
+from lockd.adapters.store.witness import Known, witness_of
 from lockd.errors import StoreError
 from lockd.files import acting_for, make_folder, to_disk
 
-_PEOPLE = ("wrong_tries", "factors", "photographs", "templates", "models", "people")
+_PEOPLE = ("factors", "photographs", "templates", "models", "people")
 _SIDES = ("", "-wal", "-shm", "-journal")
 _BLOCK = 1 << 20
 
 
-def restore(path: Path, backup: Path, vault: Vault, *, by: str, replace: bool = False) -> int:
+Answer = Callable[[list[Returning]], bool]
+"""Asked whether those who were removed or disabled are to come back; False leaves them out."""
+
+
+def restore(
+    path: Path,
+    backup: Path,
+    vault: Vault,
+    *,
+    by: str,
+    replace: bool = False,
+    generation_file: Path | None = None,
+    answer: Answer | None = None,
+) -> int:
     """Make the people of a store those of a backup.
 
     Args:
@@ -38,6 +54,8 @@ def restore(path: Path, backup: Path, vault: Vault, *, by: str, replace: bool = 
         backup: made by `Care.backup`.
         vault: the key of both.
         replace: whether a store that cannot be used is put aside.
+        generation_file: of the store, see `Store.open`.
+        answer: what of those whom the backup brings back; without it that is an error.
 
     Returns:
         How many people there are.
@@ -47,10 +65,11 @@ def restore(path: Path, backup: Path, vault: Vault, *, by: str, replace: bool = 
             cannot be used and may not be put aside; then nothing was changed.
     """
     vault.read_ahead()
+    witness = witness_of(path, vault, generation_file)
     with _staged(path, backup, vault) as staging:
         if path.exists():
             try:
-                store = Store.open(path, vault)
+                store = Store.open(path, vault, generation_file=generation_file)
             except StoreError as error:
                 if not replace:
                     raise StoreError(
@@ -62,16 +81,56 @@ def restore(path: Path, backup: Path, vault: Vault, *, by: str, replace: bool = 
                     put_aside(path, "unusable")
             else:
                 with closing(store):
+                    _see_who_returns(store.database, witness.read_anyhow(), staging, vault, answer)
                     return _take_over(store, staging, by)
-        with closing(Store.open(staging, vault)) as store:
+        known = witness.read_anyhow()
+        _see_who_returns(None, known, staging, vault, answer)
+        with closing(Store.open(staging, vault, copy=True)) as store:
             people = len(store.people.all())
             with store.database.transaction():
+                store.database.roll.renew(known.generation if isinstance(known, Known) else 0)
                 store.audit.note(by, "restore")
                 store.outbox.begin_anew()
+            generation = store.database.roll.generation()
         with acting_for(path.parent):
             os.replace(staging, path)
             to_disk(path.parent)
+        if isinstance(known, str):
+            witness.begin_anew(generation)
+        witness.advance(generation)
         return people
+
+
+def _see_who_returns(
+    now: Database | None,
+    known: Known | str | None,
+    staging: Path,
+    vault: Vault,
+    answer: Answer | None,
+) -> None:
+    """Ask about those whom a copy brings back, and leave them out if they are to stay away.
+
+    Raises:
+        StoreError: if there is nobody to ask.
+    """
+    with closing(Store.open(staging, vault, copy=True)) as store:
+        back = returning(now, known, store.database)
+        if not back:
+            return
+        if answer is None:
+            listed = "\n".join(f"  {one.name}, who was {one.why}" for one in back)
+            raise StoreError(
+                f"{staging}: would bring back people who were removed or disabled since; nothing "
+                f"was changed; use --bring-back or --leave-out\n{listed}"
+            )
+        if answer(back):
+            return
+        for one in back:
+            if one.why == "disabled":
+                store.people.set_enabled(one.name, False, by="restore")
+                continue
+            with store.database.transaction():
+                delete(store.database, one.person_id)
 
 
 @contextmanager
@@ -109,7 +168,7 @@ def _staged(path: Path, backup: Path, vault: Vault) -> Iterator[Path]:
             with acting_for(path.parent):
                 clear(staging)
                 copy_into(staging, source)
-        with closing(Store.open(staging, vault)) as store:
+        with closing(Store.open(staging, vault, copy=True)) as store:
             faults = store.care.examine()
         if faults:
             listed = "\n".join(f"  {one.text}" for one in faults)
@@ -133,13 +192,20 @@ def _take_over(store: Store, staging: Path, by: str) -> int:
     with database.errors():
         run("ATTACH ? AS backup", uri(staging, "mode=ro"))
     with database.transaction():
+        before = {id_ for (id_,) in run("SELECT id FROM main.people").fetchall()}
         for table in _PEOPLE:
             run(f"DELETE FROM main.{table}")
         for table in reversed(_PEOPLE):
             run(f"INSERT INTO main.{table} SELECT * FROM backup.{table}")
-        database.count("gallery")
-        # Services forget what they read, for revisions begin anew.
-        run("UPDATE counters SET value = abs(random()) WHERE name = 'epoch'")
+        run("DELETE FROM main.gone WHERE person_id IN (SELECT id FROM main.people)")
+        run(
+            "UPDATE main.counters SET value = max(value, (SELECT value FROM backup.counters "
+            "WHERE name = 'gallery')) WHERE name = 'gallery'"
+        )
+        database.roll.renew()
+        for gone in before - {id_ for (id_,) in run("SELECT id FROM main.people").fetchall()}:
+            database.roll.tell("removed", gone)
+        begin_epoch(database)  # services forget what they read: revisions are others
         store.audit.note(by, "restore")
     with database.errors():
         run("DETACH backup")

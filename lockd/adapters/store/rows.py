@@ -41,6 +41,8 @@ def everybody(database: Database) -> list[Enrolled]:
 def find(database: Database, name: str) -> Enrolled | None:
     """Return whoever has a name, however it is written, or None."""
     rows = database.rows(f"{_ENROLLED} WHERE name_key = ?", key_of(name))
+    if rows and database.connection.in_transaction:  # they may be changed in it
+        database.roll.look(rows[0][0])
     return _enrolled(rows[0]) if rows else None
 
 
@@ -62,6 +64,8 @@ def named(database: Database, name: str) -> Enrolled:
 def changed(database: Database, *person_ids: str) -> None:
     """Let running services see, within a transaction, that people are not as they were."""
     database.count("gallery")
+    for one in person_ids:
+        database.roll.touch(one)
     database.run_many(
         "UPDATE people SET revision = (SELECT value FROM counters WHERE name = 'gallery') "
         "WHERE id = ?",
@@ -69,11 +73,21 @@ def changed(database: Database, *person_ids: str) -> None:
     )
 
 
+def begin_epoch(database: Database) -> None:
+    """Have running services read everybody anew, within a transaction."""
+    database.count("gallery")
+    database.run("UPDATE counters SET value = abs(random()) WHERE name = 'epoch'")
+
+
 def delete(database: Database, person_id: str) -> None:
     """Delete somebody with their templates, and let running services see it."""
+    database.roll.touch(person_id)
     database.run("DELETE FROM people WHERE id = ?", person_id)
     database.count("gallery")
-    database.run("INSERT INTO gone SELECT ?, value FROM counters WHERE name = 'gallery'", person_id)
+    database.run(
+        "INSERT OR REPLACE INTO gone SELECT ?, value FROM counters WHERE name = 'gallery'",
+        person_id,
+    )
 
 
 def _enrolled(row: Sequence[Any]) -> Enrolled:

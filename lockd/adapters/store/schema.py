@@ -131,11 +131,7 @@ _FACTORS = """
         sealed      BLOB NOT NULL          -- a PIN's Argon2 hash, a card's key and keyed hash
     ) STRICT;
     CREATE INDEX factors_of_person ON factors (person_id);
-    CREATE UNIQUE INDEX one_pin_each ON factors (person_id) WHERE kind = 'pin';
-    CREATE TABLE wrong_tries (
-        person_id   TEXT PRIMARY KEY REFERENCES people (id) ON DELETE CASCADE,
-        tries       INTEGER NOT NULL       -- in a row
-    ) STRICT
+    CREATE UNIQUE INDEX one_pin_each ON factors (person_id) WHERE kind = 'pin'
     """
 
 _STRANGERS = """
@@ -148,7 +144,17 @@ _STRANGERS = """
     CREATE INDEX strangers_by_utc ON strangers (utc)
     """
 
-STEPS = [_TABLES, _LIVENESS, _FACTORS, _STRANGERS]
+SEALED = """
+    ALTER TABLE people ADD COLUMN rights BLOB;
+    ALTER TABLE audit ADD COLUMN link BLOB;
+    CREATE TABLE roll (
+        id          INTEGER PRIMARY KEY CHECK (id = 1),
+        sealed      BLOB NOT NULL          -- JSON
+    ) STRICT
+    """
+"""Since then `rights` seal what the door goes by, and the audit trail is a chain."""
+
+STEPS = [_TABLES, _LIVENESS, _FACTORS, _STRANGERS, SEALED]
 """The way to each version from the one before, `FIRST` first. Never change one: add one."""
 
 _PROOF = b"lockd"
@@ -161,8 +167,11 @@ class Database(Protocol):
     vault: Vault
     writable: bool
 
-    def run(self, statement: str, *values: Any) -> object:
+    def run(self, statement: str, *values: Any) -> sqlite3.Cursor:
         """Run a statement."""
+
+    def found(self) -> None:
+        """Seal all that there is, within a transaction."""
 
     def value(self, query: str, *values: Any) -> Any:
         """Return the one value that a query finds."""
@@ -247,6 +256,8 @@ def _update(database: Database, version: int, step: str) -> None:
     with database.transaction():
         if _identity(database)[1] < version:  # another process may have been quicker
             _run(database, step)
+            if step is SEALED:
+                database.found()
             database.run(f"PRAGMA user_version = {version}")
 
 

@@ -19,6 +19,7 @@ from lockd.adapters.store.people import People
 from lockd.adapters.store.strangers import Strangers
 from lockd.adapters.store.templates import Templates
 from lockd.adapters.store.vault import Vault
+from lockd.adapters.store.witness import witness_of
 
 
 class Store:
@@ -60,7 +61,14 @@ class Store:
 
     @classmethod
     def open(
-        cls, path: Path, vault: Vault, *, timeout_s: float = 10.0, revoking: bool = False
+        cls,
+        path: Path,
+        vault: Vault,
+        *,
+        timeout_s: float = 10.0,
+        revoking: bool = False,
+        generation_file: Path | None = None,
+        copy: bool = False,
     ) -> Self:
         """Open a store, or make an empty one where there is none.
 
@@ -69,23 +77,30 @@ class Store:
             timeout_s: how long to wait for another process that is writing.
             revoking: whether somebody's rights are to be taken away, for which there is a reserve
                 if the disk is full.
+            generation_file: what knows the latest generation of the people; by default it lies
+                beside the store.
+            copy: whether it is one, of whatever generation.
 
         Raises:
             StoreError: if it cannot be read and written, is damaged, was written by lockd 0.1
                 or a later version, or was encrypted with another key. One of an earlier
                 version is brought up to date.
         """
-        return cls(Database.open(path, vault, timeout_s, revoking=revoking))
+        witness = None if copy else witness_of(path, vault, generation_file)
+        return cls(Database.open(path, vault, timeout_s, witness=witness, revoking=revoking))
 
     @classmethod
-    def open_read_only(cls, path: Path, vault: Vault) -> Self:
+    def open_read_only(
+        cls, path: Path, vault: Vault, *, generation_file: Path | None = None
+    ) -> Self:
         """Open a store that cannot be written, on a medium gone read-only.
 
         Raises:
             StoreError: if it is missing, damaged or not of this version, or was encrypted
                 with another key.
         """
-        return cls(Database.open_read_only(path, vault))
+        witness = witness_of(path, vault, generation_file)
+        return cls(Database.open_read_only(path, vault, witness))
 
     def close(self) -> None:
         """Close the file."""

@@ -10,6 +10,7 @@ import numpy as np
 from lockd.adapters.store.audit import Audit
 from lockd.adapters.store.database import Database
 from lockd.adapters.store.records import StoredTemplate, is_unit, utc_now
+from lockd.adapters.store.rights import nonce_of
 from lockd.adapters.store.rows import PERSON, changed, named, to_person
 from lockd.adapters.store.vault import SealError, Vault
 from lockd.errors import PersonError
@@ -106,6 +107,8 @@ class Templates:
                 f"JOIN people ON people.id = person_id WHERE {chosen}",
                 *numbers,
             )
+            for id_, _ in owners:
+                database.roll.look(id_)
             deleted = database.run(f"DELETE FROM templates WHERE {chosen}", *numbers).rowcount
             for id_, name in owners:
                 if not database.value("SELECT count(*) FROM templates WHERE person_id = ?", id_):
@@ -126,6 +129,7 @@ class Templates:
         model_id = self._database.value("SELECT id FROM models WHERE fingerprint = ?", model)
         for embedding, photograph, created_utc in new:
             sealed = self._seal(embedding.astype("<f4").tobytes(), _TEMPLATE, person_id, model)
+            self._database.roll.added(person_id, sealed)
             number = self._database.run(
                 "INSERT INTO templates (person_id, model_id, created_utc, sealed) "
                 "VALUES (?, ?, ?, ?)",
@@ -160,13 +164,14 @@ class Templates:
 
     def _whole(self, person_id: str) -> Iterator[StoredTemplate]:
         """Somebody's templates that are not damaged."""
+        theirs = self._database.roll.holds(person_id)
         for number, model, created_utc, sealed in self._database.rows(
             "SELECT templates.id, fingerprint, created_utc, sealed FROM templates "
             "JOIN models ON models.id = model_id WHERE person_id = ? ORDER BY templates.id",
             person_id,
         ):
             embedding = open_template(self._database.vault, sealed, person_id, model)
-            if embedding is None:
+            if embedding is None or nonce_of(sealed) not in theirs:
                 log.error("template %d of person %s is damaged and left out", number, person_id)
                 continue
             yield StoredTemplate(number, model, embedding, created_utc)

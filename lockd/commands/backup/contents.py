@@ -17,6 +17,7 @@ from lockd import __version__
 from lockd.adapters.keys import keys_file
 from lockd.adapters.store import Store, Vault
 from lockd.adapters.store.restoring import copied
+from lockd.adapters.store.witness import witness_of
 from lockd.commands.backup import archive
 from lockd.commands.backup.manifest import Item, Manifest, Role
 from lockd.config import Settings
@@ -49,6 +50,7 @@ def back_up(
     """
     found = [_found(path, role) for path, role in _files(settings, config_file, note)]
     key = _found(Vault.open(settings.store).key_file, "store key")
+    witness = witness_of(store.path, store.database.vault, settings.store.generation_file)
     with copied(store) as copy:
         status = copy.stat()
         database = _item(store.path, "store", status)
@@ -58,6 +60,7 @@ def back_up(
             made_utc=utc_text(timespec="seconds"),
             version=__version__,
             door=settings.door.id,
+            generation_file=str(_plain(witness.path)),
             files=[*(item for item, _ in files), database],
         )
         with _new(target) as file:

@@ -58,12 +58,14 @@ class Manifest(_Part):
         made_utc: when.
         version: of the lockd that made it.
         door: its id.
+        generation_file: where the store's latest generation is kept; it is made anew.
     """
 
     format: Literal[1]
     made_utc: Annotated[str, Field(max_length=64)]
     version: Annotated[str, Field(max_length=64)]
     door: Annotated[str, Field(max_length=64)]
+    generation_file: Annotated[str, Field(max_length=4096), AfterValidator(_absolute)]
     files: Annotated[list[Item], Field(max_length=_MOST_FILES)]
 
     @model_validator(mode="after")

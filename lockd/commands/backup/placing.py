@@ -14,6 +14,8 @@ from pathlib import Path
 
 from lockd.adapters.store import Store, Vault
 from lockd.adapters.store.restoring import clear, none_has_it_open, put_aside
+from lockd.adapters.store.turned import taken_away
+from lockd.adapters.store.witness import Witness
 from lockd.commands.backup.archive import Archive
 from lockd.commands.backup.manifest import Item
 from lockd.errors import LockdError, StoreError
@@ -57,6 +59,7 @@ class _Before:
     used: bool = False
     removed: set[str] = field(default_factory=set)
     disabled: set[str] = field(default_factory=set)
+    generation: int = 0
     unknown: str | None = None
 
 
@@ -76,11 +79,15 @@ class Placing:
         assert store is not None  # noqa: S101  # a manifest has both
         assert key is not None  # noqa: S101
         self._store, self._key = store, key
+        self._generation_file = self._below(archive.manifest.generation_file)
         self._made: list[tuple[Path, Item]] = []
 
     def place(self, item: Item) -> Path:
         """Return where a file goes."""
-        return self._root / item.path.lstrip("/")
+        return self._below(item.path)
+
+    def _below(self, path: str) -> Path:
+        return self._root / path.lstrip("/")
 
     def restore(self, *, replace: bool, with_removed: bool) -> Restored:
         """Put everything in place.
@@ -117,10 +124,11 @@ class Placing:
                     f"something else is there, and nothing was changed:\n{listed}\nto put it aside "
                     "and the backup in its place, use --replace"
                 )
-            self._take_out(staging, before, done, with_removed=with_removed)
+            generation = self._take_out(staging, before, done, with_removed=with_removed)
             for path, content in contents.items():
                 self._put(path, content, done)
             self._put_store(staging, store, done)
+            self._put_generation(generation)
         self._give_away()
         return done
 
@@ -129,20 +137,22 @@ class Placing:
     def _before(self) -> _Before:
         """Look at the store that is there."""
         path = self.place(self._store)
-        if not path.exists():
+        if not (path.exists() or self._generation_file.exists()):
             return _Before()
         keys = [self.place(self._key), Vault.beside(path).key_file]
         problem = ""
         for key in dict.fromkeys(keys):
+            vault = Vault(key, may_make=False)
             try:
-                with closing(Store.open_read_only(path, Vault(key, may_make=False))) as store:
-                    people = store.people.all()
-                    gone = {id_ for (id_,) in store.database.rows("SELECT person_id FROM gone")}
-                    return _Before(
-                        used=bool(people or gone),
-                        removed=gone - {one.person.id for one in people},
-                        disabled={one.person.id for one in people if not one.enabled},
-                    )
+                known = Witness(self._generation_file, vault).read()
+                generation = 0 if known is None else known.generation
+                if not path.exists():
+                    return _Before(False, *taken_away(None, known), generation)
+                with closing(Store.open_read_only(path, vault)) as store:
+                    removed, disabled = taken_away(store.database, known)
+                    used = bool(store.people.all() or removed)
+                    generation = max(generation, store.database.roll.generation())
+                    return _Before(used, removed, disabled, generation)
             except StoreError as error:
                 problem = problem or str(error)
         return _Before(used=True, unknown=problem)
@@ -181,7 +191,7 @@ class Placing:
                     target.flush()
                     os.fsync(target.fileno())
             write_over(key_file, contents[self.place(self._key)])
-            with closing(Store.open(staging, Vault(key_file, may_make=False))) as opened:
+            with closing(Store.open(staging, Vault(key_file, may_make=False), copy=True)) as opened:
                 faults = opened.care.examine()
             if faults:
                 listed = "\n".join(f"  {one.text}" for one in faults)
@@ -199,10 +209,10 @@ class Placing:
 
     def _take_out(
         self, staging: Path, before: _Before, done: Restored, *, with_removed: bool
-    ) -> None:
-        """Remove and disable whom the store here has removed and disabled."""
+    ) -> int:
+        """Remove and disable whom the store here has; return the generation that it is then."""
         key = Vault(staging.with_name("template-key.restoring"), may_make=False)
-        with closing(Store.open(staging, key)) as store:
+        with closing(Store.open(staging, key, copy=True)) as store:
             for one in store.people.all() if not with_removed else ():
                 if one.person.id in before.removed:
                     store.people.remove(one.person.name, by=self._by)
@@ -211,9 +221,11 @@ class Placing:
                     store.people.set_enabled(one.person.name, False, by=self._by)
                     done.kept_out.append(one.person.name)
             with store.database.transaction():
+                store.database.roll.renew(before.generation)
                 store.audit.note(self._by, "restore", note="a whole backup")
                 store.outbox.begin_anew()
             done.people = len(store.people.all())
+            return store.database.roll.generation()
 
     def _put(self, path: Path, content: bytes, done: Restored) -> None:
         """Write a file, unless it is there; another one is put aside."""
@@ -239,6 +251,17 @@ class Placing:
                 os.chown(staging, *self._numbers(self._store))
             os.replace(staging, path)
             to_disk(path.parent)
+
+    def _put_generation(self, generation: int) -> None:
+        """Let the witness know the store, or nobody would be recognised by it."""
+        key, file = Vault(self.place(self._key), may_make=False), self._generation_file
+        self._folder(file.parent, self._store)
+        witness = Witness(file, key)
+        if isinstance(witness.read_anyhow(), str):  # of the key that was here before
+            witness.begin_anew(generation)
+        witness.advance(generation)
+        if owner_on_the_way(file.parent) is None and os.geteuid() == 0:
+            os.chown(file, *self._numbers(self._store))
 
     def _folder(self, folder: Path, item: Item) -> None:
         """Make a folder, if it is not there, for whoever owns what goes into it."""
