@@ -193,6 +193,7 @@ def write_over(
     gid: int = -1,
     new: bool = False,
     as_owner: bool = True,
+    lasting: bool = True,
 ) -> None:
     """Write a file beside its place and move it there, once it is on disk.
 
@@ -204,30 +205,35 @@ def write_over(
         uid, gid: numbers of its owner and group, -1 for those of whoever writes.
         new: whether nothing may be there yet.
         as_owner: whether root writes as the folder's owner.
+        lasting: whether it is to outlive a power cut, which may take the disk's time.
 
     Raises:
         FileExistsError: if something is there that must not be.
         OSError: if it cannot be written; then what was there stays.
     """
     with acting_for(path.parent) if as_owner else nullcontext():
-        _write_over(path, content, mode, uid, gid, new)
+        _write_over(path, content, mode, (uid, gid), new=new, lasting=lasting)
 
 
-def _write_over(path: Path, content: bytes, mode: int, uid: int, gid: int, new: bool) -> None:
+def _write_over(
+    path: Path, content: bytes, mode: int, owner: tuple[int, int], *, new: bool, lasting: bool
+) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with open(handle, "wb") as file:
             file.write(content)
-            os.fchown(file.fileno(), uid, gid)
+            os.fchown(file.fileno(), *owner)
             if mode != 0o600:  # which it has, and sticks know no other
                 os.fchmod(file.fileno(), mode)
             file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                os.fsync(file.fileno())
         if new:
             move_new(Path(name), path)
         else:
             os.replace(name, path)
-        to_disk(path.parent)
+        if lasting:
+            to_disk(path.parent)
     finally:
         Path(name).unlink(missing_ok=True)
 

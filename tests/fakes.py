@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -135,6 +135,10 @@ class ScriptedVision:
         self.size = 8
         self.accept = 0.7
         self.fingerprint = "scripted"
+        self._between: Callable[[], None] = lambda: None
+
+    def have_done(self, between: Callable[[], None]) -> None:
+        self._between = between
 
     def scene(self, *people: Embedding) -> Image:
         """A picture with these people in it."""
@@ -144,10 +148,12 @@ class ScriptedVision:
         return image
 
     def detect_in(self, octaves: Octaves) -> list[Face]:
+        self._between()
         people = self._scenes[int(octaves.image[0, 0, 0]) - 1]
         return [face_at(50.0 + 200 * index, 60) for index in range(len(people))]
 
     def embed(self, octaves: Octaves, face: Face) -> Embedding:
+        self._between()
         people = self._scenes[int(octaves.image[0, 0, 0]) - 1]
         return people[round((face.box.x0 - 50) / 200)]
 

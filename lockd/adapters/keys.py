@@ -14,6 +14,7 @@ import logging
 import os
 import re
 import stat
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -66,6 +67,7 @@ class CommandKeys:
         self._keys: Mapping[str, bytes] = {}
         self._bound: Mapping[str, str] = {}
         self._read_of: tuple[int, ...] | None = None
+        self._lock = threading.Lock()
 
     @classmethod
     def open(cls, settings: Settings) -> CommandKeys:
@@ -76,15 +78,18 @@ class CommandKeys:
     def current(self) -> Mapping[str, bytes]:
         """Return the key of each identity; none if the file is wrong in any way.
 
-        Costs one look at the file's status while that stays as it is.
+        Costs one look at the file's status while that stays as it is. May be called from any
+        thread.
         """
-        self._refresh()
-        return self._keys
+        with self._lock:
+            self._refresh()
+            return self._keys
 
     def bound(self) -> Mapping[str, str]:
-        """Return the person's id of each identity that is somebody's own."""
-        self._refresh()
-        return self._bound
+        """Return the person's id of each identity that is somebody's own, as `current` does."""
+        with self._lock:
+            self._refresh()
+            return self._bound
 
     def _refresh(self) -> None:
         state = _state(self.file)

@@ -33,6 +33,9 @@ _HINTS = {
     "clock_unknown": "the door does not know the time",
     "too_old": "is this computer's clock right, and the door's?",
     "in_the_future": "is this computer's clock right, and the door's?",
+    "version": "the door has another version of lockd; install the same",
+    "time_passed": "the door's clock was far ahead once; make a new key",
+    "overtaken": "the door was ordered to lock meanwhile",
     "off": "enable it in mqtt.commands.allow of the door",
     "not_allowed": "see mqtt.commands.allow of the door; somebody's own may confirm only for them",
     "not_bound": "whose telephone is it? See `lockd command-key add --person`, or give --name",
@@ -92,6 +95,7 @@ def send(
         seconds = max(1, int(timeout))  # the door gives up when whoever asked does
     order = Order(
         id=secrets.token_urlsafe(12),
+        base_topic=broker.settings.base_topic,
         door=broker.door,
         command=command,
         by=identity,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from ipaddress import ip_address
 from typing import Annotated, Literal, TypeAlias
 
@@ -13,8 +12,7 @@ from lockd.config.base import File, Optional_s, Section, Slug
 from lockd.door.schedules import Schedule
 from lockd.redaction import redacted
 from lockd.remote.commands import COMMANDS, PLAIN
-
-_LONGEST_TOPIC = 128
+from lockd.remote.signing import LONGEST_TOPIC, is_printable
 
 
 def _command(name: str) -> str:
@@ -31,8 +29,8 @@ def _plain_command(name: str) -> str:
 
 def _topic(text: str) -> str:
     reason = None
-    if not text or text != text.strip() or len(text) > _LONGEST_TOPIC:
-        reason = f"must have 1 to {_LONGEST_TOPIC} characters and no space at its ends"
+    if not text or text != text.strip() or len(text) > LONGEST_TOPIC:
+        reason = f"must have 1 to {LONGEST_TOPIC} characters and no space at its ends"
     elif text.startswith("$share/"):
         reason = "shares a subscription; nothing can be published there. Leave $share/ out"
     elif text.startswith("$"):
@@ -41,7 +39,7 @@ def _topic(text: str) -> str:
         reason = "has a / with nothing before or behind it; leave that out"
     elif "+" in text or "#" in text:
         reason = "stands for many topics; + and # may not be in it"
-    elif any(unicodedata.category(char) in ("Cc", "Cs", "Cn") for char in text):
+    elif not is_printable(text):  # it is signed, and no two programs escape it alike
         reason = "has a character that cannot be seen; remove it"
     if reason is not None:
         raise ValueError(f"{redacted(text)!r} {reason}")

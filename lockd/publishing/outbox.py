@@ -14,7 +14,6 @@ numbering of their own, and wait in memory if there is none.
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 import uuid
@@ -26,10 +25,9 @@ from typing import Any
 from lockd.adapters.mqtt.bus import Bus
 from lockd.adapters.mqtt.session import Session
 from lockd.adapters.spool import Spool
-from lockd.adapters.store import STORE_PAUSE_S, Posting, Store
+from lockd.adapters.store import STORE_PAUSE_S, OwnStore, Posting, Store
 from lockd.config import Settings
 from lockd.errors import StoreError
-from lockd.files import identity
 from lockd.messages import (
     ALERT,
     ALERTS,
@@ -92,7 +90,6 @@ class Outbox:
     """Loses nothing that can be kept, and never keeps the door waiting.
 
     Attributes:
-        problem: why the store takes no events, or None.
         waiting: how many messages waited when last counted.
         lost: how many were given up, ever.
         errand: called with the store, if it is open, at every round, in the outbox's thread.
@@ -124,7 +121,7 @@ class Outbox:
         self._topics = Topics(settings.mqtt.base_topic, settings.door.id)
         self._now = now
         self._bus = bus
-        self._opener = opener
+        self._own = OwnStore(opener, pause_s=pause_s)
         self._pause_s = pause_s
         self._run = uuid.uuid4().hex[:16]
         self._backlog: deque[_Parcel] = deque()
@@ -136,19 +133,21 @@ class Outbox:
         self._tickets = 0
         self._under_way: dict[int, int | _Loose] = {}
         self._store: Store | None = None
-        self._file: tuple[int, int] | None = None
-        self._pause_until = -math.inf
         self._session: Session | None = None
         self._sent_up_to = 0
         self._wake = threading.Event()
         self._closing = False
         self._thread: threading.Thread | None = None
-        self.problem: str | None = None
         self.waiting = 0
         self.lost = 0
         self.errand: Callable[[Store | None], None] = lambda _: None
         if bus is not None:
             bus.moved = self._wake.set
+
+    @property
+    def problem(self) -> str | None:
+        """Why the store takes no events, or None."""
+        return self._own.problem
 
     def post(self, event: Event, *, suppressed: int | None = None) -> None:
         """Take an event on; never raises, and waits for nothing.
@@ -181,7 +180,7 @@ class Outbox:
         """
         if self._thread is not None and not self._thread.is_alive():
             log.critical("the thread that carries events has died; starting another")
-            self._forget_store()  # SQLite lets no other thread use what that one opened
+            self._own.forget()
             self.start()
         if self._backlog:
             self._wake.set()
@@ -220,14 +219,14 @@ class Outbox:
             self._wake.clear()
             self._move_safely()
         end = time.monotonic() + _FAREWELL_S
-        self._pause_until = -math.inf  # one last try
+        self._own.try_now()  # for the last time
         while self._move_safely() and time.monotonic() < end:
             self._wake.wait(0.05)
             self._wake.clear()
         if self._backlog or self._loose:
             left = len(self._backlog), len(self._loose)
             log.error("at the end %d events were not written, %d messages not delivered", *left)
-        self._close_store()
+        self._own.close()
 
     def _move_safely(self) -> bool:
         try:
@@ -253,8 +252,8 @@ class Outbox:
                 if bus is not None:
                     self._through_store(bus, store)
             except StoreError as error:
-                self._give_store_up(str(error))
-        if bus is not None and self._store is None:
+                self._own.give_up(str(error))
+        if bus is not None and self._own.store is None:
             self._past_store(bus)
         for parcel in list(self._backlog):  # whom nobody takes, for now
             parcel.log()
@@ -268,22 +267,14 @@ class Outbox:
             self._send_loose(bus, loose)
 
     def _usable_store(self) -> Store | None:
-        """The store, opened anew if it failed, was taken away or replaced; None without one."""
-        if self._opener is None or time.monotonic() < self._pause_until:
-            return None
-        if self._store is not None and identity(self._store.path) == self._file:
-            return self._store
-        self._close_store()
-        try:
-            store = self._opener()
-        except StoreError as error:
-            self._give_store_up(str(error))
-            return None
-        if not store.writable:
-            store.close()
-            self.problem, self._pause_until = None, time.monotonic() + self._pause_s
-            return None
-        self._store, self._file, self._sent_up_to = store, identity(store.path), 0
+        """The store; of another one than before nothing was sent yet."""
+        store = self._own.usable()
+        if store is not self._store:
+            self._store, self._sent_up_to = store, 0
+            # It may give the same places to other messages.
+            self._under_way = {
+                ticket: one for ticket, one in self._under_way.items() if isinstance(one, _Loose)
+            }
         return store
 
     def _into_store(self, store: Store) -> None:
@@ -296,7 +287,7 @@ class Outbox:
             postings = [parcel.posting for parcel in parcels]
             store.outbox.post(postings, limit=self._mqtt.outbox_events, run=self._run)
             self._done_with(parcels)
-        self.problem = None
+        self._own.problem = None
 
     def _recover(self, store: Store) -> None:
         """Take on what the last run was killed with, but for what it had written already."""
@@ -373,24 +364,6 @@ class Outbox:
     def _emit_lost(self, lost: int) -> None:
         log.error("%d messages were given up, for too many were waiting", lost)
         self.post(Event(EventType.EVENTS_LOST, self._now(), self._door, count=lost), suppressed=0)
-
-    def _give_store_up(self, problem: str) -> None:
-        """Leave the store alone for a while, and open it anew then."""
-        self.problem = problem
-        self._pause_until = time.monotonic() + self._pause_s
-        self._close_store()
-
-    def _close_store(self) -> None:
-        if self._store is not None:
-            self._store.close()
-            self._forget_store()
-
-    def _forget_store(self) -> None:
-        self._store = None
-        # The next file may give the same places to other messages.
-        self._under_way = {
-            ticket: one for ticket, one in self._under_way.items() if isinstance(one, _Loose)
-        }
 
 
 def _unpacked(spool: Spool | None) -> list[_Parcel]:

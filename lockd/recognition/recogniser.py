@@ -6,7 +6,7 @@ detect -> follow -> fit to be judged? -> embed -> identify -> count as evidence
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from lockd.config import Settings
@@ -48,6 +48,10 @@ class Vision:
         )
         self.embedder = Embedder(self.models, wanted.profile, threads=wanted.threads)
         self.liveness = Liveness(self.models, threads=wanted.threads) if liveness else None
+
+    def have_done(self, between: Callable[[], None]) -> None:
+        """Have something done between any two networks: a frame may take half a second."""
+        self.models.between = between
 
 
 class Recogniser:

@@ -79,3 +79,5 @@ PLAIN: Mapping[bytes, str] = {
 """The commands that have a plain word, by it."""
 
 LOCKING = frozenset(name for name, one in COMMANDS.items() if one.locks)
+OPENING = frozenset(DOOR) - LOCKING
+"""What an order to lock that came later goes before."""

@@ -4,15 +4,14 @@ What is checked, in this order, and what whoever sent it is told:
 
     is it one of our commands at all?                     malformed
     is it signed with the key of who it says it is by?    denied: not_authentic
-    is it for this door?                                  denied: other_door
+    is it for this door, of this base topic?              denied: other_door
     did the broker keep it?                               replayed: retained
     is the time known, and is the command of now?         denied: clock_unknown, expired
     is there such a command, with these arguments?        malformed
     may anybody give it from afar; may they?              not_enabled: off, denied: not_allowed
     is it new?                                            replayed, and others of `Rejection`
 
-So those who cannot sign learn nothing: neither who has a key, nor what is enabled. What is
-new is asked last, for to know it means to write it down.
+So those who cannot sign learn nothing: neither who has a key, nor what is enabled.
 """
 
 from __future__ import annotations
@@ -49,8 +48,8 @@ _NOBODYS_KEY = bytes(KEY_BYTES)
 Rejection: TypeAlias = tuple[Result, str]
 """A result and why."""
 
-Take: TypeAlias = Callable[[Order, bytes], Rejection | None]
-"""Writes down that a command with this key was seen; returns why not, if it may not be obeyed."""
+Look: TypeAlias = Callable[[Order, bytes], Rejection | None]
+"""Says why a command with this key may not be obeyed, by what is known of others, if it may not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +73,38 @@ class Judgement:
     order: Order | None = None
 
 
+def authentic(payload: bytes, keys: Mapping[str, bytes]) -> tuple[Order, bytes | None]:
+    """Return the command in a payload and the key that signed it, None if nobody's did.
+
+    Raises:
+        Malformed: if it is no command.
+    """
+    order, signature = read(payload)
+    key = keys.get(order.by)
+    # A key in any case, so that the time it takes does not tell whether there is one.
+    good = order.signed_by(_NOBODYS_KEY if key is None else key, signature)
+    return order, key if good else None
+
+
 class Judge:
     """The rules of one door."""
 
     def __init__(
-        self, door: str, allow: Mapping[str, Collection[str]], plain: Collection[str]
+        self,
+        door: str,
+        allow: Mapping[str, Collection[str]],
+        plain: Collection[str],
+        *,
+        base_topic: str,
     ) -> None:
         """Take the rules.
 
         Args:
+            door: its id; with the base topic it is told from all others.
             allow: the identities that may give each command; one without any is off.
             plain: the commands that need no signature.
         """
-        self._door = door
+        self._door = base_topic, door
         self._allow = {command: frozenset(who) for command, who in allow.items()}
         self._plain = frozenset(plain)
 
@@ -97,7 +115,7 @@ class Judge:
         retained: bool,
         keys: Mapping[str, bytes],
         now: float | None,
-        take: Take,
+        look: Look,
     ) -> Judgement:
         """Judge what came to the topic of signed commands.
 
@@ -105,20 +123,17 @@ class Judge:
             retained: whether the broker had kept it.
             keys: of every identity there is.
             now: seconds since 1970, or None while that is not known.
-            take: called last, for a command that is otherwise good.
+            look: called last, for a command that is otherwise good.
         """
         try:
-            order, signature = read(payload)
+            order, key = authentic(payload, keys)
         except Malformed as error:
             return Judgement(Result.MALFORMED, error.reason, error.id)
-        key = keys.get(order.by)
-        # A key in any case, so that the time it takes does not tell whether there is one.
-        good = order.signed_by(_NOBODYS_KEY if key is None else key, signature)
-        if key is None or not good:
+        if key is None:
             return Judgement(Result.DENIED, "not_authentic", order.id)
         result, reason = (
             self._refused(order, retained=retained, now=now)
-            or take(order, key)
+            or look(order, key)
             or (Result.OK, None)
         )
         return Judgement(result, reason, order.id, order.by, order.command, order)
@@ -142,7 +157,7 @@ class Judge:
 
     def _refused(self, order: Order, *, retained: bool, now: float | None) -> Rejection | None:
         """Return what is wrong with a command that is signed, if anything."""
-        if order.door != self._door:
+        if (order.base_topic, order.door) != self._door:
             return Result.DENIED, "other_door"
         if retained:
             return Result.REPLAYED, "retained"

@@ -2,15 +2,17 @@
 
 On the wire a command is one flat JSON object of strings and integers:
 
-    {"by":"anna","command":"unlock","door":"front","id":"a1","nonce":"J8sQ0vTzR1mYc3Ub",
-     "signature":"...","time":1790000000,"v":1}
+    {"base_topic":"lockd","by":"anna","command":"unlock","door":"front","id":"a1",
+     "nonce":"J8sQ0vTzR1mYc3Ub","signature":"...","time":1790000000,"v":2}
 
 What is signed is the same object without ``signature`` in its canonical form: keys
 sorted, nothing between the parts, text as it is instead of escaped, UTF-8. That is
 RFC 8785 (JSON Canonicalization Scheme) of objects with neither fractions nor nesting, so
 that every language and a shell make the same bytes of it. The signature is the
 HMAC-SHA256 (RFC 2104) of a label and these bytes, in lower-case hexadecimal digits; the
-label keeps a key that signs commands from having signed anything else.
+label keeps a key that signs commands from having signed anything else. Door and base topic
+are signed, too: two doors of one name are still two. Version 1 was without the base topic,
+and is refused.
 
 The reader takes any JSON that means the same, and refuses all that could mean two things
 to two readers: keys that are there twice, fractions, numbers that a double cannot hold.
@@ -27,13 +29,15 @@ from typing import Any
 
 from lockd.types import JOINERS
 
-VERSION = 1
+VERSION = 2
 KEY_BYTES = 32
 LONGEST_PAYLOAD = 2048
 """Bytes; a command with the longest of everything is shorter."""
 LONGEST_NAME = 64
+LONGEST_TOPIC = 128
+"""Characters of a base topic."""
 LONGEST_S = 86_400
-LABEL = b"lockd-command-v1\n"
+LABEL = b"lockd-command-v2\n"
 
 _LATEST = 253_402_300_799  # the last second of the year 9999
 _FORMS = {
@@ -45,7 +49,7 @@ _FORMS = {
     "signature": re.compile(r"[0-9a-f]{64}"),
 }
 _NAMES = ("name", "new_name")
-_NEEDED = frozenset({*_FORMS, "v", "time"})
+_NEEDED = frozenset({*_FORMS, "v", "time", "base_topic"})
 _ALLOWED = _NEEDED | {"seconds", *_NAMES}
 
 
@@ -69,7 +73,8 @@ class Order:
 
     Attributes:
         id: chosen by whoever gives it; the result bears it too.
-        door: the id of the door that it is for.
+        base_topic: of the topics of the door that it is for.
+        door: its id.
         command: what is to be done.
         by: the identity that claims to give it.
         time: when, seconds since 1970, UTC.
@@ -80,6 +85,7 @@ class Order:
     """
 
     id: str
+    base_topic: str
     door: str
     command: str
     by: str
@@ -166,7 +172,8 @@ def _wrong(fields: dict[str, Any]) -> str | None:
         return "version"
     good = [
         *(_has_form(fields[key], form) for key, form in _FORMS.items()),
-        *(_is_name(fields[key]) for key in _NAMES if key in fields),
+        *(_is_text(fields[key], LONGEST_NAME) for key in _NAMES if key in fields),
+        _is_text(fields["base_topic"], LONGEST_TOPIC),
         _is_integer(fields["time"], 1, _LATEST),
         "seconds" not in fields or _is_integer(fields["seconds"], 1, LONGEST_S),
     ]
@@ -186,9 +193,9 @@ def is_printable(text: str) -> bool:
     return all(char.isprintable() or char in JOINERS for char in text)
 
 
-def _is_name(value: object) -> bool:
+def _is_text(value: object, longest: int) -> bool:
     # What is not printable is escaped by some and not by others, and names nobody.
-    return isinstance(value, str) and 1 <= len(value) <= LONGEST_NAME and is_printable(value)
+    return isinstance(value, str) and 1 <= len(value) <= longest and is_printable(value)
 
 
 def _canonical(fields: dict[str, str | int]) -> bytes:

@@ -7,6 +7,7 @@ import logging
 import queue
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
@@ -41,6 +42,8 @@ from lockd.service.people import People
 from lockd.service.relay_safe import leave_word, relay_of
 from lockd.service.remote_commands import subscriptions
 from lockd.service.service import Service
+from lockd.service.sieve import Sieve
+from lockd.service.store_writer import StoreWriter
 from lockd.types import InputChange
 
 log = logging.getLogger(__name__)
@@ -48,7 +51,7 @@ log = logging.getLogger(__name__)
 SWITCH_S = 0.0005
 """How long a thread may keep the others from Python. The default, ten times as much, is what the
 loop and the relay's guard would wait for the thread that writes and sends events."""
-_MESSAGES_PATIENCE_S = 2.0
+_WRITERS_PATIENCE_S = 2.0
 
 StartEvents = list[tuple[EventType, str | None]]
 
@@ -190,9 +193,14 @@ def open_service(
     )
     _log_recognition(settings, vision)
     _log_liveness(settings)
-    people = _open_roster(settings, vision, gallery, remember)
+    stored = gallery is None and remember
+    # The store once more, for each thread that writes to it; it can wait for others.
+    opener = partial(open_for_service, settings.store, make=False, patience_s=_WRITERS_PATIENCE_S)
+    writer = StoreWriter(opener if stored else None)
+    people = _open_roster(settings, vision, gallery, remember, writer)
     stack.callback(people.close)
-    bus = _open_bus(settings, stack)
+    keys = CommandKeys.open(settings) if subscriptions(settings) else None
+    bus = _open_bus(settings, keys, stack)
     clock: Clock = RecordedClock() if as_fast_as_possible else RealClock()
     if before is not None:
         clock = before.clock
@@ -205,6 +213,9 @@ def open_service(
     second_eye = None if as_fast_as_possible else _open_second_eye(settings, stack, clock, vision)
     if bus is not None:
         bus.wake = camera.wake
+    writer.wake = camera.wake
+    stack.callback(writer.close)
+    writer.start()
     requests: list[Requests] = []
     if not as_fast_as_possible and (socket := settings.control.path()) is not None:
         control = ControlSocket(socket, camera.wake)
@@ -219,20 +230,14 @@ def open_service(
     inputs = board.inputs(settings.inputs, heard)
     stack.callback(inputs.close)
     wall = wall or WallClock(settings.access)
-    keys = CommandKeys.open(settings) if subscriptions(settings) else None
     second_factor = open_second_factor(
-        settings, board, lambda: people.store, keys, wall, camera.wake
+        settings, board, lambda: people.store, keys, wall, camera.wake, writer.have_done
     )
     if second_factor is not None:
         stack.callback(second_factor.close)
     indicators = _open_indicators(board, settings, stack)
     strike = Strike(relay, clock.now, heartbeat=heartbeat)
     stack.callback(strike.close)
-    stored = gallery is None and remember
-    # The store once more, for the thread that carries events; it can wait for others.
-    messages = partial(
-        open_for_service, settings.store, make=False, patience_s=_MESSAGES_PATIENCE_S
-    )
     spool = Spool.of_service() if stored else None
     if spool is not None:
         stack.callback(spool.close)
@@ -242,8 +247,9 @@ def open_service(
         vision=vision,
         strike=strike,
         people=people,
-        housekeeping=Housekeeping(settings.store, lambda: people.store) if stored else None,
-        messages=messages if stored else None,
+        writer=writer,
+        housekeeping=_housekeeping(settings, people, writer) if stored else None,
+        messages=opener if stored else None,
         spool=spool,
         bus=bus,
         keys=keys,
@@ -337,6 +343,7 @@ def _open_roster(
     vision: Vision,
     gallery: Callable[[Vision], Gallery] | None,
     remember: bool,
+    writer: StoreWriter,
 ) -> People:
     """The people: those of the store, unless they are given."""
     access = settings.access.rules()
@@ -348,15 +355,23 @@ def _open_roster(
         access,
         remember=remember,
         copy=runtime / "door-memory.json" if (runtime := by_systemd("RUNTIME")) else None,
+        writer=writer,
     )
 
 
-def _open_bus(settings: Settings, stack: ExitStack) -> Bus | None:
+def _housekeeping(settings: Settings, people: People, writer: StoreWriter) -> Housekeeping:
+    return Housekeeping(settings.store, lambda: people.store, have_done=writer.have_done)
+
+
+def _open_bus(settings: Settings, keys: CommandKeys | None, stack: ExitStack) -> Bus | None:
     if settings.mqtt.host is None:
         return None
-    topics = Topics(settings.mqtt.base_topic, settings.door.id)
+    base, door = settings.mqtt.base_topic, settings.door.id
+    topics = Topics(base, door)
     wanted = [*subscriptions(settings), *births(settings)]
-    bus = Bus(settings.mqtt, topics, settings.door.id, wanted)
+    commands = topics.command, topics.plain_command
+    sieve = Sieve((base, door), commands, settings.mqtt.commands.plain, keys, time.time)
+    bus = Bus(settings.mqtt, topics, door, wanted, lanes=sieve.lane)
     stack.callback(bus.close)
     bus.start()
     return bus

@@ -42,6 +42,7 @@ class DoorController:
 
     Attributes:
         asking: what somebody is asked to do just now.
+        bolts: how often it was ordered to lock, or locked down for another reason.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class DoorController:
         self._shown: Signal | None = None
         self._looked_at = -math.inf
         self._fault_since = -math.inf
+        self.bolts = 0
         levels = self._levels()
         # Whoever leans on it while lockd starts has not asked for anything; who does while one
         # service gives way to another, has.
@@ -214,13 +216,18 @@ class DoorController:
             case Input.TAMPER:
                 self._hear(events.Tamper(change.active))
 
-    def command(self, name: str, seconds: float, by: str) -> str:
-        """Carry out a command of `lockd.remote.commands.DOOR`; return `OK` or why not."""
+    def command(self, name: str, seconds: float, by: str, *, told: bool = True) -> str:
+        """Carry out a command of `lockd.remote.commands.DOOR`; return `OK` or why not.
+
+        Args:
+            told: whether it is an event.
+        """
         event = DOOR[name](seconds)
         if isinstance(event, events.LockNow | events.LockDown):
             event = replace(event, stands_s=self._hours_left())
         result = self._hear(event) or OK
-        self._emit(EventType.COMMAND, command=name, by=by, result=result)
+        if told:
+            self._emit(EventType.COMMAND, command=name, by=by, result=result)
         return result
 
     def successor(self) -> DoorMemory:
@@ -257,7 +264,11 @@ class DoorController:
     def _hear(self, event: DoorEvent, now: float | None = None) -> str | None:
         """Tell the machine, and carry out what it says; return why it refused, if it did."""
         now = self._clock.now() if now is None else now
+        open_before = not self._machine.locked_down
         commands = self._machine.handle(event, now)
+        ordered = isinstance(event, events.LockNow | events.LockDown)
+        if ordered or (open_before and self._machine.locked_down):
+            self.bolts += 1
         problem = self._serve_strike(commands)
         reason = None
         for command in commands:

@@ -55,6 +55,8 @@ class Housekeeping:
         settings: StoreSettings,
         store: Callable[[], Store | None],
         rules: Sequence[Rule] = RULES,
+        *,
+        have_done: Callable[[Callable[[Store], None]], None] | None = None,
     ) -> None:
         """Delete nothing yet.
 
@@ -62,10 +64,13 @@ class Housekeeping:
             settings: how long things are kept.
             store: says which store is in use, or None while there is none.
             rules: what is kept how long.
+            have_done: has something done with it elsewhere, for it takes the disk its time; by
+                default it is done at once.
         """
         self._settings = settings
         self._store = store
         self._rules = rules
+        self._have_done = have_done
         self._next = -math.inf
 
     def work(self, now: float, wall: Callable[[], datetime | None]) -> None:
@@ -82,6 +87,12 @@ class Housekeeping:
         if store is None or not store.writable or (local := wall()) is None:
             return
         self._next = now + EVERY_S
+        if self._have_done is None:
+            self._delete(store, local)
+        else:
+            self._have_done(lambda other: self._delete(other, local))
+
+    def _delete(self, store: Store, local: datetime) -> None:
         for rule in self._rules:
             try:
                 deleted = rule.forget(store, local - timedelta(days=rule.days(self._settings)))

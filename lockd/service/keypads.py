@@ -14,6 +14,7 @@ from lockd.config import SecondFactorSettings, Settings, WiegandSettings
 from lockd.identity.factors import FactorKind
 from lockd.ports import Keypad, Keys, LocalTime
 from lockd.service.second_factor import MOST_WAITING, SecondFactor
+from lockd.service.store_writer import Work
 from lockd.types import FactorEntry
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ def open_second_factor(
     keys: Keys | None,
     wall: LocalTime,
     wake: Callable[[], None],
+    have_done: Callable[[Work], None],
 ) -> SecondFactor | None:
     """Open every keypad and reader that the settings name; None if nothing is taken.
 
@@ -35,6 +37,7 @@ def open_second_factor(
         keys: of those who command from afar.
         wall: the local time.
         wake: called when there is something for the service.
+        have_done: has something written to the store, and waits for nothing.
 
     Raises:
         PinError: if a pin cannot be had. A device that is not there is waited for.
@@ -55,7 +58,14 @@ def open_second_factor(
     if wanted.wiegand is not None:
         keypads.append(_wiegand(wanted.wiegand, wanted.key_gap_s, board, heard))
     return SecondFactor(
-        wanted, entries=entries, store=store, wall=wall, wake=wake, keypads=keypads, keys=keys
+        wanted,
+        entries=entries,
+        store=store,
+        wall=wall,
+        wake=wake,
+        have_done=have_done,
+        keypads=keypads,
+        keys=keys,
     )
 
 

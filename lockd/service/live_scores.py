@@ -15,6 +15,7 @@ from typing import Any
 from lockd.adapters.store import Store
 from lockd.errors import StoreError
 from lockd.identity.liveness import LEAST_SCORES, MOST_RECENT, Bounds, Calibration, Standing
+from lockd.service.store_writer import StoreWriter
 
 log = logging.getLogger(__name__)
 
@@ -112,11 +113,12 @@ class LiveScores:
             "vouching_s": round(max(0.0, self._vouched_until - now)),
         }
 
-    def serve(self, store: Store | None, now: float) -> None:
+    def serve(self, store: Store | None, now: float, writer: StoreWriter | None = None) -> None:
         """Read what was kept as soon as that can be done, and now and then keep what is new.
 
         Args:
             store: where it is kept, None while there is none.
+            writer: writes it there; without one that is done, and waited for, here.
         """
         if store is None:
             return
@@ -125,12 +127,12 @@ class LiveScores:
             self._recall(store)
         if not self._written and store.writable and now >= self._write_at:
             self._write_at = now + _WRITE_EVERY_S
-            self._keep(store)
+            self._keep(store, writer)
 
-    def close(self, store: Store | None) -> None:
+    def close(self, store: Store | None, writer: StoreWriter | None = None) -> None:
         """Keep what is new."""
         if store is not None and store.writable and not self._written:
-            self._keep(store)
+            self._keep(store, writer)
 
     def _learn(self, score: float, now: float) -> None:
         if not math.isfinite(score) or len(self._sample) >= _MOST_SCORES:
@@ -143,17 +145,25 @@ class LiveScores:
             self._recent.clear()
         self._written = False
 
-    def _keep(self, store: Store) -> None:
+    def _keep(self, store: Store, writer: StoreWriter | None) -> None:
         values = {
             "networks": self.fingerprint,
             "scores": self.calibration.scores,
             "sample": self._sample,
             "recent": list(self._recent),
         }
+        self._written = True
+        if writer is not None:
+            writer.submit(lambda other: other.liveness.keep(values), self._kept)
+            return
         try:
             store.liveness.keep(values)
-            self._written = True
         except StoreError as error:
+            self._kept(None, error)
+
+    def _kept(self, _: None, error: StoreError | None) -> None:
+        if error is not None:
+            self._written = False
             log.error("%s; the calibration of liveness is not kept", error)
 
     def _recall(self, store: Store) -> None:

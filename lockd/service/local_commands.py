@@ -13,6 +13,8 @@ from lockd.service.frame_server import FrameServer
 from lockd.service.liveness_requests import LivenessRequests
 from lockd.service.second_factor import SecondFactor
 
+_LASTING_S = 1.0  # then whoever asked is told that it may not last
+
 
 class LocalCommands:
     """Answers requests, from the control socket or another port."""
@@ -22,7 +24,7 @@ class LocalCommands:
         door: DoorController,
         frames: FrameServer,
         state: Callable[[], dict[str, Any]],
-        lasting: Callable[[], bool] = lambda: True,
+        lasting: Callable[[], bool | None] = lambda: True,
         liveness: LivenessRequests | None = None,
         second_factor: SecondFactor | None = None,
     ) -> None:
@@ -31,7 +33,8 @@ class LocalCommands:
         Args:
             frames: has the newest frame.
             state: returns what is published of the service.
-            lasting: returns whether what the door remembers outlives a power cut.
+            lasting: returns whether what the door remembers outlives a power cut, or None while
+                it is being written.
             liveness: answers what is asked of that.
             second_factor: reads cards, if anything does.
         """
@@ -41,6 +44,7 @@ class LocalCommands:
         self._lasting = lasting
         self._liveness = liveness
         self._second_factor = second_factor
+        self._held: list[tuple[Request, dict[str, Any], float]] = []
 
     def take(self, request: Request, now: float, camera_problem: str | None) -> None:
         """Obey and answer.
@@ -51,25 +55,38 @@ class LocalCommands:
         """
         if not request.take():
             return
-        if request.values.get("command") == "frame":
+        command = request.values.get("command")
+        if command == "frame":
             self._frames.answer(request, now, camera_problem)
-        elif request.values.get("command") == "liveness" and self._liveness is not None:
+        elif command == "liveness" and self._liveness is not None:
             request.answer(self._liveness.answer(request))
-        elif request.values.get("command") == "card":
+        elif command == "card":
             factor = self._second_factor
             request.answer(factor.read_card(now, request.by) if factor else {"result": "off"})
+        elif command == "status":
+            request.answer({"result": "ok", **self._state()})
         else:
-            request.answer(self._answer(request))
+            self._obey(request, now)
 
-    def _answer(self, request: Request) -> dict[str, Any]:
+    def pass_time(self, now: float) -> None:
+        """Answer what waited for the disk, which has done it or takes too long."""
+        if not self._held:
+            return
+        lasting = self._lasting()
+        for request, answer, until in self._held:
+            if lasting is None and now < until:
+                return
+            request.answer(answer if lasting else {**answer, "lasting": False})
+            self._held = self._held[1:]
+
+    def _obey(self, request: Request, now: float) -> None:
         command, seconds = request.values.get("command"), request.values.get("seconds", 0)
-        if command == "status":
-            return {"result": "ok", **self._state()}
         number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
         good = number and 0 <= seconds <= LONGEST_S
         if not isinstance(command, str) or command not in DOOR or not good:
             known = ", ".join(["status", "frame", "card", *DOOR])
-            return {"result": "malformed", "reason": f"commands: {known}"}
+            request.answer({"result": "malformed", "reason": f"commands: {known}"})
+            return
         result = self._door.command(command, float(seconds), request.by)
-        answer = {"result": result, **self._state()}
-        return answer if self._lasting() else {**answer, "lasting": False}
+        self._held.append((request, {"result": result, **self._state()}, now + _LASTING_S))
+        self.pass_time(now)

@@ -14,13 +14,15 @@ from lockd.adapters.systemd import Notifier
 from lockd.clock import Clock
 from lockd.config import Settings
 from lockd.door.events import DoorMemory
-from lockd.ports import Camera, Indicator, Inputs, Keys, LocalTime, Requests
+from lockd.ports import Camera, IncomingMessage, Indicator, Inputs, Keys, LocalTime, Requests
 from lockd.recognition.recogniser import Recogniser, Vision
 from lockd.recognition.second_eye import SecondEye
 from lockd.service.housekeeping import Housekeeping
+from lockd.service.ledger import Ledger
 from lockd.service.live_scores import LiveScores
 from lockd.service.people import People
 from lockd.service.second_factor import SecondFactor
+from lockd.service.store_writer import StoreWriter
 from lockd.types import InputChange
 
 
@@ -51,6 +53,7 @@ class Parts:
         vision: the networks.
         strike: the relay.
         people: the people, and the store if there is one.
+        writer: writes to that store.
         housekeeping: deletes what is too old in that store, if anything does.
         messages: opens the store that events wait in, if there is one.
         spool: keeps events that are not in it yet.
@@ -74,6 +77,7 @@ class Parts:
     strike: Strike
     people: People
     wall: LocalTime
+    writer: StoreWriter = field(default_factory=lambda: StoreWriter(None))
     housekeeping: Housekeeping | None = None
     messages: Callable[[], Store] | None = None
     spool: Spool | None = None
@@ -101,6 +105,8 @@ class Handover:
         recogniser: knows who is in view, so that nobody is let in twice.
         memory: what the door remembers, and does just now.
         scores: what it learnt of the liveness network's.
+        ledger: what is known of commands from afar.
+        messages: that came and were not heard.
     """
 
     settings: Settings
@@ -109,6 +115,8 @@ class Handover:
     recogniser: Recogniser
     memory: DoorMemory
     scores: LiveScores
+    ledger: Ledger
+    messages: Sequence[IncomingMessage]
 
     def recogniser_for(self, settings: Settings) -> Recogniser | None:
         """Return the recogniser, if it would be made the same way with other settings."""

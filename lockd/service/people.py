@@ -18,6 +18,7 @@ from lockd.door.rules import AccessRules
 from lockd.errors import StoreError
 from lockd.files import identity, write_over
 from lockd.identity.gallery import Gallery
+from lockd.service.store_writer import StoreWriter
 from lockd.vision.embedder import Embedder
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class People:
         gallery: Gallery | None = None,
         remember: bool = True,
         copy: Path | None = None,
+        writer: StoreWriter | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         """Open the store.
@@ -61,6 +63,7 @@ class People:
             gallery: the people, where there is no store.
             remember: whether `keep` writes and `recall` reads.
             copy: a file in memory that keeps it a second time, for as long as the machine runs.
+            writer: writes it to the store; without one that is done, and waited for, here.
             wall: the time of the day, seconds; for the age of what is remembered.
         """
         self._opener = opener
@@ -73,6 +76,8 @@ class People:
         self._recalled = not remember
         self._copy = copy if remember else None
         self._copy_utc = -math.inf
+        self._writer = writer
+        self._writing = False
         self._unwritten: dict[str, Any] | None = None
         self._remember_at = -math.inf
         self._wall = wall
@@ -111,9 +116,11 @@ class People:
         self._write_memory()
 
     @property
-    def lasting(self) -> bool:
-        """Whether what was kept last outlives a power cut, or need not."""
-        return self._unwritten is None or not self._remember
+    def lasting(self) -> bool | None:
+        """Whether what was kept last outlives a power cut; None while it is being written."""
+        if self._unwritten is None or not self._remember:
+            return True
+        return None if self._writing else False
 
     def adopt(self, memory: DoorMemory) -> None:
         """Keep what a predecessor in this process remembered; nothing is to be recalled."""
@@ -159,7 +166,7 @@ class People:
         if self._copy is None:
             return
         try:
-            write_over(self._copy, json.dumps(values).encode(), mode=0o600)
+            write_over(self._copy, json.dumps(values).encode(), lasting=False)
         except OSError as error:
             log.error("%s: %s", self._copy, error.strerror)
 
@@ -167,12 +174,31 @@ class People:
         # Not over what the last run left and nobody has read yet.
         if not (self._remember and self._recalled and self.store and self.store.writable):
             return
+        values = self._unwritten
+        if values is None or self._writing:
+            return
+        if self._writer is not None:
+            self._writing = True
+            self._writer.submit(
+                lambda store: store.memory.remember(values),
+                lambda _, error: self._remembered(values, error),
+            )
+            return
         try:
-            if self._unwritten is not None:
-                self.store.memory.remember(self._unwritten)
-                self._unwritten = None
+            self.store.memory.remember(values)
         except StoreError as error:
+            self._remembered(values, error)
+        else:
+            self._remembered(values, None)
+
+    def _remembered(self, values: dict[str, Any], error: StoreError | None) -> None:
+        self._writing = False
+        if error is not None:
             log.error("%s; for now lock-out and lock-down would not outlive a restart", error)
+        elif self._unwritten is values:
+            self._unwritten = None
+        else:  # there is news by now
+            self._write_memory()
 
     def close(self) -> None:
         """Close the store."""

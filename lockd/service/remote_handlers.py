@@ -15,9 +15,11 @@ from lockd.remote.outcome import CommandOutcome, CommandProgress
 from lockd.remote.signing import Order
 from lockd.service.door_controller import OK, DoorController
 from lockd.service.remote_enrolment import RemoteEnrolments
+from lockd.service.store_writer import StoreWriter
 
 log = logging.getLogger(__name__)
 
+_CHANGES = frozenset({"confirm", "enable", "disable", "rename", "remove"})
 MOST_LISTED = 200
 """People in one result; `total` says how many there are."""
 SILENCE_S = 600
@@ -54,6 +56,7 @@ class RemoteHandlers:
         emit: Emit,
         service: Acts,
         enrolments: RemoteEnrolments,
+        writer: StoreWriter,
         presence: Presence | None = None,
         bound: Callable[[], Collection[str]] = tuple,
     ) -> None:
@@ -65,6 +68,7 @@ class RemoteHandlers:
             emit: takes events.
             service: what the others are for.
             enrolments: take people in.
+            writer: changes people.
             presence: takes what confirms that somebody stands at the door, if anything does.
             bound: returns the identities that are somebody's own.
         """
@@ -75,22 +79,53 @@ class RemoteHandlers:
         self._enrolments = enrolments
         self._presence = presence
         self._bound = bound
+        self._writer = writer
+        self._changing = 0
 
-    def run(self, command: str, order: Order | None, by: str, now: float) -> CommandOutcome:
+    @property
+    def busy(self) -> bool:
+        """Whether somebody is being changed just now, and nobody was told yet."""
+        return self._changing > 0
+
+    @property
+    def bolts(self) -> int:
+        """How often the door was ordered to lock."""
+        return self._door.bolts
+
+    def run(
+        self,
+        command: str,
+        order: Order | None,
+        by: str,
+        now: float,
+        done: Callable[[CommandOutcome], None],
+        *,
+        told: bool = True,
+    ) -> None:
         """Do what a command says, and tell of it.
 
         Args:
             command: one of `lockd.remote.commands.COMMANDS`.
             order: its arguments; None if it has none.
             by: who gave it, as the audit trail is to know them.
+            done: takes what became of it, at once or when the store has it.
+            told: whether it is an event.
         """
         seconds = None if order is None else order.seconds
         if command in DOOR:
-            result = self._door.command(command, float(seconds or 0), by)
-            return CommandOutcome(None if result == OK else result)
-        outcome = self._do(command, order, by, now)
-        self._emit(EventType.COMMAND, command=command, by=by, result=outcome.reason or OK)
-        return outcome
+            result = self._door.command(command, float(seconds or 0), by, told=told)
+            done(CommandOutcome(None if result == OK else result))
+            return
+
+        def tell(outcome: CommandOutcome) -> None:
+            if told:
+                self._emit(EventType.COMMAND, command=command, by=by, result=outcome.reason or OK)
+            done(outcome)
+
+        if command in _CHANGES and order is not None and not self._is_presence(command, order):
+            self._change(order, by, now, tell)
+        else:
+            tell(self._do(command, order, by, now))
 
     def news(self, now: float) -> list[CommandProgress]:
         """Return what came of commands that take their time."""
@@ -113,19 +148,13 @@ class RemoteHandlers:
                 return CommandOutcome()
             case "cancel":
                 return CommandOutcome(self._enrolments.cancel())
-            case "confirm" if order is not None and self._is_presence(order):
+            case "confirm" if order is not None and self._is_presence(command, order):
                 return CommandOutcome(self._confirm_presence(order))
         store = self._store()
         if store is None or order is None:
             return CommandOutcome("store")
         try:
-            if command == "people":
-                return _listed(store)
-            if command == "enrol":
-                return self._enrol(store, order, by, now)
-            if command == "confirm" and not self._enrolments.take_unconfirmed(str(order.name), now):
-                return CommandOutcome("nothing")
-            return _change(store, order, by)
+            return _listed(store) if command == "people" else self._enrol(store, order, by, now)
         except PersonError:
             # What it says of others' names is not for everybody who may hear results.
             return CommandOutcome("name_refused")
@@ -133,9 +162,9 @@ class RemoteHandlers:
             log.error("%s", error)
             return CommandOutcome("store")
 
-    def _is_presence(self, order: Order) -> bool:
-        """Whether it is to say who stands at the door; who is bound may say nothing else."""
-        return order.name is None or order.by in self._bound()
+    def _is_presence(self, command: str, order: Order) -> bool:
+        """Whether it is to say who stands at the door; who is bound may confirm nothing else."""
+        return command == "confirm" and (order.name is None or order.by in self._bound())
 
     def _confirm_presence(self, order: Order) -> str | None:
         if order.name is not None:
@@ -143,6 +172,25 @@ class RemoteHandlers:
         if self._presence is None:
             return "off"
         return self._presence.confirm(order.by, order.time)
+
+    def _change(
+        self, order: Order, by: str, now: float, tell: Callable[[CommandOutcome], None]
+    ) -> None:
+        """Have somebody changed, which takes the disk its time."""
+        if order.command == "confirm" and not self._enrolments.take_unconfirmed(
+            str(order.name), now
+        ):
+            tell(CommandOutcome("nothing"))
+            return
+
+        def done(outcome: CommandOutcome | None, error: StoreError | None) -> None:
+            self._changing -= 1
+            if error is not None:
+                log.error("%s", error)
+            tell(outcome or CommandOutcome("store"))
+
+        self._changing += 1
+        self._writer.submit(lambda store: _changed(store, order, by), done)
 
     def _enrol(self, store: Store, order: Order, by: str, now: float) -> CommandOutcome:
         name = clean_name(str(order.name))
@@ -161,11 +209,10 @@ def _listed(store: Store) -> CommandOutcome:
     return CommandOutcome(details={"people": listed, "total": len(people)})
 
 
-def _change(store: Store, order: Order, by: str) -> CommandOutcome:
-    """Change somebody as they were ordered to be.
+def _changed(store: Store, order: Order, by: str) -> CommandOutcome:
+    """Change somebody as they were ordered to be; not in the service's thread.
 
     Raises:
-        PersonError: if they cannot be called that.
         StoreError: if it cannot be written; then nothing was.
     """
     try:
@@ -177,7 +224,10 @@ def _change(store: Store, order: Order, by: str) -> CommandOutcome:
         case "enable" | "disable" | "confirm":
             store.people.set_enabled(person.name, order.command != "disable", by=by)
         case "rename":
-            store.people.rename(person.name, str(order.new_name), by=by)
+            try:
+                store.people.rename(person.name, str(order.new_name), by=by)
+            except PersonError:
+                return CommandOutcome("name_refused")
         case "remove":
             removal = store.people.remove(person.name, by=by)
             details |= {"templates": removal.templates, "verified": removal.verified}

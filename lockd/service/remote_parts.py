@@ -6,6 +6,7 @@ from lockd.adapters.store import Store
 from lockd.config import Settings
 from lockd.ports import Emit
 from lockd.service.door_controller import DoorController
+from lockd.service.ledger import Ledger
 from lockd.service.parts import Parts
 from lockd.service.remote_commands import RemoteCommands
 from lockd.service.remote_enrolment import RemoteEnrolments
@@ -14,30 +15,37 @@ from lockd.service.remote_results import RemoteResults
 
 
 def remote_commands(
-    settings: Settings, parts: Parts, door: DoorController, emit: Emit, desk: Acts
+    settings: Settings,
+    parts: Parts,
+    door: DoorController,
+    ledger: Ledger,
+    emit: Emit,
+    service: Acts,
 ) -> RemoteCommands | None:
-    """Return what hears commands from afar, or None where nobody may give any.
+    """Return what hears commands from afar; None where none can come.
 
     Args:
+        door: what most commands are for; `service` what the others are for.
+        ledger: what is known of commands that came before.
         emit: takes events.
-        desk: does what is neither the door's nor the store's affair.
     """
     if parts.bus is None or parts.keys is None:
         return None
-    enrolments = RemoteEnrolments(confirm=settings.mqtt.commands.confirm_enrolment)
-    people = parts.people
 
     def store() -> Store | None:
-        return people.store
+        return parts.people.store
 
+    ledger.attend(store, parts.writer)
+    enrolments = RemoteEnrolments(confirm=settings.mqtt.commands.confirm_enrolment)
     return RemoteCommands(
         settings,
         clock=parts.clock,
         wall=parts.wall,
         keys=parts.keys,
-        store=store,
+        ledger=ledger,
         handlers=RemoteHandlers(
-            *(door, store, emit, desk, enrolments, parts.second_factor, parts.keys.bound)
+            *(door, store, emit, service, enrolments, parts.writer),
+            *(parts.second_factor, parts.keys.bound),
         ),
-        results=RemoteResults(settings, parts.clock, store, parts.bus.publish, emit),
+        results=RemoteResults(settings, parts.clock, ledger.write_down, parts.bus.publish, emit),
     )

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 
-from lockd.adapters.store import STORE_PAUSE_S, Store
 from lockd.clock import Clock
 from lockd.config import Settings
-from lockd.errors import StoreError
 from lockd.messages import SCHEMA, EventType, Topics, encode, utc_text
 from lockd.ports import Emit, PublishResult
 from lockd.remote.judging import Judgement, Result
@@ -29,7 +27,6 @@ _REFUSED = (10, 0.2)  # of one identity: so many at once, then so many a second
 _UNKNOWN = (5, 1 / 60)  # whoever it was
 _SUMMARY_S = 60.0
 _RESULT_EXPIRES_S = 300.0
-_NOTES = 100
 _AGENT = "mqtt:"
 
 
@@ -45,7 +42,7 @@ class RemoteResults:
         self,
         settings: Settings,
         clock: Clock,
-        store: Callable[[], Store | None],
+        write_down: Callable[[str, str], None],
         publish: PublishResult,
         emit: Emit,
     ) -> None:
@@ -53,19 +50,17 @@ class RemoteResults:
 
         Args:
             settings: of the door and its topics.
-            store: returns the store in use, or None while there is none.
+            write_down: keeps who did what in the audit trail.
         """
         self._door = settings.door.id
         self._topic = Topics(settings.mqtt.base_topic, settings.door.id).result
         self._clock = clock
-        self._store = store
+        self._write_down = write_down
         self._publish = publish
         self._emit = emit
         self._buckets: dict[str | None, Bucket] = {}
         self._unreported: Counter[str] = Counter()
         self._summary_at = math.inf
-        self._notes: deque[tuple[str, str]] = deque()
-        self._write_at = -math.inf
 
     def may_report(self, by: str | None) -> bool:
         """Return whether more may be told just now; asking uses it up.
@@ -118,9 +113,7 @@ class RemoteResults:
         self._unreported[_said(judged)] += 1
 
     def pass_time(self) -> None:
-        """Once a minute tell how many were not told one by one; write down what had to wait."""
-        if self._notes and self._clock.now() >= self._write_at:
-            self._write_notes()
+        """Once a minute tell how many were not told one by one."""
         if not self._unreported or self._clock.now() < self._summary_at:
             return
         told = ", ".join(f"{count} {what}" for what, count in self._unreported.most_common())
@@ -152,25 +145,6 @@ class RemoteResults:
         }
         told = {name: value for name, value in values.items() if value is not None}
         self._publish(self._topic, encode(told), expiry_s=_RESULT_EXPIRES_S)
-
-    def _write_down(self, by: str, note: str) -> None:
-        """Keep it in the audit trail, as soon as that can be written."""
-        if len(self._notes) == _NOTES:
-            log.error("not in the audit trail: %s, by %s", *reversed(self._notes.popleft()))
-        self._notes.append((by, note))
-        self._write_notes()
-
-    def _write_notes(self) -> None:
-        store = self._store()
-        if store is None or not store.writable:
-            return
-        try:
-            while self._notes:
-                store.audit.note_command(*self._notes[0])
-                self._notes.popleft()
-        except StoreError as error:
-            log.warning("%s; the audit trail has to wait", error)
-            self._write_at = self._clock.now() + STORE_PAUSE_S
 
 
 def _said(judged: Judgement) -> str:

@@ -22,6 +22,7 @@ from lockd.errors import StoreError
 from lockd.identity.factors import FactorKind, hash_card, is_shown
 from lockd.ports import Keypad, Keys, LocalTime
 from lockd.service.factor_checker import Check, FactorChecker
+from lockd.service.store_writer import Work
 from lockd.types import FactorEntry, Person
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ class SecondFactor:
         store: Callable[[], Store | None],
         wall: LocalTime,
         wake: Callable[[], None],
+        have_done: Callable[[Work], None],
         keypads: Sequence[Keypad] = (),
         keys: Keys | None = None,
     ) -> None:
@@ -91,6 +93,7 @@ class SecondFactor:
             store: returns the store in use, or None while there is none.
             wall: the local time, while it is known to be right.
             wake: called from a thread when there is something for `serve`.
+            have_done: has something written, and waits for nothing.
             keypads: what fills the queue, to know how they do.
             keys: knows whose telephone an identity is.
         """
@@ -98,6 +101,7 @@ class SecondFactor:
         self._entries = entries
         self._store = store
         self._wall = wall
+        self._have_done = have_done
         self._keypads = keypads
         self._keys = keys
         self._waits: dict[int, _Wait] = {}
@@ -351,12 +355,8 @@ class SecondFactor:
 
     def _write_tries(self, person: str) -> None:
         """Keep the count over a restart, if that can be done."""
-        store = self._store()
-        try:
-            if store is not None and store.writable:
-                store.factors.note_wrong_tries(person, self._tries.count(person))
-        except StoreError as error:
-            log.error("%s; for now wrong tries are not known after a restart", error)
+        tries = self._tries.count(person)
+        self._have_done(lambda store: store.factors.note_wrong_tries(person, tries))
 
     # The store
 

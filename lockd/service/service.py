@@ -29,7 +29,9 @@ from lockd.recognition.recogniser import Recogniser
 from lockd.service.diagnostics import Diagnostics
 from lockd.service.door_controller import DoorController
 from lockd.service.frame_server import FrameServer
+from lockd.service.hearing import Hearing
 from lockd.service.judging import Judging
+from lockd.service.ledger import Ledger
 from lockd.service.life import Life
 from lockd.service.live_scores import LiveScores
 from lockd.service.liveness_requests import LivenessRequests
@@ -147,10 +149,16 @@ class Service:
             LivenessRequests(settings, parts.clock.now, self._scores, self._publisher.event),
             parts.second_factor,
         )
-        self._remote_commands = remote_commands(
-            settings, parts, self._door, self._publisher.event, self
+        self._ledger = before.ledger if before else Ledger()
+        remote = remote_commands(
+            settings, parts, self._door, self._ledger, self._publisher.event, self
+        )
+        unheard = before.messages if before else ()
+        self._hearing = Hearing(
+            parts, self._door, self._publisher, self.local_commands, remote, unheard
         )
         self._strike.changed = self._relay_changed
+        parts.vision.have_done(self._hearing.hear_between)
 
     def now(self) -> float:
         """Return the time on the service's clock: that of its events."""
@@ -179,9 +187,8 @@ class Service:
             self._publisher.outbox.start()
             stack.callback(self._publisher.outbox.close)
             stack.callback(self._say_goodbye)
-            stack.callback(lambda: self._scores.close(self._people.store))
-            if self._remote_commands is not None:
-                stack.callback(self._remote_commands.close)
+            stack.callback(lambda: self._scores.close(self._people.store, self._parts.writer))
+            stack.callback(self._hearing.close)
             stack.callback(self._lock_for_good)
             self._refresh_people()
             self._publisher.event(EventType.SERVICE_STARTED)
@@ -200,8 +207,8 @@ class Service:
         self._vetting.pass_time(now)
         if frame is not None:
             self._frames.frame = frame
-        self._hear()
-        self._hear_remote()
+        self._parts.writer.settle()
+        self._hearing.hear()
         if frame is not None:
             self._see(frame)
         self._door.show(faces=self._faces)
@@ -209,7 +216,6 @@ class Service:
         self._serve_bus()
         self._life.show(self._door.state.value, self._publisher.problem)
         if self._reload.is_set() and self._clock.now() >= self._reload_at:
-            self._reload.clear()
             self._read_again()
 
     def _patience(self) -> float:
@@ -260,24 +266,6 @@ class Service:
                     EventType.UNIDENTIFIED, visit=verdict.visit, reason=verdict.reason
                 )
 
-    def _hear(self) -> None:
-        """Take what the inputs and the control socket brought."""
-        while not self._parts.changes.empty():
-            self._door.changed(self._parts.changes.get())
-        for source in self._parts.requests:
-            for request in source.requests():
-                self.local_commands.take(request, self._clock.now(), self._camera.problem)
-
-    def _hear_remote(self) -> None:
-        """Take what the broker brought."""
-        if self._parts.bus is None:
-            return
-        messages = self._parts.bus.inbox()
-        self._publisher.hear(messages)
-        if self._remote_commands is not None:
-            self._remote_commands.hear(messages)
-            self._remote_commands.pass_time()
-
     def silence(self, seconds: float) -> None:
         """Disturb nobody for a while, by alert or buzzer."""
         self._publisher.silence(seconds)
@@ -305,6 +293,10 @@ class Service:
 
     def _read_again(self) -> None:
         """Go on with the configuration as it is now, or as it was, if that has mistakes."""
+        if not self._hearing.may_leave():
+            return
+        self._reload.clear()
+        self._hearing.leave()
         if self._parts.reread is None:
             return
         try:
@@ -321,6 +313,8 @@ class Service:
                 self._recogniser,
                 self._door.successor(),
                 self._scores,
+                self._ledger,
+                self._hearing.unheard(),
             )
             self._stop.set()
 
@@ -334,7 +328,7 @@ class Service:
         note(EventType.CAMERA_PROBLEM, camera, trouble=word)
         if camera is not None:
             self._faces = False
-        note(EventType.STORE_PROBLEM, self._people.problem or self._publisher.outbox.problem)
+        note(EventType.STORE_PROBLEM, self._store_problem)
         if self._parts.housekeeping is not None:
             self._parts.housekeeping.work(self._clock.now(), self._parts.wall.local)
         damaged = self._people.damaged
@@ -344,9 +338,14 @@ class Service:
         )
         note(EventType.CLOCK_PROBLEM, self._door.clock_problem)
         note(EventType.LIVENESS_PROBLEM, self._vetting.problem)
-        self._scores.serve(self._people.store, self._clock.now())
+        self._scores.serve(self._people.store, self._clock.now(), self._parts.writer)
         if (factor := self._parts.second_factor) is not None:
             note(EventType.FACTOR_PROBLEM, factor.problem)
+
+    @property
+    def _store_problem(self) -> str | None:
+        written = self._publisher.outbox.problem or self._parts.writer.problem
+        return self._people.problem or written
 
     # Tell
 

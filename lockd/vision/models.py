@@ -12,7 +12,7 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +47,14 @@ class Network:
         shape: Sequence[int] | None = None,
         *,
         threads: int = 1,
+        between: Callable[[], None] = lambda: None,
     ) -> None:
+        """Build it.
+
+        Raises:
+            ModelError: if the runtime refuses it.
+        """
+        self._between = between
         try:
             with _muted():
                 self._interpreter = runtime.Interpreter(model_path=str(path), num_threads=threads)
@@ -77,6 +84,7 @@ class Network:
         Returns:
             The first output, float32, a copy.
         """
+        self._between()
         self._interpreter.set_tensor(self._input, pixels)
         self._interpreter.invoke()
         output: Floats = self._interpreter.get_tensor(self._output)
@@ -97,7 +105,7 @@ def _muted() -> Iterator[None]:
         os.close(kept)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Models:
     """A checked folder of networks and the runtime that runs them.
 
@@ -105,12 +113,14 @@ class Models:
         folder: where the files lie.
         manifest: the parsed ``manifest.json``, with what ``fetched.json`` adds to it.
         runtime_name: one of `RUNTIMES`.
+        between: called before each network runs, of which a frame takes dozens.
     """
 
     folder: Path
     manifest: dict[str, Any]
     runtime_name: str
     _runtime: Any
+    between: Callable[[], None] = lambda: None
 
     @classmethod
     def load(cls, folder: Path, runtime: str = "auto") -> Models:
@@ -147,7 +157,11 @@ class Models:
             self.folder / self.manifest["networks"][name]["file"],
             shape,
             threads=threads,
+            between=self._pause,
         )
+
+    def _pause(self) -> None:
+        self.between()  # as it is by then
 
     def sha256(self, name: str) -> str:
         """Return the hash of a network's file, in hexadecimal."""

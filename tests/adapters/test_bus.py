@@ -13,7 +13,8 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 import pytest
 
-from lockd.adapters.mqtt.bus import MAX_IN_FLIGHT, MAX_INBOX, Bus, Incoming
+from lockd.adapters.mqtt.bus import MAX_IN_FLIGHT, Bus
+from lockd.adapters.mqtt.inbox import MAX_INBOX, Incoming, Lanes
 from lockd.config import MqttSettings, TlsSettings
 from lockd.errors import BusError
 from lockd.messages import Topics
@@ -36,10 +37,12 @@ def connect(protocol: str) -> Iterator[Callable[..., Bus]]:
     """Makes buses, started, by the broker's port."""
     buses: list[Bus] = []
 
-    def make(port: int, subscriptions: Sequence[str] = (), **more: object) -> Bus:
+    def make(
+        port: int, subscriptions: Sequence[str] = (), lanes: Lanes | None = None, **more: object
+    ) -> Bus:
         settings = {"protocol": protocol, **more}
         wanted = MqttSettings(host="127.0.0.1", port=port, reconnect_longest_s=1.0, **settings)  # type: ignore[arg-type]
-        bus = Bus(wanted, TOPICS, "door", subscriptions, retry_first_s=0.05)
+        bus = Bus(wanted, TOPICS, "door", subscriptions, lanes=lanes, retry_first_s=0.05)
         buses.append(bus)
         bus.start()
         return bus
@@ -332,11 +335,15 @@ def test_commands_of_the_time_without_a_connection_are_not_handed_out_later(
 def test_a_flood_of_messages_takes_no_more_memory_than_the_inbox(
     mosquitto: Mosquitto, connect: Callable[..., Bus], caplog: pytest.LogCaptureFixture
 ) -> None:
-    bus = connect(mosquitto.port, [TOPICS.command])
+    came: list[str] = []
+
+    def lane(topic: str, _: bytes) -> tuple[str, int]:
+        came.append(topic)
+        return "", MAX_INBOX
+
+    bus = connect(mosquitto.port, [TOPICS.command], lane)
     sender = connect(mosquitto.port, client_id="sender")
     eventually(lambda: connected(bus) and connected(sender))
-    came: list[bool] = []
-    bus.wake = lambda: came.append(True)
 
     def flooded() -> bool:
         sender.publish(TOPICS.command, b"flood")  # the first ones may have come too early

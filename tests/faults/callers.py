@@ -89,16 +89,8 @@ class Callers:
 
     def order(self, command: str) -> Sent:
         """Let anna give a command."""
-        order = Order(
-            id=secrets.token_urlsafe(12),
-            door="front",
-            command=command,
-            by=IDENTITY,
-            time=int(time.time()),
-            nonce=secrets.token_urlsafe(18),
-        )
-        sent = self.sent[order.id] = Sent(command, time.monotonic())
-        payload = order.payload(KEY)
+        payload = signed(command)
+        sent = self.sent[json.loads(payload)["id"]] = Sent(command, time.monotonic())
         self._client.publish(TOPICS.command, payload)
         self._fuzzer.heard.append(payload)
         return sent
@@ -160,3 +152,18 @@ class Callers:
         if id_ in self.sent and self.sent[id_].result != "ok":
             sent = self.sent[id_]
             sent.result, sent.reason, sent.heard = result, told.get("reason"), time.monotonic()
+
+
+def signed(command: str, by: str = IDENTITY, key: bytes = KEY, **fields: Any) -> bytes:
+    """A command of now."""
+    fresh = {"id": secrets.token_urlsafe(12), "nonce": secrets.token_urlsafe(18)}
+    where = {"base_topic": "lockd", "door": "front"}
+    order = {**where, **fresh, "command": command, "by": by, "time": int(time.time()), **fields}
+    return Order(**order).payload(key)
+
+
+def junk(replayed: bytes) -> list[bytes]:
+    """What anybody can publish who has no key: noise, forgeries, and what they have heard."""
+    forged = [signed("unlock", key=b"no key of anybody"), signed("lock-down", key=OTHER_KEY)]
+    old = [signed("lock-down", time=int(time.time()) - 1000 - ago) for ago in range(100)]
+    return [b"{", b'{"v":2}' * 20, b"\xff" * 300, *forged, *[replayed] * 20, *old]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import random
 import resource
 import signal
 import sqlite3
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,9 +18,12 @@ import numpy as np
 
 from lockd.errors import ControlError
 from lockd.vision.pictures import encode_jpeg
+from tests.faults.callers import OTHER, TOPICS, junk, signed
+from tests.faults.flood import Flood
 from tests.faults.site import EXIT, KNOWN, NOBODY, PICTURES, RELAY, Site
 from tests.patience import eventually
 from tests.porch import Film, filmed, porch
+from tests.remote.orders import OTHER_KEY
 
 Undo = Callable[[], object]
 TEN_YEARS_S = 10 * 365.25 * 86400
@@ -99,7 +104,7 @@ def _stick_for_good(site: Site, _: random.Random) -> Undo:
     return nothing
 
 
-GOES_ON_WITHOUT = ("outbox", "mqtt", "paho", "control", "signals", "voice")
+GOES_ON_WITHOUT = ("outbox", "store-writer", "mqtt", "paho", "control", "signals", "voice")
 """Threads that are replaced when they die."""
 ENDS_WITH = ("main", "camera", "pins", "strike-guard", "signal-listener")
 """Threads with which the service ends, and is started again."""
@@ -250,6 +255,40 @@ def _bad_configuration(site: Site, _: random.Random) -> Undo:
     return mend
 
 
+def _reloaded_again_and_again(site: Site, chance: random.Random) -> Undo:
+    done = threading.Event()
+
+    def storm() -> None:
+        while not done.wait(0.3):
+            site.manager.reload()
+
+    thread = threading.Thread(target=storm, daemon=True)
+    thread.start()
+
+    def end() -> None:
+        done.set()
+        thread.join()
+
+    return end
+
+
+def _slow_disk(site: Site, chance: random.Random) -> Undo:
+    site.disk.set(chance.randint(30, 200))
+    return lambda: site.disk.set(0)
+
+
+def _junk(site: Site, _: random.Random) -> Undo:
+    noise = itertools.cycle(junk(signed("people", OTHER, OTHER_KEY)))
+    return Flood(site.broker.port, TOPICS.command, noise, 3000).stop
+
+
+def _hostile_key(site: Site, chance: random.Random) -> Undo:
+    """Bert has a key, and may do nothing with it."""
+    commands = ["unlock", "lift", "lock", "lock-down", "people", "dance"]
+    forever = (signed(chance.choice(commands), OTHER, OTHER_KEY) for _ in itertools.count())
+    return Flood(site.broker.port, TOPICS.command, forever, 200).stop
+
+
 FAULTS = (
     Fault("killed", _kill(signal.SIGKILL), ends=True, longer_s=RESTART_S),
     Fault("aborted", _kill(signal.SIGABRT), ends=True, longer_s=RESTART_S),
@@ -291,4 +330,8 @@ FAULTS = (
         Fault(f"the thread {name} dies", _end_thread(name), ends=True, longer_s=RESTART_S)
         for name in ENDS_WITH
     ),
+    Fault("configuration read again and again", _reloaded_again_and_again),
+    Fault("slow disk", _slow_disk),
+    Fault("junk", _junk),
+    Fault("hostile key", _hostile_key),
 )

@@ -23,6 +23,7 @@ from lockd.errors import ControlError
 from tests.brokers import Mosquitto, distinct
 from tests.conftest import PEOPLE, PHOTOS, ROOT, SCENES, free_port
 from tests.faults.board import Board
+from tests.faults.disk import SlowDisk
 from tests.faults.manager import Manager, Unit
 from tests.faults.proxy import Proxy
 from tests.faults.records import Journal, Line, Shown, complaints, openings
@@ -173,6 +174,7 @@ class Site:
         self.folder = Path(tempfile.mkdtemp(prefix="lockd-"))
         self.board = Board(self.folder / "board")
         self._journal = Journal(self.board.folder / "journal")
+        self.disk = SlowDisk(self.folder)
         self.broker = Mosquitto(self.folder, free_port())
         self.broker.start()
         self.proxy = Proxy(self.broker.port)
@@ -211,6 +213,7 @@ class Site:
                     "PYTHONPATH": str(ROOT),
                     "RUNTIME_DIRECTORY": str(self.folder / "run"),
                     "PATH": f"{self.ribbon.folder}:{os.environ['PATH']}",
+                    **self.disk.environment,
                 },
                 **(unit or {}),
             ),

@@ -16,13 +16,16 @@ from lockd.adapters.store import Store, Vault
 from lockd.adapters.strike import Strike
 from lockd.clock import RecordedClock
 from lockd.config import parse
+from lockd.errors import StoreError
 from lockd.messages import EventType
 from lockd.remote.commands import COMMANDS
 from lockd.service.door_controller import DoorController
+from lockd.service.ledger import Ledger
 from lockd.service.remote_commands import RemoteCommands
 from lockd.service.remote_enrolment import RemoteEnrolments
 from lockd.service.remote_handlers import Presence, RemoteHandlers
 from lockd.service.remote_results import RemoteResults
+from lockd.service.store_writer import StoreWriter
 from tests.fakes import RecordingOutput
 from tests.remote.orders import KEY, NOW, OTHER_KEY, payload
 from tests.schemas import validator
@@ -33,6 +36,7 @@ COMMAND, PLAIN_TOPIC, RESULT = (
     "lockd/front/result",
 )
 BEGAN_S = 1000.0
+_NUMBERS = count()  # never the same again, after a restart neither
 EVERYTHING = {command: ["anna"] for command in COMMANDS}
 
 
@@ -56,6 +60,8 @@ class Afar:
         enrolments: RemoteEnrolments | None = None,
         presence: Presence | None = None,
         ago_s: float = 1000.0,
+        ledger: Ledger | None = None,
+        there: bool = True,
         **sections: Any,
     ) -> None:
         commands = {"allow": dict(allow), "plain": plain.split()}
@@ -71,12 +77,12 @@ class Afar:
         self.output = RecordingOutput()
         self.strike = Strike(self.output, self.clock.now, machine=lambda: 0.0)
         self.path = folder / "lockd.db"
-        self.store: Store | None = Store.open(self.path, Vault.beside(self.path))
+        vault = Vault.beside(self.path)
+        self.store: Store | None = Store.open(self.path, vault) if there else None
         self.told: list[tuple[str, dict[str, Any]]] = []
         self.results: list[dict[str, Any]] = []
         self.done: list[str] = []
         self.no_snapshot: str | None = None
-        self._numbers = count()
         self.door = DoorController(
             settings,
             clock=self.clock,
@@ -86,30 +92,34 @@ class Afar:
             keep=lambda memory: None,
         )
 
-        def store() -> Store | None:
-            return self.store
-
+        self.writer = StoreWriter(self._opened, pause_s=0.0)
+        self.ledger = ledger or Ledger()
+        self.ledger.attend(lambda: self.store, self.writer)
         self.commander = RemoteCommands(
             settings,
             clock=self.clock,
             wall=self,
             keys=self,
-            store=store,
+            ledger=self.ledger,
             handlers=RemoteHandlers(
                 self.door,
-                store,
+                lambda: self.store,
                 self._emit,
                 self,
                 enrolments or RemoteEnrolments(["false"]),
+                self.writer,
                 presence,
                 self.bound,
             ),
-            results=RemoteResults(settings, self.clock, store, self._publish, self._emit),
+            results=RemoteResults(
+                settings, self.clock, self.ledger.write_down, self._publish, self._emit
+            ),
         )
         self.pass_time(ago_s)
 
     def close(self) -> None:
         self.commander.close()
+        self.writer.close()
         self.strike.close()
         if self.store is not None:
             self.store.close()
@@ -122,7 +132,24 @@ class Afar:
 
     def pass_time(self, seconds: float) -> None:
         self.door.pass_time(self.clock.now() + seconds)
+        self.step()
+
+    def step(self) -> None:
+        """What the service does at each of its steps, and the writer's thread meanwhile."""
         self.commander.pass_time()
+        self.write()
+        self.commander.pass_time()
+
+    def write(self) -> None:
+        """Let the writer do what waits."""
+        while self.writer.work():
+            self.writer.settle()
+
+    def save(self) -> None:
+        """Have written what nobody waits for."""
+        self.write()
+        self.ledger.flush()
+        self.write()
 
     def local(self) -> datetime | None:
         if self.problem is not None:
@@ -143,6 +170,8 @@ class Afar:
         """The results of messages."""
         before = len(self.results)
         self.commander.hear(messages)
+        self.step()
+        self.step()
         return self.results[before:]
 
     def say(self, command: str, key: bytes = KEY, **fields: Any) -> tuple[str, str | None]:
@@ -153,7 +182,7 @@ class Afar:
 
     def signed(self, command: str, key: bytes = KEY, **fields: Any) -> bytes:
         """A new command of now."""
-        fresh = {"time": int(self.utc), "nonce": f"nonce-{next(self._numbers):012}"}
+        fresh = {"time": int(self.utc), "nonce": f"nonce-{next(_NUMBERS):012}"}
         return payload(key, command=command, **{**fresh, **fields})
 
     def word(self, word: bytes, **flags: bool) -> list[dict[str, Any]]:
@@ -164,8 +193,14 @@ class Afar:
     def audit(self) -> list[tuple[str, str | None]]:
         """Who commanded what, oldest first."""
         assert self.store is not None
+        self.save()
         entries = self.store.audit.latest(10_000)[::-1]
         return [(one.by, one.note) for one in entries if one.action == "command"]
+
+    def _opened(self) -> Store:
+        if self.store is None:
+            raise StoreError("there is no store")
+        return Store.open(self.path, Vault.beside(self.path), timeout_s=0.01)
 
     def _emit(self, kind: EventType, **details: Any) -> None:
         self.told.append((kind.value, {name: one for name, one in details.items() if one}))

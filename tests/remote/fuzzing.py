@@ -24,7 +24,7 @@ LONG_AGO_S = 40
 PIECES = [
     b"null", b"true", b"[]", b"{}", b'""', b"1e400", b"-0", b"0x1", b"NaN", b"9" * 400, b"1.0",
     b'"\\ud800"', b'"\\u0000"', b"\xff\xfe", b"\xc0\x80", b"\xed\xa0\x80", b"\x00", b"[" * 999,
-    b'{"a":' * 300, b'"unlock"', b",", b":", b"\\", b"\n" * 100, b'"v":1,', b'"by":"anna",',
+    b'{"a":' * 300, b'"unlock"', b",", b":", b"\\", b"\n" * 100, b'"v":2,', b'"by":"anna",',
 ]  # fmt: skip
 
 
@@ -95,6 +95,7 @@ class Fuzzer:
             [
                 lambda: self._random.choice(self.heard),
                 lambda: self._signed(now, door="back"),
+                lambda: self._signed(now, base_topic="lockd/annex"),
                 lambda: self._signed(now, OTHER_KEY),
                 lambda: self._signed(now, bytes(32)),
                 lambda: self._signed(now, by="bert"),
@@ -151,7 +152,9 @@ class Fuzzer:
         return b"{" + self._random.choice([pair + b"," + inner, inner + b"," + pair]) + b"}"
 
     def _field(self, made: bytes) -> bytes:
-        key = self._random.choice(["command", "by", "time", "nonce", "seconds", "door", "v", "id"])
+        key = self._random.choice(
+            ["command", "by", "time", "nonce", "seconds", "door", "v", "id", "base_topic"]
+        )
         values = ["unlock", "anna", "", None, True, 0, -1, 1.5, 10**30, [], {}, "x" * 3000, "a\nb"]
         return self._with(made, key, self._random.choice(values))
 

@@ -28,7 +28,9 @@ class Door:
     """A judge, and what it took."""
 
     def __init__(self, allow: dict[str, list[str]] | None = None, plain: str = "") -> None:
-        self.judge = Judge("front", ALLOW if allow is None else allow, plain.split())
+        self.judge = Judge(
+            "front", ALLOW if allow is None else allow, plain.split(), base_topic="lockd"
+        )
         self.taken: list[Order] = []
 
     def says(
@@ -39,9 +41,9 @@ class Door:
         now: float | None = NOW,
         keys: dict[str, bytes] = KEYS,
     ) -> Judgement:
-        return self.judge.signed(payload, retained=retained, keys=keys, now=now, take=self._take)
+        return self.judge.signed(payload, retained=retained, keys=keys, now=now, look=self._look)
 
-    def _take(self, order: Order, key: bytes) -> Rejection | None:
+    def _look(self, order: Order, key: bytes) -> Rejection | None:
         assert key == KEYS[order.by]
         if order in self.taken:
             return Result.REPLAYED, "known"
@@ -91,8 +93,9 @@ def test_what_the_broker_kept_is_refused(door: Door) -> None:
     assert door.taken == []
 
 
-def test_another_doors_command_is_refused(door: Door) -> None:
-    assert told(door.says(payload(door="back"))) == ("denied", "other_door")
+@pytest.mark.parametrize("changes", [{"door": "back"}, {"base_topic": "lockd/annex"}])
+def test_another_doors_command_is_refused(door: Door, changes: dict[str, str]) -> None:
+    assert told(door.says(payload(**changes))) == ("denied", "other_door")
 
 
 def test_a_command_must_be_enabled_and_its_giver_allowed() -> None:
@@ -251,7 +254,7 @@ def test_a_plain_command_is_obeyed_if_it_is_listed_and_new(
 
 
 def test_the_id_of_what_is_malformed_is_told_where_it_can_be_read(door: Door) -> None:
-    fields = {**json.loads(payload()), "v": 2}
+    fields = {**json.loads(payload()), "v": 1}
     assert door.says(json.dumps(fields).encode()) == Judgement(Result.MALFORMED, "version", "a1")
     assert door.says(b"rubbish") == Judgement(Result.MALFORMED, "not_json")
 

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lockd.adapters.store import Store, Vault
+from lockd.adapters.store import SeenCommand, Store, Vault
 from lockd.errors import StoreError
-from lockd.remote.nonces import KEEP_S, MOST, Nonces, Seen
+from lockd.remote.judging import WINDOW_S
+from lockd.remote.nonces import KEEP_S, MOST, Closed, Nonces, Seen, confirmed
 from tests.patience import running
 from tests.remote.orders import NOW
 
-Take = Callable[[str, str, int], Seen]
 
+class Memory(Nonces):
+    """Of one run."""
 
-def in_memory() -> Take:
-    nonces = Nonces()
-
-    def take(series: str, nonce: str, time: int) -> Seen:
-        seen = nonces.look(series, nonce, time)
+    def take(self, series: str, nonce: str, time: int, *, locks: bool = False) -> Seen:
+        seen = self.look(series, nonce, time, locks=locks)
         if seen is Seen.NEW:
-            nonces.note(series, nonce, time)
+            self.note(series, nonce, time)
         return seen
 
-    return take
+
+@pytest.fixture
+def memory() -> Memory:
+    return Memory()
 
 
 @pytest.fixture
@@ -38,24 +40,26 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(path: Path) -> Iterator[Store]:
     opened = Store.open(path, Vault.beside(path))
-    # Thousands of commands, each on disk before the next, are for another test to wait for.
-    opened.database.run("PRAGMA synchronous = OFF")
     yield opened
     opened.close()
 
 
-@pytest.fixture(params=["memory", "store"])
-def take(request: pytest.FixtureRequest, store: Store) -> Take:
-    return in_memory() if request.param == "memory" else store.nonces.take
+def put(store: Store, *commands: SeenCommand, **closed: Closed) -> None:
+    with store.database.transaction():
+        store.nonces.put(commands, closed)
 
 
-def test_a_nonce_is_new_once(take: Take) -> None:
+def test_a_nonce_is_new_once(memory: Memory) -> None:
+    take = memory.take
     assert [take("anna", "one", NOW), take("anna", "one", NOW)] == [Seen.NEW, Seen.KNOWN]
     assert take("anna", "one", NOW + 7) is Seen.KNOWN
     assert [take("anna", "two", NOW), take("bert", "one", NOW)] == [Seen.NEW, Seen.NEW]
 
 
-def test_what_is_older_than_can_be_known_is_refused_whatever_the_clock_says(take: Take) -> None:
+def test_what_is_older_than_can_be_known_is_refused_whatever_the_clock_says(
+    memory: Memory,
+) -> None:
+    take = memory.take
     assert take("anna", "one", NOW) is Seen.NEW
     assert take("anna", "two", NOW + KEEP_S) is Seen.NEW
     assert take("anna", "one", NOW) is Seen.KNOWN
@@ -66,58 +70,99 @@ def test_what_is_older_than_can_be_known_is_refused_whatever_the_clock_says(take
     assert take("bert", "one", NOW) is Seen.NEW
 
 
-def test_an_older_command_makes_none_good_that_is_older_still(take: Take) -> None:
+def test_an_older_command_makes_none_good_that_is_older_still(memory: Memory) -> None:
+    take = memory.take
     assert take("anna", "one", NOW + KEEP_S) is Seen.NEW
     assert take("anna", "two", NOW + 1) is Seen.NEW
     assert take("anna", "three", NOW - 1) is Seen.TOO_OLD
     assert take("anna", "one", NOW + KEEP_S) is Seen.KNOWN
 
 
-def test_long_after_its_last_command_a_key_still_knows_it(take: Take) -> None:
-    take("anna", "one", NOW)
-    take("bert", "one", NOW + 10**7)
-    assert take("anna", "one", NOW) is Seen.KNOWN
+def test_long_after_its_last_command_a_key_still_knows_it(memory: Memory) -> None:
+    memory.take("anna", "one", NOW)
+    memory.take("bert", "one", NOW + 10**7)
+    assert memory.take("anna", "one", NOW) is Seen.KNOWN
 
 
-def test_there_are_never_more_than_so_many(take: Take) -> None:
+def test_there_are_never_more_than_so_many_but_for_orders_to_lock(memory: Memory) -> None:
+    take = memory.take
     for number in range(MOST):
         assert take("anna", f"{number}", NOW) is Seen.NEW
     assert take("anna", "more", NOW) is Seen.FULL
+    assert memory.look("anna", "more", NOW, locks=True) is Seen.NEW
+    assert not memory.note("anna", "more", NOW)
     assert take("bert", "more", NOW) is Seen.NEW
     assert take("anna", "more", NOW + KEEP_S) is Seen.FULL
     assert take("anna", "more", NOW + KEEP_S + 1) is Seen.NEW
 
 
-def test_the_store_knows_them_after_a_restart(path: Path) -> None:
-    for expected in (Seen.NEW, Seen.KNOWN, Seen.KNOWN):
-        store = Store.open(path, Vault.beside(path))
-        assert store.nonces.take("anna", "one", NOW) is expected
-        store.close()
+def test_what_was_refused_is_known_as_that_and_makes_nothing_else_old(memory: Memory) -> None:
+    assert memory.note("anna", "ahead", NOW + 10**6, refused=True)
+    assert memory.take("anna", "ahead", NOW + 10**6) is Seen.REFUSED
+    assert memory.take("anna", "now", NOW) is Seen.NEW
 
 
-def test_what_the_store_knows_is_written_as_it_always_was(store: Store) -> None:
-    store.nonces.take("anna", "one", NOW)
-    found = store.database.run("SELECT identity, nonce, expires_utc FROM nonces").fetchall()
-    assert [tuple(row) for row in found] == [("anna", "one", NOW + 300)]
+def test_a_time_that_was_confirmed_to_be_over_does_not_come_back(memory: Memory) -> None:
+    memory.close("anna", before=confirmed(NOW))
+    assert memory.take("anna", "one", NOW - WINDOW_S) is Seen.NEW
+    assert memory.take("anna", "two", NOW - WINDOW_S - 1) is Seen.PASSED
+    assert memory.take("anna", "three", NOW - WINDOW_S - 1, locks=True) is Seen.PASSED
+    memory.close("anna", before=confirmed(NOW - 1000))
+    assert memory.take("anna", "two", NOW - WINDOW_S - 1) is Seen.PASSED
+    assert memory.take("bert", "one", NOW - 1000) is Seen.NEW
 
 
-def test_it_is_on_disk_before_anybody_is_told_that_it_is_new(store: Store) -> None:
-    store.database.run("PRAGMA synchronous = FULL")
-    assert store.database.run("PRAGMA synchronous").fetchone() == (2,)
-    assert store.nonces.take("anna", "one", NOW) is Seen.NEW
-    assert not store.database.connection.in_transaction
+def test_up_to_a_time_that_was_closed_only_orders_to_lock_are_taken(memory: Memory) -> None:
+    memory.close("anna", up_to=NOW)
+    assert memory.take("anna", "one", NOW) is Seen.FULL
+    assert memory.take("anna", "two", NOW, locks=True) is Seen.NEW
+    assert memory.take("anna", "three", NOW + 1) is Seen.NEW
+
+
+def test_the_store_has_them_after_a_restart(path: Path) -> None:
+    seen = SeenCommand("anna", "one", NOW), SeenCommand("anna", "two", NOW + 1, True)
+    closed = {"anna": Closed(NOW - 30.5, NOW + 7.0)}
+    store = Store.open(path, Vault.beside(path))
+    put(store, *seen, **closed)
+    store.close()
+    store = Store.open(path, Vault.beside(path))
+    assert store.nonces.all() == ([*seen], closed)
+    store.close()
+
+
+def test_the_store_forgets_what_is_refused_for_its_age_alone(store: Store) -> None:
+    old = [SeenCommand("anna", f"{ago}", NOW - ago) for ago in (301, 300, 1, 0)]
+    ahead = SeenCommand("anna", "ahead", NOW + 10**6, refused=True)
+    bert = SeenCommand("bert", "old", NOW - 10**6)
+    put(store, *old, ahead, bert, anna=Closed())
+    assert store.nonces.all()[0] == [bert, *old[1:], ahead]
+    put(store, anna=Closed(before=NOW))
+    assert store.nonces.all()[0] == [bert, old[-1], ahead]
+
+
+def test_of_a_key_no_more_is_read_than_can_be_kept(store: Store) -> None:
+    put(store, *(SeenCommand("anna", f"{number:05}", NOW + number) for number in range(MOST + 7)))
+    found, _ = store.nonces.all()
+    assert (len(found), found[0].time) == (MOST, NOW + 7)
+
+
+def test_a_command_that_was_taken_and_then_refused_is_that(store: Store) -> None:
+    put(store, SeenCommand("anna", "one", NOW))
+    put(store, SeenCommand("anna", "one", NOW, True))
+    assert store.nonces.all()[0] == [SeenCommand("anna", "one", NOW, True)]
 
 
 def test_a_store_that_cannot_be_written_says_so(path: Path) -> None:
     Store.open(path, Vault.beside(path)).close()
     store = Store.open_read_only(path, Vault.beside(path))
     with pytest.raises(StoreError, match="read"):
-        store.nonces.take("anna", "one", NOW)
+        put(store, SeenCommand("anna", "one", NOW))
     store.close()
 
 
 def test_who_commanded_is_in_the_audit_trail(store: Store) -> None:
-    store.audit.note_command("mqtt:anna", "unlock: ok")
+    with store.database.transaction():
+        store.audit.note_command("mqtt:anna", "unlock: ok")
     (entry,) = store.audit.latest()
     assert (entry.by, entry.action, entry.person_id, entry.note) == (
         *("mqtt:anna", "command", None, "unlock: ok"),
@@ -140,13 +185,14 @@ def test_a_store_sees_its_own_changes_of_people(store: Store) -> None:
 WRITER = """
 import itertools, sys
 from pathlib import Path
-from lockd.adapters.store import Store, Vault
+from lockd.adapters.store import SeenCommand, Store, Vault
 
 path = Path(sys.argv[1])
 store = Store.open(path, Vault.beside(path))
 for number in itertools.count():
-    seen = store.nonces.take("anna", f"{number}", 1_790_000_000)
-    sys.stdout.write(f"{number} {seen.value}\\n")
+    with store.database.transaction():
+        store.nonces.put([SeenCommand("anna", f"{number}", 1_790_000_000)], {})
+    sys.stdout.write(f"{number} saved\\n")
     sys.stdout.flush()
 """
 
@@ -159,9 +205,7 @@ def test_what_was_obeyed_is_known_though_lockd_was_killed_the_moment_after(path:
         writer.kill()
         told += writer.stdout.read().splitlines()
     store = Store.open(path, Vault.beside(path))
-    for line in told:
-        number, *seen = line.split()
-        assert seen in (["new"], [])  # the last line may be cut off
-        if seen:
-            assert store.nonces.take("anna", number, NOW) is Seen.KNOWN
+    known = {one.nonce for one in store.nonces.all()[0]}
+    assert known >= {line.split()[0] for line in told if line.strip().endswith("saved")}
+    assert len(known) >= 100
     store.close()

@@ -22,12 +22,13 @@ from tests.remote.orders import CANONICAL, KEY, NAMED, NAMED_SIGNATURE, NOW, ORD
 from tests.schemas import validator
 
 DOCUMENT = (ROOT / "docs" / "commands.md").read_text("utf-8")
-JUDGE = Judge("front", {command: ["anna"] for command in COMMANDS}, [])
+JUDGE = Judge("front", {one: ["anna"] for one in COMMANDS}, [], base_topic="lockd")
 ODD = st.sampled_from(
     ["", "a b", "x" * 65, "ok", 0, 1, -1, 86_400, 86_401, NOW, None, True, [], {}]
 )
 KEYS = (
     "id",
+    "base_topic",
     "door",
     "by",
     "nonce",
@@ -57,7 +58,7 @@ def test_the_schema_lets_through_what_the_door_reads(
         retained=False,
         keys={},
         now=NOW,
-        take=lambda order, key: None,
+        look=lambda order, key: None,
     )
     takes = COMMANDS.get(command)
     given |= odd.keys() & arguments.keys()
@@ -76,7 +77,11 @@ def words() -> set[str]:
             r'else "(\w+)"',
         ],
         "remote/signing.py": [r'Malformed\("(\w+)"', r'return "(\w+)"', r'else "(value)"'],
-        "service/remote_commands.py": [r'Result\.\w+, "(\w+)"', r'reason="(\w+)"'],
+        "service/remote_commands.py": [
+            r'Result\.\w+, "(\w+)"',
+            r'reason="(\w+)"',
+            r'return "(\w+)"',
+        ],
         "service/remote_handlers.py": [r'Outcome\("(\w+)"'],
         "service/remote_enrolment.py": [
             r'exit_code: "(\w+)"',

@@ -21,10 +21,12 @@ from lockd.remote.signing import (
 from tests.remote.orders import CANONICAL, KEY, NAMED, NAMED_SIGNATURE, NOW, ORDER, SIGNATURE
 
 WORDS = st.text("abcABC019_-", min_size=1, max_size=64)
+TOPICS = st.text('abz/ \u00eb\U0001f511"\\', min_size=1, max_size=128)
 NAMES = st.none() | st.text(min_size=1, max_size=LONGEST_NAME).filter(str.isprintable)
 ORDERS = st.builds(
     Order,
     id=WORDS,
+    base_topic=TOPICS,
     door=WORDS,
     command=st.text("abc-", min_size=1, max_size=32),
     by=WORDS,
@@ -117,15 +119,20 @@ def test_what_is_no_flat_json_object_is_not_read(payload: bytes) -> None:
     ("changes", "expected"),
     [
         ({"extra": 1}, "unknown_key"),
-        ({"v": 2}, "version"),
+        ({"v": 1}, "version"),
+        ({"v": 3}, "version"),
         ({"v": True}, "version"),
-        ({"v": "1"}, "version"),
+        ({"v": "2"}, "version"),
         ({"id": ""}, "value"),
         ({"id": "a" * 65}, "value"),
         ({"id": "a b"}, "value"),
         ({"id": "a\n"}, "value"),
         ({"id": 7}, "value"),
         ({"id": None}, "value"),
+        ({"base_topic": ""}, "value"),
+        ({"base_topic": "a" * 129}, "value"),
+        ({"base_topic": "lockd\u200b"}, "value"),
+        ({"base_topic": 7}, "value"),
         ({"door": "../front"}, "value"),
         ({"door": ""}, "value"),
         ({"door": "a" * 65}, "value"),
@@ -169,7 +176,9 @@ def test_every_field_is_bounded(changes: dict[str, object], expected: str) -> No
     assert reason(json.dumps(fields(**changes)).encode()) == expected
 
 
-@pytest.mark.parametrize("key", ["v", "id", "door", "command", "by", "time", "nonce", "signature"])
+@pytest.mark.parametrize(
+    "key", ["v", "id", "base_topic", "door", "command", "by", "time", "nonce", "signature"]
+)
 def test_no_needed_field_may_be_missing(key: str) -> None:
     values = fields()
     del values[key]
@@ -179,7 +188,7 @@ def test_no_needed_field_may_be_missing(key: str) -> None:
 def test_the_id_of_a_malformed_command_is_told_where_it_is_one() -> None:
     for value, expected in (("a1", "a1"), ("a b", None), (3, None)):
         with pytest.raises(Malformed) as error:
-            read(json.dumps(fields(id=value, v=2)).encode())
+            read(json.dumps(fields(id=value, v=1)).encode())
         assert error.value.id == expected
 
 
@@ -187,6 +196,8 @@ def test_the_id_of_a_malformed_command_is_told_where_it_is_one() -> None:
     "changes",
     [
         {"id": "aZ09_-" * 10 + "aaaa"},
+        {"base_topic": "a"},
+        {"base_topic": "Z\u00eb/" * 42 + "zz"},
         {"door": "aZ09_-" * 10 + "aaaa"},
         {"by": "aZ09_-" * 10 + "aaaa"},
         {"command": "a-" * 16},

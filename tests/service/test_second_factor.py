@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 from base64 import b64decode
@@ -21,6 +22,7 @@ from lockd.identity.factors import FactorKind, hash_card, hash_pin, is_card
 from lockd.service import factor_checker
 from lockd.service.keypads import open_second_factor
 from lockd.service.second_factor import EARLY_S, MOST_WAITING, FactorOutcome, SecondFactor
+from lockd.service.store_writer import Work
 from lockd.types import FactorEntry, Person
 from tests.fakes import FixedTime, unit
 from tests.patience import PATIENCE_S, eventually
@@ -61,6 +63,16 @@ def settings(text: str = "", *, confirm: bool = False) -> SecondFactorSettings:
     return parse(said, "lockd.yaml").second_factor
 
 
+def store_work(store: Store) -> Callable[[Work], None]:
+    """Has things written at once, as far as they can be."""
+
+    def have_done(work: Work) -> None:
+        with contextlib.suppress(StoreError):
+            work(store)
+
+    return have_done
+
+
 class Desk:
     """A second factor with people, and hands that type."""
 
@@ -77,6 +89,7 @@ class Desk:
             store=lambda: self.store,
             wall=self.wall,
             wake=lambda: self.wakes.put(None),
+            have_done=store_work(store),
             keypads=[self.pad],
             keys=self.telephones,
         )
@@ -494,6 +507,7 @@ class TestFailing:
             store=lambda: empty,
             wall=desk.wall,
             wake=lambda: None,
+            have_done=store_work(store),
         )
         none.ask(7, person(store), until=20.0)
         for entry in (FactorEntry("pin", ADA_PIN), FactorEntry("card", ADA_CARD)):
@@ -631,7 +645,7 @@ def test_pulses_on_the_pins_and_keys_of_a_keypad_are_a_factor(store: Store, tmp_
     )
     board, wakes = Board("mock"), queue.SimpleQueue[None]()
     factor = open_second_factor(
-        wanted, board, lambda: store, None, FixedTime(), lambda: wakes.put(None)
+        wanted, board, lambda: store, None, FixedTime(), lambda: wakes.put(None), store_work(store)
     )
     assert factor is not None
     factor.serve(0.0)
@@ -653,7 +667,13 @@ def test_pulses_on_the_pins_and_keys_of_a_keypad_are_a_factor(store: Store, tmp_
 def test_where_nothing_is_taken_nothing_is_opened(store: Store) -> None:
     board = Board("mock")
     nothing = open_second_factor(
-        parse("relay: {factory: mock}"), board, lambda: store, None, FixedTime(), lambda: None
+        parse("relay: {factory: mock}"),
+        board,
+        lambda: store,
+        None,
+        FixedTime(),
+        lambda: None,
+        store_work(store),
     )
     assert nothing is None
     board.close()
@@ -665,7 +685,7 @@ def test_what_is_entered_faster_than_it_is_judged_is_not_heard(
     wanted = parse("relay: {factory: mock}\nsecond_factor: {wiegand: {d0_pin: 5, d1_pin: 6}}")
     board, wakes = Board("mock"), queue.SimpleQueue[None]()
     factor = open_second_factor(
-        wanted, board, lambda: store, None, FixedTime(), lambda: wakes.put(None)
+        wanted, board, lambda: store, None, FixedTime(), lambda: wakes.put(None), store_work(store)
     )
     assert factor is not None
     pins = [board.pin_factory.pin(number) for number in (5, 6)]

@@ -30,7 +30,8 @@ from lockd.publishing.outbox import Outbox
 from lockd.service.parts import Parts
 from lockd.service.people import People
 from lockd.service.service import Service
-from lockd.types import Frame, Input, InputChange
+from lockd.types import Face, Frame, Input, InputChange
+from lockd.vision.geometry import Octaves
 from tests.brokers import Mosquitto, Subscriber, distinct
 from tests.fakes import (
     ADA,
@@ -142,6 +143,23 @@ def test_somebody_enrolled_opens_the_door_for_five_seconds(stage: Stage) -> None
     assert stage.told() == [("access_granted", "Ada Lovelace")]
     assert service.tally.relay == [(pytest.approx(1.2), True), (pytest.approx(6.2), False)]
     assert stage.output.log[:2] == ["on", "off"]
+
+
+def test_the_exit_button_is_heard_while_a_frame_is_judged(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes: queue.SimpleQueue[InputChange] = queue.SimpleQueue()
+    find, relay = stage.vision.detect_in, []
+
+    def detect_in(octaves: Octaves) -> list[Face]:
+        changes.put(InputChange(Input.EXIT, True))
+        found = find(octaves)
+        relay.append(list(stage.output.log))
+        return found
+
+    monkeypatch.setattr(stage.vision, "detect_in", detect_in)
+    stage.run(film((stage.vision.scene(), 1)), changes=changes)
+    assert relay[0] == ["on"]
 
 
 def test_a_stranger_opens_nothing_and_is_announced_once(stage: Stage) -> None:

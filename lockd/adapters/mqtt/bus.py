@@ -13,7 +13,6 @@ while the door was away are not handed out by the broker later.
 from __future__ import annotations
 
 import logging
-import math
 import queue
 import random
 import threading
@@ -24,6 +23,7 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 
+from lockd.adapters.mqtt.bounded import Arrived
 from lockd.adapters.mqtt.client import (
     MAX_PACKET,
     Protocol,
@@ -32,6 +32,7 @@ from lockd.adapters.mqtt.client import (
     make_client,
     open_connection,
 )
+from lockd.adapters.mqtt.inbox import Inbox, Incoming, Lanes
 from lockd.adapters.mqtt.rivals import Rivals
 from lockd.adapters.mqtt.session import GOODBYE, Answer, News, Publication, Session
 from lockd.adapters.mqtt.sizes import Sizes
@@ -46,7 +47,6 @@ _REFUSED = (
 )
 
 MAX_IN_FLIGHT = 20
-MAX_INBOX = 64
 ANSWER_S = 5.0
 _RETRY_FIRST_S = 1.0
 _LOOK_S = 1.0
@@ -54,7 +54,6 @@ _STEADY_S = 30.0
 _TOO_LARGE = "Packet too large"
 _TIMED_OUT = "Keep alive timeout"
 _GOODBYE_S = 1.0
-_COMPLAIN_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +61,6 @@ class Connection:
     """A change of the connection; `problem` is None once connected."""
 
     problem: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A message that was subscribed to.
-
-    Attributes:
-        topic: where it was published.
-        payload: what.
-        retained: whether the broker had kept it for whoever comes.
-        duplicate: whether the broker sends it once more, not knowing that it arrived.
-    """
-
-    topic: str
-    payload: bytes
-    retained: bool
-    duplicate: bool
 
 
 class Bus:
@@ -97,6 +79,7 @@ class Bus:
         door: str,
         subscriptions: Sequence[str] = (),
         *,
+        lanes: Lanes | None = None,
         retry_first_s: float = _RETRY_FIRST_S,
     ) -> None:
         """Prepare the connection; nothing is sent yet.
@@ -105,6 +88,7 @@ class Bus:
             settings: `host` must be set.
             door: its id; part of the client's.
             subscriptions: topics that the inbox is filled from.
+            lanes: asked in paho's thread for how many messages of a kind there is room.
             retry_first_s: how soon the broker is tried again at first.
 
         Raises:
@@ -116,9 +100,7 @@ class Bus:
         self._backoff = Backoff(retry_first_s, settings.reconnect_longest_s, random.SystemRandom())
         self._protocol: Protocol = "5" if settings.protocol == "auto" else settings.protocol
         self._notices: queue.SimpleQueue[Connection] = queue.SimpleQueue()
-        self._inbox: queue.Queue[Incoming] = queue.Queue(MAX_INBOX)
-        self._overlooked = 0
-        self._complain_at = -math.inf
+        self._inbox = Inbox(lanes)
         self._session: Session | None = None
         self._sizes = Sizes()
         self._rivals = Rivals(settings.client(door))
@@ -171,16 +153,14 @@ class Bus:
             self.start()
         return _emptied(self._notices)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether there is anything in the inbox."""
+        return bool(self._inbox)
+
     def inbox(self) -> list[Incoming]:
-        """Return the messages that came since the last call, at most `MAX_INBOX`."""
-        found: list[Incoming] = []
-        while len(found) < MAX_INBOX and not self._inbox.empty():
-            found.append(self._inbox.get())
-        if self._overlooked and time.monotonic() >= self._complain_at:
-            self._complain_at = time.monotonic() + _COMPLAIN_EVERY_S
-            lost, self._overlooked = self._overlooked, 0
-            log.warning("mqtt: %d messages came too fast and were not looked at", lost)
-        return found
+        """Return the messages that came since the last call, in their order."""
+        return self._inbox.take()
 
     def publish(
         self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: float | None = None
@@ -372,6 +352,7 @@ class Bus:
         client = make_client(self._settings, self._rivals.client_id, self._protocol)
         client.will_set(self._topics.availability, OFFLINE, qos=1, retain=True)
         client.on_message = self._on_message
+        client.on_arrival = self._on_arrival
         session = Session(client, self._protocol)
         session.listen(self._stir)
         return session
@@ -382,11 +363,14 @@ class Bus:
     def _on_message(self, _client: Any, _data: Any, message: mqtt.MQTTMessage) -> None:
         # All but the beginning of what is too long anyway need not be kept.
         payload = bytes(message.payload[: MAX_PACKET + 1])
-        try:
-            self._inbox.put_nowait(Incoming(message.topic, payload, message.retain, message.dup))
-        except queue.Full:
-            self._overlooked += 1
-        self.wake()
+        self._take_in(Incoming(message.topic, payload, message.retain, message.dup))
+
+    def _on_arrival(self, one: Arrived) -> None:
+        self._take_in(Incoming(one.topic, one.payload, one.retained, one.duplicate))
+
+    def _take_in(self, message: Incoming) -> None:
+        if self._inbox.put(message):
+            self.wake()
 
 
 def _emptied(found: queue.SimpleQueue[Any]) -> list[Any]:

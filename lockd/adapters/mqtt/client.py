@@ -72,12 +72,13 @@ def open_connection(client: BoundedClient, settings: MqttSettings, *, max_packet
     client.connect(host, port, keepalive_s, clean_start=True, properties=wishes)
 
 
-def let_go(client: mqtt.Client) -> None:
+def let_go(client: BoundedClient) -> None:
     """Make a client forget who listens to it, so that its sockets close as soon as it is gone.
 
     Otherwise it and its listeners hold each other until Python looks for such circles.
     """
     client.on_connect = client.on_disconnect = client.on_publish = client.on_message = None
+    client.on_arrival = None
 
 
 def expiring(client: mqtt.Client, seconds: float | None) -> Properties | None:

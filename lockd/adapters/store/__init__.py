@@ -12,8 +12,10 @@ Templates, pictures, PINs and cards are encrypted; names, rights and events are 
 but rights are sealed, and the audit trail is a chain.
 
     store.py     one open store, and its parts; opening.py the one that is configured
+    own.py       a thread's own, opened anew when it failed
     database.py  the file: opening it, all-or-nothing, errors
     schema.py    the tables, and the way from each version to the next
+    turns.py     which thread may write next
     reserve.py   room to take rights away when the disk is full
     vault.py     the key, and sealing
     people.py    people, their rights and details: adding, changing, merging, removing them
@@ -41,8 +43,10 @@ from __future__ import annotations
 from lockd.adapters.store.events import EventFilter
 from lockd.adapters.store.factors import KeptFactor, NewFactor
 from lockd.adapters.store.gallery import Reading
+from lockd.adapters.store.nonces import SeenCommand
 from lockd.adapters.store.opening import open_for_service, opened
 from lockd.adapters.store.outbox import Posting, WaitingMessage
+from lockd.adapters.store.own import STORE_PAUSE_S, OwnStore
 from lockd.adapters.store.records import (
     MAX_NAME,
     Access,
@@ -73,10 +77,12 @@ __all__ = [
     "Fault",
     "KeptFactor",
     "NewFactor",
+    "OwnStore",
     "Posting",
     "Reading",
     "Removal",
     "Returning",
+    "SeenCommand",
     "Store",
     "StoredTemplate",
     "StrangerPicture",
@@ -88,8 +94,3 @@ __all__ = [
     "opened",
     "restore",
 ]
-
-
-STORE_PAUSE_S = 2.0
-"""How long a store that failed is left alone: waiting for its lock at every frame would
-slow the looking down."""

@@ -48,17 +48,13 @@ class Audit:
             self.note(by, "report", person_id)
 
     def note_command(self, by: str, note: str) -> None:
-        """Write that somebody commanded the door from afar, or tried to.
+        """Write, within a transaction, that somebody commanded the door from afar, or tried to.
 
         Args:
             by: who; what cannot be known is `unknown`.
             note: the command and what became of it; it must name nobody.
-
-        Raises:
-            StoreError: if it cannot be written.
         """
-        with self._database.transaction():
-            self.note(by, "command", note=note)
+        self.note(by, "command", note=note)
 
     def note_backup(self, by: str, copy: Path) -> None:
         """Write where a backup is, so that whoever removes somebody is told.

@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar
 from lockd.adapters.store import schema
 from lockd.adapters.store.reserve import Reserve, free
 from lockd.adapters.store.roll import Roll
+from lockd.adapters.store.turns import Turns
 from lockd.adapters.store.vault import Vault
 from lockd.adapters.store.witness import Witness
 from lockd.errors import StoreError
@@ -57,11 +58,13 @@ class Database:
         *,
         writable: bool,
         witness: Witness | None,
+        patience_s: float = 0.0,
     ) -> None:
         """Bring it to the latest version, one that was made just now included.
 
         Args:
             witness: knows the latest generation of the people; None of a copy.
+            patience_s: how long to wait for another thread that is writing.
 
         Raises:
             StoreError: if it cannot be used; then it is closed.
@@ -71,6 +74,7 @@ class Database:
         self._owner = owner_on_the_way(path.parent) if os.geteuid() == 0 else None
         self._file: int | None = None
         self.roll = Roll(self, witness)
+        self._turns, self._patience_s = Turns.of(path), patience_s
         # What somebody wrote into the file past lockd must not keep the others from coming in.
         connection.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
         try:
@@ -119,7 +123,7 @@ class Database:
         except OSError as error:
             raise store_error(path, error) from error
         connection = _connect(path, "mode=rw", timeout_s)
-        return cls(connection, path, vault, writable=True, witness=witness)
+        return cls(connection, path, vault, writable=True, witness=witness, patience_s=timeout_s)
 
     @classmethod
     def open_read_only(cls, path: Path, vault: Vault, witness: Witness | None) -> Self:
@@ -203,7 +207,7 @@ class Database:
         Raises:
             StoreError: if it cannot be written; then nothing was.
         """
-        with self.errors():
+        with self.errors(), self._turns.take(self._patience_s):
             self.run("BEGIN IMMEDIATE")
             try:
                 if self._on_reserve:

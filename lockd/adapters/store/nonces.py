@@ -1,55 +1,78 @@
-"""The nonces of commands that came from afar, so that none is obeyed twice over a restart."""
+"""The commands that came from afar, so that none is obeyed twice over a restart."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
 from lockd.adapters.store.database import Database
-from lockd.remote.nonces import KEEP_S, MOST, Seen
+from lockd.remote.nonces import KEEP_S, MOST, Closed
+
+
+@dataclass(frozen=True, slots=True)
+class SeenCommand:
+    """A command that was seen.
+
+    Attributes:
+        series: names the key that signed it; another key begins anew.
+        nonce: its own.
+        time: its own, seconds since 1970.
+        refused: whether it was.
+    """
+
+    series: str
+    nonce: str
+    time: int
+    refused: bool = False
 
 
 class Nonces:
-    """Per key the newest command, and those of `KEEP_S` before it; see `lockd.remote.nonces`.
+    """What `lockd.remote.nonces` must know after a restart.
 
-    A row's `expires_utc` is its command's time and `KEEP_S`: once a newer command bears a
-    later time, the row is not needed. The newest of a key stays for good.
+    A row's `expires_utc` is its command's time and `KEEP_S`.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def take(self, series: str, nonce: str, time: int) -> Seen:
-        """Write down that a command was seen; on disk when this returns `Seen.NEW`.
+    def put(self, commands: Iterable[SeenCommand], closed: Mapping[str, Closed]) -> None:
+        """Write down what was seen and which times are over, within a transaction."""
+        database = self._database
+        for series, times in closed.items():
+            database.run(
+                "INSERT OR REPLACE INTO closed VALUES (?, ?, ?)",
+                *(series, times.before, times.up_to),
+            )
+        for one in commands:
+            database.run(
+                "INSERT OR REPLACE INTO nonces (identity, nonce, expires_utc, refused) "
+                "VALUES (?, ?, ?, ?)",
+                *(one.series, one.nonce, float(one.time + KEEP_S), one.refused),
+            )
+        for series in closed:
+            database.run(
+                "DELETE FROM nonces WHERE identity = ? AND expires_utc < max("
+                "(SELECT before_utc FROM closed WHERE identity = nonces.identity) + ?, "
+                "ifnull((SELECT max(expires_utc) FROM nonces AS others "
+                "WHERE identity = ? AND NOT refused) - ?, 0))",
+                *(series, float(KEEP_S), series, float(KEEP_S)),
+            )
 
-        Args:
-            series: names the key that signed it; another key begins anew.
-            nonce: the command's.
-            time: the command's, seconds since 1970.
-
-        Returns:
-            `Seen.NEW`, or why it may not be obeyed; then nothing was written.
+    def all(self) -> tuple[list[SeenCommand], dict[str, Closed]]:
+        """Return the commands that were seen, of each key the latest, and the times that are over.
 
         Raises:
-            StoreError: if it cannot be written.
+            StoreError: if they cannot be read.
         """
-        expires, run = float(time + KEEP_S), self._database.run
-        with self._database.transaction():
-            newest, known = run(
-                "SELECT max(expires_utc), max(nonce = ?) FROM nonces WHERE identity = ?",
-                *(nonce, series),
-            ).fetchone()
-            if known:
-                return Seen.KNOWN
-            newest = expires if newest is None else newest
-            if expires < newest - KEEP_S:
-                return Seen.TOO_OLD
-            run(
-                "DELETE FROM nonces WHERE identity = ? AND expires_utc < ?",
-                *(series, max(newest, expires) - KEEP_S),
-            )
-            (count,) = run("SELECT count(*) FROM nonces WHERE identity = ?", series).fetchone()
-            if count >= MOST:
-                return Seen.FULL
-            run(
-                "INSERT INTO nonces (identity, nonce, expires_utc) VALUES (?, ?, ?)",
-                *(series, nonce, expires),
-            )
-        return Seen.NEW
+        with self._database.snapshot():
+            rows = self._database.run(
+                "SELECT identity, nonce, expires_utc, refused FROM (SELECT *, row_number() OVER "
+                "(PARTITION BY identity ORDER BY expires_utc DESC) AS place FROM nonces) "
+                "WHERE place <= ? ORDER BY expires_utc",
+                MOST,
+            ).fetchall()
+            closed = self._database.run("SELECT * FROM closed").fetchall()
+        return (
+            [SeenCommand(who, nonce, int(utc) - KEEP_S, bool(no)) for who, nonce, utc, no in rows],
+            {who: Closed(before, up_to) for who, before, up_to in closed},
+        )

@@ -154,7 +154,16 @@ SEALED = """
     """
 """Since then `rights` seal what the door goes by, and the audit trail is a chain."""
 
-STEPS = [_TABLES, _LIVENESS, _FACTORS, _STRANGERS, SEALED]
+_CLOSED = """
+    CREATE TABLE closed (
+        identity    TEXT PRIMARY KEY,
+        before_utc  REAL NOT NULL,         -- seconds since 1970; what is older is over
+        up_to_utc   REAL NOT NULL          -- up to which too many commands were refused
+    ) STRICT, WITHOUT ROWID;
+    ALTER TABLE nonces ADD COLUMN refused INTEGER NOT NULL DEFAULT 0 CHECK (refused IN (0, 1))
+    """
+
+STEPS = [_TABLES, _LIVENESS, _FACTORS, _STRANGERS, SEALED, _CLOSED]
 """The way to each version from the one before, `FIRST` first. Never change one: add one."""
 
 _PROOF = b"lockd"
