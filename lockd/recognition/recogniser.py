@@ -9,6 +9,8 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+import cv2
+
 from lockd.config import Settings
 from lockd.identity.evidence import Evidence, Recognised, Stranger, Verdict
 from lockd.identity.gallery import Gallery
@@ -42,6 +44,8 @@ class Vision:
             ModelError: if one is missing, altered or unusable.
         """
         wanted = settings.recognition
+        # What OpenCV has to do here is so small that sharing it out costs more than doing it.
+        cv2.setNumThreads(1)
         self.models = Models.load(wanted.folder(), wanted.runtime)
         self.detector = Detector(
             self.models, min_face_px=wanted.search_face_px, threads=wanted.threads

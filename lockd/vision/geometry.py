@@ -44,13 +44,16 @@ def square(box: Box) -> Box:
     return Box(x - half, y - half, x + half, y + half)
 
 
-def suppress(boxes: Floats, confidences: Floats, limit: float) -> NDArray[np.int64]:
+def suppress(
+    boxes: Floats, confidences: Floats, limit: float, kinds: Floats | None = None
+) -> NDArray[np.int64]:
     """Greedy non-maximum suppression on intersection over union.
 
     Args:
         boxes: float32 (n, 4).
         confidences: float32 (n,), finite.
         limit: a box that overlaps a better one by more than this falls, 0..1.
+        kinds: (n,), whole numbers; only boxes of the same kind suppress each other.
 
     Returns:
         Indices of the boxes kept, best first.
@@ -61,8 +64,12 @@ def suppress(boxes: Floats, confidences: Floats, limit: float) -> NDArray[np.int
     rectangles[:, 2:] -= rectangles[:, :2]
     # OpenCV drops what is not above a threshold of at least 0; here all take part.
     above = confidences - confidences.min() + 1.0
-    kept = cv2.dnn.NMSBoxes(rectangles, above, 0.0, limit)  # type: ignore[arg-type]
-    return np.asarray(kept, np.int64).reshape(-1)
+    if kinds is None:
+        kept = cv2.dnn.NMSBoxes(rectangles, above, 0.0, limit)  # type: ignore[arg-type]
+        return np.asarray(kept, np.int64).reshape(-1)
+    kept = cv2.dnn.NMSBoxesBatched(rectangles, above, kinds.astype(np.int32), 0.0, limit)  # type: ignore[arg-type]
+    some = np.asarray(kept, np.int64).reshape(-1)
+    return some[np.argsort(-confidences[some], kind="stable")]
 
 
 def suppress_nested(boxes: Floats, confidences: Floats, limit: float) -> NDArray[np.int64]:
@@ -71,16 +78,15 @@ def suppress_nested(boxes: Floats, confidences: Floats, limit: float) -> NDArray
     It also removes a box that lies inside a better one, such as a mouth taken for
     a small face. Meant for the few boxes of the last stage.
     """
-    order = np.argsort(-confidences, kind="stable")
-    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    near = np.maximum(boxes[:, None, :2], boxes[:, :2])
+    far = np.minimum(boxes[:, None, 2:], boxes[:, 2:])
+    shared = np.maximum(far - near, 0).prod(axis=2)
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    falls = (shared > limit * np.minimum(area[:, None], area)).tolist()
     kept: list[int] = []
-    while order.size:
-        best, rest = int(order[0]), order[1:]
-        kept.append(best)
-        near = np.maximum(boxes[best, :2], boxes[rest, :2])
-        far = np.minimum(boxes[best, 2:], boxes[rest, 2:])
-        shared = np.prod(np.maximum(far - near, 0), axis=1)
-        order = rest[shared <= limit * np.minimum(area[best], area[rest])]
+    for one in np.argsort(-confidences, kind="stable").tolist():
+        if not any(falls[better][one] for better in kept):
+            kept.append(one)
     return np.asarray(kept, np.int64)
 
 
@@ -141,6 +147,31 @@ class Octaves:
         """
         x, y = box.width / size, box.height / size
         return self._sampled((x, 0.0, box.x0, 0.0, y, box.y0), max(x, y), size, replicate)
+
+    def patches(self, boxes: Floats, size: int) -> Image:
+        """Cut many boxes as `cut` does, black beyond the border.
+
+        Args:
+            boxes: float32 (n, 4), finite, in pixels of the image.
+            size: side of each result in pixels.
+
+        Returns:
+            uint8 (n, size, size, 3).
+        """
+        step = (boxes[:, 2:] - boxes[:, :2]).astype(np.float64) / size
+        wanted = np.log2(np.maximum(step.max(axis=1), 1.0)) + 1e-6
+        exponents = wanted.astype(np.int64).tolist()
+        octaves = {one: self._octave(2.0**one) for one in set(exponents)}
+        scale = np.array([octaves[one][1] for one in exponents])[:, None]
+        matrices = np.zeros((len(boxes), 2, 3))
+        matrices[:, (0, 1), (0, 1)] = step * scale
+        # OpenCV's coordinates are those of pixel centres.
+        matrices[:, :, 2] = boxes[:, :2] * scale + (step * scale - 1) / 2
+        cut = np.empty((len(boxes), size, size, 3), np.uint8)
+        flags, whole = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, (size, size)
+        for one, matrix, patch in zip(exponents, matrices, cut, strict=True):
+            cv2.warpAffine(octaves[one][0], matrix, whole, patch, flags)
+        return cut
 
     def align(self, points: Floats, template: Floats, size: int) -> Image:
         """Cut a patch in which points of the image come to lie on a template.

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from lockd.errors import ModelError
-from lockd.types import Floats
+from lockd.types import Floats, Image
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -75,17 +75,23 @@ class Network:
         """Whether the runtime's XNNPACK kernels run at least a part of it."""
         return any("DELEGATE" in one["op_name"] for one in self._interpreter._get_ops_details())
 
-    def __call__(self, pixels: Floats) -> Floats:
+    def __call__(self, pixels: Floats | Image) -> Floats:
         """Run the network.
 
         Args:
-            pixels: float32 of `input_shape`; what range is the manifest's to say.
+            pixels: uint8 or float32 of `input_shape`; what range is the manifest's to say.
 
         Returns:
             The first output, float32, a copy.
+
+        Raises:
+            ValueError: if they have another shape.
         """
         self._between()
-        self._interpreter.set_tensor(self._input, pixels)
+        if pixels.shape != self.input_shape:
+            raise ValueError(f"a network takes {self.input_shape}, not {pixels.shape}")
+        # Written where the runtime reads it; no view of that may outlive this line.
+        self._interpreter.tensor(self._input)()[:] = pixels
         self._interpreter.invoke()
         output: Floats = self._interpreter.get_tensor(self._output)
         return output

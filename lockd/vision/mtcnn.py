@@ -13,19 +13,24 @@ O-Net, five (x, y) landmarks in units of the box.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lockd.types import Box, Face, Floats, Image
 from lockd.vision.geometry import Octaves, squared, suppress, suppress_nested
-from lockd.vision.models import Models, Network, as_input
+from lockd.vision.models import Models, Network
+
+Cells: TypeAlias = tuple[NDArray[np.intp], ...]
 
 _CELL_PX = 12  # P-Net's window
 _STRIDE_PX = 2  # and how far apart its windows lie
 _FACTOR = 0.709  # between two levels of the pyramid: half the area
-_MOST_WINDOWS = 16_384  # of a level and of all: suppression takes the square of it
-_RNET_BATCH = 8  # several threads share a batch; a larger one is mostly padding
+_MOST_WINDOWS = 16_384  # of all levels: suppression takes the square of it
+_RNET_BATCH = 8  # several threads share a batch
 TILE_PX = 384  # the most of a level that P-Net sees at once, each way: it takes 0.2 kB a pixel
 KEPT_PX = 2**20  # of P-Net interpreters kept for other image sizes; more than any one needs
 
@@ -66,7 +71,10 @@ class Detector:
         self._pnet_name: str = names["pnet"]
         self._pnets: dict[tuple[int, int], Network] = {}
         patch = models.manifest["networks"][names["rnet"]]["input"]["shape"][1:]
-        self._rnet = models.network(names["rnet"], (_RNET_BATCH, *patch), threads=threads)
+        self._rnets = [
+            models.network(names["rnet"], (batch, *patch), threads=threads)
+            for batch in (_RNET_BATCH, 1)
+        ]
         self._onet = models.network(names["onet"], threads=threads)
 
     def detect(self, image: Image) -> list[Face]:
@@ -83,44 +91,42 @@ class Detector:
     def detect_in(self, octaves: Octaves) -> list[Face]:
         """Like `detect`, for a caller that goes on to cut patches from the same image."""
         boxes = self._propose(octaves)
-        boxes = self._refine(octaves, boxes)
-        faces = self._judge(octaves, boxes)
+        if len(boxes):
+            boxes = self._refine(octaves, boxes)
+        faces = self._judge(octaves, boxes) if len(boxes) else []
         return sorted(faces, key=lambda face: -face.box.width * face.box.height)
 
     def _propose(self, octaves: Octaves) -> Floats:
         """P-Net over the pyramid: square boxes, float32 (n, 4)."""
         height, width = octaves.image.shape[:2]
-        found: list[Floats] = []
-        scale = _CELL_PX / self.min_face_px
+        found: list[_Windows] = []
+        scale, number = _CELL_PX / self.min_face_px, 0
         while min(height, width) * scale >= _CELL_PX:
             level = octaves.resized(math.ceil(width * scale), math.ceil(height * scale))
-            candidates = _likeliest(self._windows(level))
             # By the level's true size, which was rounded up.
-            stretch = np.array([width / level.shape[1], height / level.shape[0]], np.float32)
-            candidates[:, :4] *= np.tile(stretch, 2)
-            found.append(candidates[suppress(candidates[:, :4], candidates[:, 4], 0.5)])
-            scale *= _FACTOR
-        if not found:
-            return np.empty((0, 4), np.float32)
-        everything = _likeliest(np.concatenate(found))
-        everything = everything[suppress(everything[:, :4], everything[:, 4], 0.6)]
-        return squared(_moved(everything[:, :4], everything[:, 5:9]))
+            stretch = width / level.shape[1], height / level.shape[0]
+            found += [_Windows(*some, *stretch, number) for some in self._windows(level)]
+            scale, number = scale * _FACTOR, number + 1
+        boxes, answers, levels = _located(found)
+        kept = suppress(boxes, answers[:, 0], 0.5, levels)
+        boxes, answers = boxes[kept], answers[kept]
+        kept = suppress(boxes, answers[:, 0], 0.6)
+        return squared(_moved(boxes[kept], answers[kept, 1:]))
 
-    def _windows(self, level: Image) -> Floats:
-        """P-Net over one level, tile by tile: float32 (n, 9) as of `_candidates`."""
+    def _windows(self, level: Image) -> Iterator[tuple[int, int, Cells, Floats]]:
+        """P-Net over one level, tile by tile: the tile's x and y, likely cells, their answers."""
         limit = _logit(self._thresholds.pnet)
-        found: list[Floats] = []
         for y in tile_starts(level.shape[0]):
             for x in tile_starts(level.shape[1]):
                 tile = level[y : y + TILE_PX, x : x + TILE_PX]
-                some = _candidates(self._pnet(tile)(as_input(tile))[0], limit)
-                some[:, :4] += (x, y, x, y)
-                found.append(some)
-        return np.concatenate(found)
+                answer = self._pnet(tile)(tile[None])[0]
+                cells = np.nonzero(answer[..., 0] >= limit)
+                if len(cells[0]):
+                    yield x, y, cells, answer[cells]
 
     def _refine(self, octaves: Octaves, boxes: Floats) -> Floats:
         """R-Net: the boxes that still look like faces, squared, float32 (n, 4)."""
-        answers = _answers(self._rnet, octaves, boxes, 5)
+        answers = _answers(self._rnets, octaves, boxes, 5)
         likely = answers[:, 0] >= _logit(self._thresholds.rnet)
         boxes, answers = boxes[likely], answers[likely]
         kept = suppress(boxes, answers[:, 0], 0.6)
@@ -128,7 +134,7 @@ class Detector:
 
     def _judge(self, octaves: Octaves, boxes: Floats) -> list[Face]:
         """O-Net: the faces, with landmarks."""
-        answers = _answers(self._onet, octaves, boxes, 15)
+        answers = _answers([self._onet], octaves, boxes, 15)
         likely = answers[:, 0] >= _logit(self._thresholds.onet)
         boxes, answers = boxes[likely], answers[likely]
         sides = boxes[:, 2:] - boxes[:, :2]
@@ -155,12 +161,44 @@ class Detector:
         return network
 
 
-def _likeliest(windows: Floats) -> Floats:
-    """No more windows, float32 (n, 9), than can be handled: a picture can be full of faces."""
-    if len(windows) <= _MOST_WINDOWS:
-        return windows
-    best: Floats = windows[np.argpartition(-windows[:, 4], _MOST_WINDOWS)[:_MOST_WINDOWS]]
-    return best
+class _Windows(NamedTuple):
+    """P-Net's windows in one tile of a level that are likely enough.
+
+    Attributes:
+        x: where the tile begins, in pixels of the level; y as well.
+        cells: rows and columns of the answer.
+        answers: float32 (n, 5), logit and offsets.
+        stretch_x: the image's pixels in one of the level's; stretch_y as well.
+        level: its number.
+    """
+
+    x: int
+    y: int
+    cells: Cells
+    answers: Floats
+    stretch_x: float
+    stretch_y: float
+    level: int
+
+
+def _located(found: list[_Windows]) -> tuple[Floats, Floats, Floats]:
+    """Boxes in pixels of the image, float32 (n, 4), their answers (n, 5), and levels (n,)."""
+    if not found:
+        return np.empty((0, 4), np.float32), np.empty((0, 5), np.float32), np.empty(0, np.float32)
+    answers = np.concatenate([one.answers for one in found])
+    tiles = np.array([(one.x, one.y, one.stretch_x, one.stretch_y, one.level) for one in found])
+    tiles = tiles.astype(np.float32).repeat([len(one.answers) for one in found], axis=0)
+    rows, columns = (
+        np.concatenate(part) for part in zip(*(one.cells for one in found), strict=True)
+    )
+    corner = np.stack((columns, rows), axis=1) * np.float32(_STRIDE_PX) + tiles[:, :2]
+    boxes = np.concatenate((corner, corner + _CELL_PX), axis=1) * tiles[:, (2, 3, 2, 3)]
+    finite = np.isfinite(answers).all(axis=1)
+    boxes, answers, levels = boxes[finite], answers[finite], tiles[finite, 4]
+    if len(boxes) > _MOST_WINDOWS:  # a picture can be full of faces
+        best = np.argpartition(-answers[:, 0], _MOST_WINDOWS)[:_MOST_WINDOWS]
+        boxes, answers, levels = boxes[best], answers[best], levels[best]
+    return boxes.astype(np.float32), answers, levels
 
 
 def tile_starts(side: int) -> list[int]:
@@ -174,36 +212,29 @@ def _logit(probability: float) -> float:
     return math.log(probability / (1.0 - probability))
 
 
-def _candidates(answer: Floats, limit: float) -> Floats:
-    """P-Net's windows above a logit: float32 (n, 9) of box, logit and offsets."""
-    rows, columns = np.nonzero(answer[..., 0] >= limit)
-    corner = np.stack([columns, rows], axis=1).astype(np.float32) * _STRIDE_PX
-    found: Floats = np.concatenate([corner, corner + _CELL_PX, answer[rows, columns]], axis=1)
-    finite: Floats = found[np.isfinite(found).all(axis=1)]
-    return finite
-
-
 def _moved(boxes: Floats, offsets: Floats) -> Floats:
     """Boxes with their corners moved by offsets in units of their sides."""
     sides = boxes[:, 2:] - boxes[:, :2]
-    return boxes + offsets * np.tile(sides, 2)
+    return boxes + offsets * sides[:, (0, 1, 0, 1)]
 
 
-def _answers(network: Network, octaves: Octaves, boxes: Floats, channels: int) -> Floats:
+def _answers(networks: list[Network], octaves: Octaves, boxes: Floats, channels: int) -> Floats:
     """Run a network on the patch of each box: float32 (n, channels).
 
     An answer with anything not finite in it is no face: its logit is NaN.
 
-    As many patches at a time as the network takes; what is left of the last time is black.
+    Args:
+        networks: one and the same, built for batches of several sizes, the largest first and one
+            last: so no patch is judged that is not there.
     """
-    batch, size = network.input_shape[:2]
+    patches = octaves.patches(boxes, networks[0].input_shape[1])
     answers = np.empty((len(boxes), channels), np.float32)
-    patches = np.zeros(network.input_shape, np.float32)
-    for start in range(0, len(boxes), batch):
-        some = boxes[start : start + batch].tolist()
-        for place, (x0, y0, x1, y1) in enumerate(some):
-            patches[place] = octaves.cut(Box(x0, y0, x1, y1), size)
-        patches[len(some) :] = 0
-        answers[start : start + batch] = network(patches).reshape(batch, -1)[: len(some)]
+    done = 0
+    for network in networks:
+        batch = network.input_shape[0]
+        while len(boxes) - done >= batch:
+            some = slice(done, done + batch)
+            answers[some] = network(patches[some]).reshape(batch, -1)
+            done += batch
     answers[~np.isfinite(answers).all(axis=1), 0] = np.nan
     return answers

@@ -129,6 +129,19 @@ class TestSuppression:
         assert list(found) == greedy(rows(some), confidences, limit, nested=False)
 
     @given(st.lists(whole, max_size=12), LIMITS, st.randoms(use_true_random=False))
+    def test_boxes_of_different_kinds_leave_each_other_alone(  # type: ignore[no-untyped-def]
+        self, some, limit, random
+    ) -> None:
+        confidences = np.array(random.sample(range(-500, 500), len(some)), np.float32) / 50
+        kinds = np.array([random.randrange(3) for _ in some], np.float32)
+        kept = set()
+        for kind in range(3):
+            which = np.flatnonzero(kinds == kind)
+            kept |= set(which[greedy(rows(some)[which], confidences[which], limit, nested=False)])
+        found = list(suppress(rows(some), confidences, limit, kinds))
+        assert found == sorted(kept, key=lambda one: -confidences[one])
+
+    @given(st.lists(whole, max_size=12), LIMITS, st.randoms(use_true_random=False))
     def test_the_nested_one_is_the_greedy_one_over_the_smaller_box(  # type: ignore[no-untyped-def]
         self, some, limit, random
     ) -> None:
@@ -257,6 +270,24 @@ class TestOctaves:
         found = Octaves(image).cut(Box(0, 0, 96, 96), 24)
         even = Octaves(smooth(200, 150)).cut(Box(0, 0, 96, 96), 24)
         np.testing.assert_array_equal(found, even)
+
+    @given(
+        st.lists(
+            st.tuples(st.floats(-60, 300), st.floats(-60, 200), st.floats(3, 200)), max_size=20
+        ),
+        st.sampled_from([24, 48]),
+    )
+    def test_many_patches_at_once_are_those_cut_one_by_one(
+        self, some: list[tuple[float, float, float]], size: int
+    ) -> None:
+        octaves = Octaves(picture(301, 203))
+        squares = rows([Box(x, y, x + side, y + side) for x, y, side in some])
+        expected = [octaves.cut(Box(*one), size) for one in squares.tolist()]
+        found = octaves.patches(squares, size)
+        assert found.shape == (len(some), size, size, 3)
+        assert all(
+            np.abs(a.astype(int) - b).max() <= 1 for a, b in zip(found, expected, strict=True)
+        )
 
     def test_the_image_itself_is_never_changed(self) -> None:
         image = picture(128, 128)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from lockd.errors import ModelError
+from lockd.recognition.recogniser import Vision
 from lockd.vision.models import RUNTIMES, SCHEMA, Models, as_input
 from tests.conftest import ROOT
 
@@ -239,3 +240,15 @@ def test_pixels_go_in_as_they_are() -> None:
     assert given.shape == (1, 2, 4, 3)
     assert given.dtype == np.float32
     np.testing.assert_array_equal(given[0], pixels)
+
+
+def test_pixels_of_another_shape_are_refused(vision: Vision) -> None:
+    network = vision.models.network("mtcnn-rnet")
+    with pytest.raises(ValueError, match=r"takes \(1, 24, 24, 3\), not \(2, 24, 24, 3\)"):
+        network(np.zeros((2, 24, 24, 3), np.uint8))
+
+
+def test_bytes_and_floats_of_the_same_picture_have_the_same_answer(vision: Vision) -> None:
+    network = vision.models.network("mtcnn-rnet")
+    picture = np.random.default_rng(1).integers(0, 256, (1, 24, 24, 3)).astype(np.uint8)
+    np.testing.assert_array_equal(network(picture), network(picture.astype(np.float32)))

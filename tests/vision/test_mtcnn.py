@@ -185,6 +185,18 @@ class TestWhatIsLookedFor:
         assert same(first, vision.detector.detect(collins()))
 
 
+class TestWhatIsHandedOn:
+    """The cascade's own stages, done the slow way, find the same boxes."""
+
+    def test_patches_are_judged_alike_in_batches_and_one_by_one(self, vision: Vision) -> None:
+        crowd = side_by_side(*[collins(), obama()] * 4)
+        one_by_one = Detector(SingleModels(vision.models))  # type: ignore[arg-type]
+        expected, found = one_by_one.detect(crowd), vision.detector.detect(crowd)
+        assert len(found) == len(expected) == 8
+        for a, b in zip(found, expected, strict=True):
+            assert np.abs(a.landmarks - b.landmarks).max() < 1
+
+
 class TestOddPictures:
     @pytest.mark.parametrize(
         "shape",
@@ -260,6 +272,24 @@ class CountingModels:
         network = self._models.network(name, shape, threads=threads)
         self.kept.add(network)
         return network
+
+
+class SingleModels(CountingModels):
+    """The real networks, which judge one patch at a time, whatever batch is asked for."""
+
+    def network(self, name: str, shape: Any = None, *, threads: int = 1) -> Any:
+        if shape is None or shape[0] == 1:
+            return super().network(name, shape, threads=threads)
+        return _OneByOne(super().network(name, (1, *shape[1:]), threads=threads), shape)
+
+
+class _OneByOne:
+    def __init__(self, network: Any, shape: tuple[int, ...]) -> None:
+        self._network, self.input_shape = network, shape
+
+    def __call__(self, pixels: Floats) -> Floats:
+        assert pixels.shape == self.input_shape
+        return np.concatenate([self._network(one[None]) for one in pixels])
 
 
 class TestTiles:
