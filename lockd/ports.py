@@ -91,6 +91,9 @@ class Camera(Protocol):
     def wake(self) -> None:
         """Make a `next` that is waiting, or else the next one, return without a wait."""
 
+    def rest(self, resting: bool) -> None:
+        """Say whether half as many frames will do: nothing moves, and nobody is there."""
+
     def close(self) -> None:
         """Stop reading, within about a second."""
 

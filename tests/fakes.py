@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from lockd.adapters.store import Posting, Store
 from lockd.errors import CameraTrouble
 from lockd.types import Box, Embedding, Face, Frame, Image, Match, Person
-from lockd.vision.geometry import Octaves
+from lockd.vision.geometry import Octaves, iou
 
 ADA = Person("1", "Ada Lovelace")
 GRACE = Person("2", "Grace Hopper")
@@ -69,6 +69,7 @@ class ScriptedCamera:
         self.alive = True
         self.started = False
         self.wakes = 0
+        self.resting = False
 
     @property
     def ended(self) -> bool:
@@ -81,6 +82,9 @@ class ScriptedCamera:
 
     def wake(self) -> None:
         self.wakes += 1
+
+    def rest(self, resting: bool) -> None:
+        self.resting = resting
 
     def close(self) -> None:
         self.frames = []
@@ -135,6 +139,7 @@ class ScriptedVision:
         self.size = 8
         self.accept = 0.7
         self.fingerprint = "scripted"
+        self.min_face_px = 60
         self._between: Callable[[], None] = lambda: None
 
     def have_done(self, between: Callable[[], None]) -> None:
@@ -143,14 +148,19 @@ class ScriptedVision:
     def scene(self, *people: Embedding) -> Image:
         """A picture with these people in it."""
         self._scenes.append(list(people))
-        image = np.random.default_rng(1).integers(60, 200, (240, 640, 3), np.uint8)
+        # Each unlike the others, so that a change of scene is one to the eye.
+        image = np.random.default_rng(len(self._scenes)).integers(60, 200, (240, 640, 3), np.uint8)
         image[0, 0] = len(self._scenes)
         return image
 
-    def detect_in(self, octaves: Octaves) -> list[Face]:
+    def detect_in(self, octaves: Octaves, within: Box | None = None) -> list[Face]:
         self._between()
         people = self._scenes[int(octaves.image[0, 0, 0]) - 1]
         return [face_at(50.0 + 200 * index, 60) for index in range(len(people))]
+
+    def follow(self, octaves: Octaves, boxes: Sequence[Box]) -> list[Face | None]:
+        faces = self.detect_in(octaves)
+        return [next((face for face in faces if iou(face.box, box) > 0.5), None) for box in boxes]
 
     def embed(self, octaves: Octaves, face: Face) -> Embedding:
         self._between()

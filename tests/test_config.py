@@ -567,9 +567,13 @@ class ScriptedVision:
         self.embedder = self
         self.liveness = None
         self.accept = 0.7
+        self.min_face_px = 60
 
-    def detect_in(self, octaves: object) -> list[Face]:
+    def detect_in(self, octaves: object, within: object = None) -> list[Face]:
         return self._faces
+
+    def follow(self, octaves: object, boxes: list[object]) -> list[Face | None]:
+        return list(self._faces[: len(boxes)])
 
     def embed(self, octaves: object, face: Face) -> Embedding:
         return self._embedding
@@ -630,7 +634,7 @@ class TestSettingsReachTheWatcher:
     @pytest.mark.parametrize(("gap_s", "visits"), [(3, 1), (1, 2)])
     def test_a_visit_ends_after_the_gap_set(self, gap_s: float, visits: int) -> None:
         faces = [face_at(50, 50, 120)]
-        watching, _ = watcher(f"recognition: {{visit_gap_s: {gap_s}}}", faces)
+        watching, _ = watcher(f"recognition: {{visit_gap_s: {gap_s}, still_search_s: 0}}", faces)
         seen = {watching.look(frame(0)).sightings[0].visit}
         face = faces.pop()
         watching.look(frame(2))

@@ -21,7 +21,7 @@ class RecognitionSettings(Section):
 
     runtime: Literal["auto", "ai-edge-litert", "tflite-runtime"] = "auto"
     threads: Annotated[int, Field(ge=1, le=16)] = Field(
-        default_factory=lambda: min(4, os.cpu_count() or 1)
+        default_factory=lambda: max(1, min(4, (os.cpu_count() or 1) - 1))
     )
     models: File | None = None
     """Folder of the networks; those that come with lockd if it is not set."""
@@ -40,6 +40,10 @@ class RecognitionSettings(Section):
     stranger_after_s: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 1.5
     least_visit_s: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 1.0
     rejudge_s: Seconds = 0.5
+    still_search_s: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 2.0
+    """How often a picture in which nothing moves is searched; 0 searches every one."""
+    follow_search_s: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] = 0.3
+    """How often it is searched while faces are followed; 0 searches every one."""
 
     @model_validator(mode="after")
     def _consistent(self) -> RecognitionSettings:

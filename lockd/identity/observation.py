@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from lockd.identity.evidence import Verdict
 from lockd.types import Embedding, Face, Match, Unfit
@@ -33,12 +34,37 @@ class Sighting:
     infrared: bool | None = None
 
 
+class Effort(StrEnum):
+    """How a frame was looked at."""
+
+    STILL = "still"
+    """Nothing had moved: not searched."""
+    FOLLOWED = "followed"
+    """Only near the faces known."""
+    PARTLY = "partly"
+    """Searched where something had moved."""
+    SEARCHED = "searched"
+    """Searched everywhere."""
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one frame showed, and the verdicts that it completed."""
+    """What one frame showed, and the verdicts that it completed.
+
+    Attributes:
+        sightings: the faces.
+        verdicts: of visits, most of them without a face any more.
+        effort: how the frame was looked at.
+        changed: part of the picture that is not as it was when searched last, 0..1; NaN where
+            nobody asked.
+        noise: of the picture, in octaves of light; NaN as well.
+    """
 
     sightings: list[Sighting]
     verdicts: list[Verdict]
+    effort: Effort = Effort.SEARCHED
+    changed: float = field(default=math.nan, compare=False)
+    noise: float = field(default=math.nan, compare=False)
 
     def face_of(self, visit: int | None = None) -> Face | None:
         """Return the face of a visit, or of any, if it is in the frame."""

@@ -26,12 +26,14 @@ class Track:
         since: when it was first seen, monotonic seconds.
         seen: when it was last seen.
         box: where it was then.
+        shift: how far its centre moved since it was seen before, pixels a second.
     """
 
     id: int
     since: float
     seen: float
     box: Box
+    shift: tuple[float, float] = (0.0, 0.0)
 
 
 class Tracker:
@@ -41,6 +43,16 @@ class Tracker:
         self._gap_s = gap_s
         self._tracks: list[Track] = []
         self._next_id = 1
+        self._updated = -math.inf
+
+    @property
+    def count(self) -> int:
+        """How many faces are followed, seen in the last frame or not."""
+        return len(self._tracks)
+
+    def expected(self, now: float) -> list[Box]:
+        """Return where the faces of the last frame should be by now."""
+        return [_moved(track, now) for track in self._tracks if track.seen == self._updated]
 
     def update(self, faces: list[Face], now: float) -> list[tuple[Track, Face]]:
         """Give every face of a frame its track, a new one where none fits."""
@@ -52,6 +64,7 @@ class Tracker:
             ),
             reverse=True,
         )
+        self._updated = now
         by_id = {track.id: track for track in self._tracks}
         given: dict[int, Track] = {}
         for likeness, minus_id, minus_index in pairs:
@@ -75,8 +88,18 @@ class Tracker:
             track = Track(self._next_id, since=now, seen=now, box=face.box)
             self._next_id += 1
             self._tracks.append(track)
+        elif now > track.seen:
+            (x0, y0), (x1, y1), took = track.box.centre, face.box.centre, now - track.seen
+            track.shift = (x1 - x0) / took, (y1 - y0) / took
         track.seen, track.box = now, face.box
         return track
+
+
+def _moved(track: Track, now: float) -> Box:
+    """A track's box, moved as it moved before, but by no more than half its side."""
+    box, most = track.box, max(track.box.width, track.box.height) / 2
+    x, y = (max(-most, min(most, one * (now - track.seen))) for one in track.shift)
+    return Box(box.x0 + x, box.y0 + y, box.x1 + x, box.y1 + y)
 
 
 def _likeness(before: Box, after: Box) -> float:

@@ -1,6 +1,6 @@
 """From one frame to what is seen in it and what it amounts to. Pure, given the networks.
 
-detect -> follow -> fit to be judged? -> embed -> identify -> count as evidence
+worth a search? -> detect or follow -> fit to be judged? -> embed -> identify -> count as evidence
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from lockd.identity.gallery import Gallery
 from lockd.identity.observation import Observation, Sighting
 from lockd.identity.strangers import Strangers
 from lockd.identity.tracks import Tracker
+from lockd.recognition.attention import Attention
 from lockd.recognition.second_eye import SecondEye
 from lockd.types import Embedding, Frame, Person
 from lockd.vision import quality
@@ -72,6 +73,11 @@ class Recogniser:
         self._limits = settings.quality.limits()
         self._accept = settings.recognition.threshold(vision.embedder.accept)
         self._vision = vision
+        self._attention = Attention(
+            vision.detector,
+            still_search_s=settings.recognition.still_search_s,
+            follow_search_s=settings.recognition.follow_search_s,
+        )
         self._tracker = Tracker(gap_s=settings.recognition.visit_gap_s)
         self._evidence = Evidence(settings.recognition.agreement(), self._accept)
         lock_out = settings.door.lock_out
@@ -87,11 +93,22 @@ class Recogniser:
             frame: later than every one before.
         """
         octaves = Octaves(frame.image)
-        followed = self._tracker.update(self._vision.detector.detect_in(octaves), frame.t)
-        hindered = [
-            quality.unfit(quality.measure(octaves, face), self._limits) for _, face in followed
-        ]
-        fit = [track.id for (track, _), unfit in zip(followed, hindered, strict=True) if not unfit]
+        expected = self._tracker.expected(frame.t)
+        seen = self._attention.look(
+            octaves,
+            frame,
+            expected,
+            missing=len(expected) < self._tracker.count,
+            closely=bool(self.challenged),
+        )
+        followed = self._tracker.update(seen.faces, frame.t)
+        measured = [quality.measure(octaves, face) for _, face in followed]
+        hindered = [quality.unfit(one, self._limits) for one in measured]
+        fit = {
+            track.id: quality.merit(one, self._limits)
+            for (track, _), one, unfit in zip(followed, measured, hindered, strict=True)
+            if not unfit
+        }
         chosen = self._chosen(fit, frame.t)
         verdicts = self._closed(track.id for track in self._tracker.ended(frame.t))
         sightings: list[Sighting] = []
@@ -114,7 +131,8 @@ class Recogniser:
                 verdicts += [self._remembered(verdict, embedding, frame.t)] if verdict else []
             visit = self._evidence.visit(track.id, frame.t)
             sightings.append(Sighting(visit, face, unfit, match, embedding, live, there))
-        return Observation(sightings, verdicts)
+        evidence = (seen.change.share, seen.change.noise) if seen.change else ()
+        return Observation(sightings, verdicts, seen.effort, *evidence)
 
     def refused(self, visit: int, person: Person, again_at: float) -> None:
         """Recognise somebody once more, if still there then: they were not let in."""
@@ -137,8 +155,11 @@ class Recogniser:
         last_words = [self._evidence.ended(visit) for visit in visits]
         return [verdict for verdict in last_words if verdict]
 
-    def _chosen(self, visits: list[int], now: float) -> set[int]:
-        """The visits to judge now: those waiting longest, as many as a frame may take."""
-        waiting = [visit for visit in visits if self._evidence.wants(visit, now)]
-        waiting.sort(key=self._evidence.last_judged)
+    def _chosen(self, merits: dict[int, float], now: float) -> set[int]:
+        """The visits to judge now, as many as a frame may take.
+
+        Those waiting longest come first, and of those that wait alike the best pictures.
+        """
+        waiting = [visit for visit in merits if self._evidence.wants(visit, now)]
+        waiting.sort(key=lambda visit: (self._evidence.last_judged(visit), -merits[visit]))
         return set(waiting[: self._recognition.faces_per_frame])

@@ -7,6 +7,7 @@ import time
 
 from lockd.clock import Clock
 from lockd.identity.observation import Observation
+from lockd.ports import Camera
 from lockd.recognition.recogniser import Recogniser
 from lockd.service.diagnostics import Diagnostics
 from lockd.service.parts import Tally
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 
 FAILURES_TO_END = 10
 _COMPLAIN_EVERY_S = 30.0
+_REST_AFTER_S = 5.0  # without movement or a face; a camera takes half as many pictures then
 
 
 class Judging:
@@ -24,6 +26,7 @@ class Judging:
     def __init__(
         self,
         recogniser: Recogniser,
+        camera: Camera,
         clock: Clock,
         max_age_s: float,
         tally: Tally,
@@ -32,12 +35,15 @@ class Judging:
         """Count from zero.
 
         Args:
+            camera: gives the frames, fewer while nothing moves.
             max_age_s: a frame that is older decides nothing.
             tally: counts what was judged, for the whole run.
             diagnostics: counts it from one report to the next.
         """
         self._recogniser = recogniser
+        self._camera = camera
         self._clock = clock
+        self._stirred = float("-inf")
         self._max_age_s = max_age_s
         self._tally = tally
         self._diagnostics = diagnostics
@@ -62,11 +68,18 @@ class Judging:
                 raise
             return None
         self._failures = 0
-        self._diagnostics.judged(time.perf_counter() - began, faces=bool(found.sightings))
+        self._rest(frame, found)
+        self._diagnostics.judged(time.perf_counter() - began, found)
         self._tally.frames += 1
         self._tally.faces += len(found.sightings)
         self._tally.judged += sum(one.match is not None for one in found.sightings)
         return found
+
+    def _rest(self, frame: Frame, found: Observation) -> None:
+        """Ask for fewer frames while nothing happens, and for all again as soon as it does."""
+        if found.sightings or found.changed != 0:  # NaN is not 0
+            self._stirred = frame.t
+        self._camera.rest(frame.t - self._stirred > _REST_AFTER_S)
 
     def is_stale(self, frame: Frame) -> bool:
         """Return whether a frame is too old to decide."""

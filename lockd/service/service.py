@@ -100,8 +100,9 @@ class Service:
             observers=observers,
         )
         self._diagnostics = Diagnostics(parts.clock.now())
+        counts = self.tally, self._diagnostics
         self._judging = Judging(
-            self._recogniser, parts.clock, settings.camera.max_age_s, self.tally, self._diagnostics
+            self._recogniser, parts.camera, parts.clock, settings.camera.max_age_s, *counts
         )
         self._frames = FrameServer()
         self._problems = Problems(self._publisher.event)

@@ -130,7 +130,7 @@ class Octaves:
 
     def resized(self, width: int, height: int) -> Image:
         """Return the whole image at another size, uint8 (height, width, 3)."""
-        source, _ = self._octave(self.image.shape[1] / width)
+        source, _ = self.octave(self.image.shape[1] / width)
         return cv2.resize(source, (width, height), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
 
     def cut(self, box: Box, size: int, *, replicate: bool = False) -> Image:
@@ -161,7 +161,7 @@ class Octaves:
         step = (boxes[:, 2:] - boxes[:, :2]).astype(np.float64) / size
         wanted = np.log2(np.maximum(step.max(axis=1), 1.0)) + 1e-6
         exponents = wanted.astype(np.int64).tolist()
-        octaves = {one: self._octave(2.0**one) for one in set(exponents)}
+        octaves = {one: self.octave(2.0**one) for one in set(exponents)}
         scale = np.array([octaves[one][1] for one in exponents])[:, None]
         matrices = np.zeros((len(boxes), 2, 3))
         matrices[:, (0, 1), (0, 1)] = step * scale
@@ -194,7 +194,7 @@ class Octaves:
         self, to_image: tuple[float, ...], shrink: float, size: int, replicate: bool
     ) -> Image:
         """A square patch whose coordinates a 2x3 matrix takes to those of the image."""
-        source, scale = self._octave(shrink)
+        source, scale = self.octave(shrink)
         a, b, x, c, d, y = (value * scale for value in to_image)
         # OpenCV's coordinates are those of pixel centres.
         matrix = np.array(((a, b, x + (a + b - 1) / 2), (c, d, y + (c + d - 1) / 2)))
@@ -206,7 +206,7 @@ class Octaves:
             borderMode=cv2.BORDER_REPLICATE if replicate else cv2.BORDER_CONSTANT,
         )
 
-    def _octave(self, shrink: float) -> tuple[Image, float]:
+    def octave(self, shrink: float) -> tuple[Image, float]:
         """Return the octave to read from for a wanted reduction, and its scale."""
         wanted = int(math.log2(max(shrink, 1.0)) + 1e-6)
         while len(self._octaves) <= wanted:

@@ -13,7 +13,7 @@ O-Net, five (x, y) landmarks in units of the box.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -21,16 +21,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lockd.types import Box, Face, Floats, Image
-from lockd.vision.geometry import Octaves, squared, suppress, suppress_nested
+from lockd.vision.geometry import Octaves, iou, squared, suppress, suppress_nested
 from lockd.vision.models import Models, Network
 
 Cells: TypeAlias = tuple[NDArray[np.intp], ...]
+
+_Part: TypeAlias = tuple[int, int, int, int]
+"""x, y, width and height in pixels of a level."""
 
 _CELL_PX = 12  # P-Net's window
 _STRIDE_PX = 2  # and how far apart its windows lie
 _FACTOR = 0.709  # between two levels of the pyramid: half the area
 _MOST_WINDOWS = 16_384  # of all levels: suppression takes the square of it
 _RNET_BATCH = 8  # several threads share a batch
+_TOUCHING_PX = 18  # of a level, around what is looked at: a window and half of one
+_PART_PX = 32  # sides of a part of a level are multiples of this
+_NEARBY = np.array(
+    [
+        (0.0, 0.0, 1.0),
+        (0.0, 0.0, 1.25),
+        (0.0, 0.0, 0.8),
+        (-0.2, 0.0, 1.0),
+        (0.2, 0.0, 1.0),
+        (0.0, -0.2, 1.0),
+        (0.0, 0.2, 1.0),
+        (0.0, 0.1, 1.1),
+    ],
+    np.float32,
+)
+"""Where a face is looked for around where it is expected: shift and size, in sides of the box."""
+_FOLLOWED_BOXES = 2  # of those left of these, that O-Net sees
 TILE_PX = 384  # the most of a level that P-Net sees at once, each way: it takes 0.2 kB a pixel
 KEPT_PX = 2**20  # of P-Net interpreters kept for other image sizes; more than any one needs
 
@@ -88,15 +108,43 @@ class Detector:
         """
         return self.detect_in(Octaves(image))
 
-    def detect_in(self, octaves: Octaves) -> list[Face]:
-        """Like `detect`, for a caller that goes on to cut patches from the same image."""
-        boxes = self._propose(octaves)
+    def detect_in(self, octaves: Octaves, within: Box | None = None) -> list[Face]:
+        """Like `detect`, for a caller that goes on to cut patches from the same image.
+
+        Args:
+            octaves: of the image.
+            within: look for faces of which a part lies in this one, in pixels of the image.
+        """
+        boxes = self._propose(octaves, within)
         if len(boxes):
             boxes = self._refine(octaves, boxes)
         faces = self._judge(octaves, boxes) if len(boxes) else []
         return sorted(faces, key=lambda face: -face.box.width * face.box.height)
 
-    def _propose(self, octaves: Octaves) -> Floats:
+    def follow(self, octaves: Octaves, boxes: Sequence[Box]) -> list[Face | None]:
+        """Find faces near where they are expected, without a search: R-Net and O-Net alone.
+
+        Args:
+            octaves: of the image.
+            boxes: where each face is expected, in pixels of the image.
+
+        Returns:
+            The face near each box, or None where there is none.
+        """
+        return [self._near(octaves, box) for box in boxes]
+
+    def _near(self, octaves: Octaves, box: Box) -> Face | None:
+        expected = squared(np.array([[box.x0, box.y0, box.x1, box.y1]], np.float32))
+        side, centre = expected[0, 2] - expected[0, 0], (expected[0, :2] + expected[0, 2:]) / 2
+        if not (np.isfinite(expected).all() and side > 1):
+            return None
+        shifted = centre + _NEARBY[:, :2] * side
+        half = _NEARBY[:, 2:] * (side / 2)
+        boxes = self._refine(octaves, np.concatenate((shifted - half, shifted + half), axis=1))
+        faces = self._judge(octaves, boxes[:_FOLLOWED_BOXES]) if len(boxes) else []
+        return max(faces, key=lambda face: iou(face.box, box), default=None)
+
+    def _propose(self, octaves: Octaves, within: Box | None) -> Floats:
         """P-Net over the pyramid: square boxes, float32 (n, 4)."""
         height, width = octaves.image.shape[:2]
         found: list[_Windows] = []
@@ -105,7 +153,8 @@ class Detector:
             level = octaves.resized(math.ceil(width * scale), math.ceil(height * scale))
             # By the level's true size, which was rounded up.
             stretch = width / level.shape[1], height / level.shape[0]
-            found += [_Windows(*some, *stretch, number) for some in self._windows(level)]
+            part = _whole(level) if within is None else _part(level, within, stretch)
+            found += [_Windows(*some, *stretch, number) for some in self._windows(level, part)]
             scale, number = scale * _FACTOR, number + 1
         boxes, answers, levels = _located(found)
         kept = suppress(boxes, answers[:, 0], 0.5, levels)
@@ -113,16 +162,21 @@ class Detector:
         kept = suppress(boxes, answers[:, 0], 0.6)
         return squared(_moved(boxes[kept], answers[kept, 1:]))
 
-    def _windows(self, level: Image) -> Iterator[tuple[int, int, Cells, Floats]]:
-        """P-Net over one level, tile by tile: the tile's x and y, likely cells, their answers."""
+    def _windows(self, level: Image, part: _Part) -> Iterator[tuple[int, int, Cells, Floats]]:
+        """P-Net over a part of a level, by tiles: a tile's x and y, likely cells, their answers."""
         limit = _logit(self._thresholds.pnet)
-        for y in tile_starts(level.shape[0]):
-            for x in tile_starts(level.shape[1]):
-                tile = level[y : y + TILE_PX, x : x + TILE_PX]
+        x0, y0, width, height = part
+        for y in tile_starts(height):
+            for x in tile_starts(width):
+                right, bottom = (
+                    min(x0 + x + TILE_PX, x0 + width),
+                    min(y0 + y + TILE_PX, y0 + height),
+                )
+                tile = level[y0 + y : bottom, x0 + x : right]
                 answer = self._pnet(tile)(tile[None])[0]
                 cells = np.nonzero(answer[..., 0] >= limit)
                 if len(cells[0]):
-                    yield x, y, cells, answer[cells]
+                    yield x0 + x, y0 + y, cells, answer[cells]
 
     def _refine(self, octaves: Octaves, boxes: Floats) -> Floats:
         """R-Net: the boxes that still look like faces, squared, float32 (n, 4)."""
@@ -159,6 +213,30 @@ class Detector:
                 self._pnets.pop(next(iter(self._pnets)))
         self._pnets[shape] = network  # the most recently used is the last
         return network
+
+
+def _whole(level: Image) -> _Part:
+    return 0, 0, level.shape[1], level.shape[0]
+
+
+def _part(level: Image, within: Box, stretch: tuple[float, float]) -> _Part:
+    """The part of a level in which windows lie that touch a box, and not much more.
+
+    It begins where a window of the whole level begins, so that its windows are among those, and
+    its sides are of few lengths, for a network is built for each.
+    """
+    sides = []
+    for low, high, pixels, length in (
+        (within.x0, within.x1, stretch[0], level.shape[1]),
+        (within.y0, within.y1, stretch[1], level.shape[0]),
+    ):
+        first = max(0, math.floor(low / pixels) - _TOUCHING_PX)
+        last = min(length, math.ceil(high / pixels) + _TOUCHING_PX)
+        size = math.ceil(max(last - first, _CELL_PX) / _PART_PX) * _PART_PX
+        start = max(0, min(first, length - size)) // _STRIDE_PX * _STRIDE_PX
+        sides.append((start, min(size, length)))
+    (x, width), (y, height) = sides
+    return x, y, width, height
 
 
 class _Windows(NamedTuple):

@@ -101,6 +101,18 @@ def unfit(quality: Quality, limits: Limits) -> Unfit | None:
     return next((reason for passed, reason in checks if not passed), None)
 
 
+def merit(quality: Quality, limits: Limits) -> float:
+    """Return how good a picture of a face is, 0..1, to choose between those fit to be judged.
+
+    The product of size, sharpness and how frontal it is, each in parts of what is plenty: twice
+    the least size, twice the least sharpness, straight on.
+    """
+    size = min(1.0, quality.size_px / (2 * limits.min_face_px))
+    sharp = min(1.0, quality.sharpness / max(2 * limits.min_sharpness, 1e-6))
+    frontal = max(0.0, 1.0 - abs(quality.yaw) / max(2 * limits.max_yaw, 1e-6))
+    return size * sharp * frontal * quality.confidence
+
+
 def _pose(landmarks: Floats) -> tuple[float, float]:
     """Return (yaw, pitch) in the units of `Limits`, the head's roll taken out."""
     left_eye, right_eye, nose, left_mouth, right_mouth = landmarks.astype(np.float64)

@@ -23,7 +23,8 @@ from lockd.adapters.cameras import (
     open_source,
 )
 from lockd.adapters.cameras.capture import CaptureSource
-from lockd.adapters.cameras.sources import FolderSource, VideoSource
+from lockd.adapters.cameras.sources import FolderSource, GuardedSource, VideoSource
+from lockd.clock import RealClock
 from lockd.errors import CameraError, ImageError, LockdError
 from lockd.types import Image
 from lockd.vision.pictures import encode_jpeg
@@ -611,8 +612,6 @@ class TestClosing:
         assert studio.opened == 1
 
     def test_a_real_recording_runs_through_a_real_thread_to_its_end(self, tmp_path: Path) -> None:
-        from lockd.clock import RealClock
-
         for number in range(3):
             write_png(tmp_path / f"{number}.png", number * 10)
         camera = LiveCamera(of(str(tmp_path), fps=120), RealClock())
@@ -624,3 +623,31 @@ class TestClosing:
         camera.close()
         assert levels[-1] == 20
         assert levels == sorted(set(levels))
+
+
+class Resting(GuardedSource):
+    """A camera that shows whether it rests."""
+
+    def __init__(self) -> None:
+        super().__init__("camera of a test")
+
+    def _read(self) -> tuple[Image, float]:
+        return plain(200 if self.resting else 100), 0.0
+
+    def _release(self) -> None:
+        pass
+
+
+def test_a_live_camera_passes_on_that_it_may_rest_and_that_it_may_not() -> None:
+    camera = LiveCamera(of(0, frozen_after_s=0), RealClock(), opener=Resting)
+
+    def shows(grey: int) -> bool:
+        frame = camera.next(PATIENCE_S)
+        return frame is not None and level(frame.image) == grey
+
+    try:
+        for resting, grey in ((False, 100), (True, 200), (False, 100)):
+            camera.rest(resting)
+            eventually(lambda grey=grey: shows(grey))
+    finally:
+        camera.close()

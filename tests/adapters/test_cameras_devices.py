@@ -18,6 +18,7 @@ import pytest
 
 from lockd.adapters.cameras import open_source, v4l2
 from lockd.adapters.cameras.capture import CaptureSource
+from lockd.adapters.cameras.sources import GuardedSource
 from lockd.errors import CameraError, CameraTrouble
 from tests.adapters.studio import of, plain
 from tests.patience import PATIENCE_S
@@ -156,6 +157,11 @@ class Capture:
         self.go_on = threading.Event()
         self.go_on.set()
         self.released = 0
+        self.grabbed = 0
+
+    def grab(self) -> bool:
+        self.grabbed += 1
+        return bool(self._script) and self._script.pop(0)[0]
 
     def read(self) -> tuple[bool, Any]:
         assert not self.released
@@ -183,6 +189,29 @@ def test_a_device_whose_node_is_gone_was_unplugged(tmp_path: Path) -> None:
     with pytest.raises(CameraError, match="camera door: unplugged") as unplugged:
         source.read()
     assert [stopped.value.trouble, unplugged.value.trouble] == ["failing", "missing"]
+
+
+@pytest.mark.parametrize(("device", "given"), [("/dev/null", [2, 4, 5]), (None, [1, 2, 3, 4, 5])])
+def test_a_device_that_rests_gives_every_other_picture_and_a_stream_gives_all(
+    device: str | None, given: list[int]
+) -> None:
+    source = capture_source(Capture(*((True, plain(level)) for level in range(1, 6))), device)
+    source.resting = True
+    got = []
+    for _ in given:
+        if len(got) == 2:
+            source.resting = False
+        picture = source.read()
+        assert picture is not None
+        got.append(int(picture[0].mean()))
+    assert got == given
+
+
+def test_a_device_that_ends_while_it_rests_is_reported_like_any_other() -> None:
+    source = capture_source(Capture((False, None)), "/dev/null")
+    source.resting = True
+    with pytest.raises(CameraError, match="stopped sending pictures"):
+        source.read()
 
 
 def test_a_capture_is_never_released_in_the_middle_of_a_read() -> None:
@@ -260,6 +289,9 @@ class Picamera2:
     def start(self) -> None:
         self.log.append("started")
 
+    def set_controls(self, controls: dict[str, Any]) -> None:
+        self.log.append(controls)
+
     def capture_array(self, name: str) -> Any:
         assert name == "main"
         return np.full((self.size[1], self.size[0], 3), 77, np.uint8)
@@ -289,6 +321,18 @@ class TestPicamera2:
             "queue": False,
         }
         assert picamera2.log == [("opened", 1), configuration, "started", "closed"]
+
+    def test_while_it_rests_it_is_asked_for_half_as_many_pictures(
+        self, picamera2: type[Picamera2]
+    ) -> None:
+        source = open_source(of("picamera2:1", fps=10))
+        assert isinstance(source, GuardedSource)
+        source.read()
+        for resting in (True, True, False):
+            source.resting = resting
+            source.read()
+        source.close()
+        assert picamera2.log[3:] == [{"FrameRate": 5.0}, {"FrameRate": 10.0}, "closed"]
 
     def test_without_it_the_debian_package_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "picamera2", None)

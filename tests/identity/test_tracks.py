@@ -147,3 +147,30 @@ def test_a_little_overlap_beats_much_nearness() -> None:
     ids(tracker, [face(0, 0, 100, 100)], 0.0)
     near, overlapping = face(70, 20, 130, 80), face(60, 0, 160, 100)
     assert ids(tracker, [near, overlapping], 0.1) == [2, 1]
+
+
+def test_a_face_is_expected_where_its_way_leads() -> None:
+    tracker = Tracker(gap_s=2)
+    tracker.update([face_at(0, 0)], 0.0)
+    tracker.update([face_at(20, 10)], 0.1)
+    (box,) = tracker.expected(0.2)
+    assert (box.x0, box.y0) == pytest.approx((40, 20))
+    assert (box.width, box.height) == pytest.approx((100, 100))
+
+
+def test_a_face_is_not_expected_farther_than_half_its_side() -> None:
+    tracker = Tracker(gap_s=9)
+    tracker.update([face_at(0, 0)], 0.0)
+    tracker.update([face_at(40, 0)], 0.1)
+    (box,) = tracker.expected(5.0)
+    assert box.x0 == pytest.approx(90)
+
+
+def test_only_faces_of_the_last_frame_are_expected_but_all_are_counted() -> None:
+    tracker = Tracker(gap_s=2)
+    tracker.update([face_at(0, 0), face_at(300, 0)], 0.0)
+    tracker.update([face_at(0, 0)], 0.1)
+    assert len(tracker.expected(0.2)) == 1
+    assert tracker.count == 2
+    tracker.update([], 0.3)
+    assert tracker.expected(0.4) == []

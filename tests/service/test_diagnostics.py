@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lockd.adapters.machine import memory_mb, temperature_c
+from lockd.identity.observation import Effort, Observation, Sighting
 from lockd.service.diagnostics import Diagnostics
+from tests.fakes import face_at
 from tests.schemas import validator
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -15,15 +17,20 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 def test_a_report_counts_from_the_one_before() -> None:
     vitals = Diagnostics(100.0, lambda: NOON)
     for _ in range(20):
-        vitals.judged(0.05, faces=False)
+        vitals.judged(0.05, Observation([], [], Effort.STILL, 0.0, 0.0123))
     first = vitals.report(110.0, people=3)
     assert (first["fps"], first["inference_ms"], first["uptime_s"]) == (2.0, 50.0, 10)
     assert first["people"] == 3
+    assert first["looked"] == {"still": 20, "followed": 0, "partly": 0, "searched": 0}
+    assert first["noise"] == 0.0123
     assert "last_seen" not in first
-    vitals.judged(0.1, faces=True)
+    face = Sighting(1, face_at(0, 0), None, None)
+    vitals.judged(0.1, Observation([face], []))
     second = vitals.report(114.0, people=3)
     assert (second["fps"], second["inference_ms"]) == (0.25, 100.0)
     assert second["last_seen"] == "2026-03-01T12:00:00.000Z"
+    assert second["looked"] == {"still": 0, "followed": 0, "partly": 0, "searched": 1}
+    assert "noise" not in second
     third = vitals.report(115.0, people=3)
     assert third["fps"] == 0
     assert "inference_ms" not in third

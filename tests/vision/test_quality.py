@@ -14,7 +14,7 @@ import pytest
 from lockd.recognition.recogniser import Vision
 from lockd.types import Box, Face, Image, Unfit
 from lockd.vision.geometry import Octaves
-from lockd.vision.quality import Limits, Quality, measure, unfit
+from lockd.vision.quality import Limits, Quality, measure, merit, unfit
 from tests.conftest import PEOPLE, PHOTOS, ROOT
 from tests.fakes import face_at
 from tests.pictures import COLLINS, OBAMA, PROFILE, read
@@ -229,3 +229,21 @@ class TestLimits:
         assert unfit(nothing_good, Limits()) == Unfit.TOO_SMALL
         whole_and_near = dataclasses.replace(nothing_good, size_px=200, inside=1)
         assert unfit(whole_and_near, Limits()) == Unfit.TOO_DARK
+
+
+class TestMerit:
+    GOOD = Quality(
+        size_px=160, inside=1, luma=120, sharpness=0.5, yaw=0.0, pitch=0.5, confidence=1.0
+    )
+
+    @pytest.mark.parametrize(
+        "worse",
+        [{"size_px": 90.0}, {"sharpness": 0.2}, {"yaw": 0.3}, {"yaw": -0.3}, {"confidence": 0.9}],
+    )
+    def test_a_picture_worse_in_one_way_has_less_of_it(self, worse: dict[str, float]) -> None:
+        assert (
+            0
+            < merit(dataclasses.replace(self.GOOD, **worse), Limits())
+            < merit(self.GOOD, Limits())
+            <= 1
+        )

@@ -52,6 +52,8 @@ class CaptureSource(GuardedSource):
         self._late_s = late_s
 
     def _read(self) -> tuple[Image, float]:
+        if self.resting and self._device is not None:
+            self._capture.grab()  # not decoded; a stream's pictures need those before them
         done, image = self._capture.read()
         if not done or image is None:
             if self._device is not None and not os.path.exists(self._device):

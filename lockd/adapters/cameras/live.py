@@ -95,6 +95,10 @@ class LiveCamera:
         """Make `next` return without a wait; see `Camera.wake`."""
         self._slot.wake()
 
+    def rest(self, resting: bool) -> None:
+        """Take fewer pictures; see `Camera.rest`."""
+        self._reader.resting = resting
+
     def close(self) -> None:
         """Stop reading; a call that hangs is left to end with the process."""
         with self._replacing:

@@ -61,8 +61,12 @@ class PicameraSource(GuardedSource):
         )
         self._camera.configure(configuration)
         self._camera.start()
+        self._fps, self._slowed = settings.fps, False
 
     def _read(self) -> tuple[Image, float]:
+        if self._slowed != self.resting:
+            self._slowed = self.resting
+            self._camera.set_controls({"FrameRate": self._fps / 2 if self._slowed else self._fps})
         return np.ascontiguousarray(self._camera.capture_array("main")), 0.0
 
     def _release(self) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Protocol
 
-from lockd.adapters.cameras.sources import Source
+from lockd.adapters.cameras.sources import GuardedSource, Source
 from lockd.clock import Backoff, Clock
 from lockd.config import CameraSettings
 from lockd.errors import CameraError, LockdError
@@ -46,7 +46,11 @@ class Receiver(Protocol):
 
 
 class Reader:
-    """One thread that opens a source and reads it, again and again, until let go."""
+    """One thread that opens a source and reads it, again and again, until let go.
+
+    Attributes:
+        resting: whether half as many pictures will do.
+    """
 
     def __init__(
         self,
@@ -65,6 +69,7 @@ class Reader:
             settings: how long opening and reading may take.
             delay_s: before the first attempt.
         """
+        self.resting = False
         self._open = opener
         self._receiver = receiver
         self._settings = settings
@@ -157,6 +162,8 @@ class Reader:
         limit_s = self._settings.open_timeout_s + self._settings.read_timeout_s + _READ_GRACE_S
         while self._leave() and self._enter(limit_s):
             limit_s = self._settings.read_timeout_s + _READ_GRACE_S
+            if isinstance(source, GuardedSource):
+                source.resting = self.resting
             try:
                 picture = source.read()
             except LockdError as error:

@@ -56,6 +56,9 @@ class RecordedCamera:
     def wake(self) -> None:
         """Do nothing: `next` never waits."""
 
+    def rest(self, resting: bool) -> None:
+        """Do nothing: every picture of a recording is handed over."""
+
     def close(self) -> None:
         """Close the source."""
         self._source.close()

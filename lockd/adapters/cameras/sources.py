@@ -56,6 +56,8 @@ class GuardedSource(ABC):
     """
 
     recorded = False
+    resting = False
+    """Whether half as many pictures will do; whoever can, takes fewer."""
 
     def __init__(self, name: str) -> None:
         """Name the source, for messages."""
