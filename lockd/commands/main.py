@@ -12,7 +12,7 @@ from lockd.console import EXIT_CODES, Commands, version_option
     package="lockd.commands",
     table={
         "backup": (".backup.command:backup", "Write the whole door into one encrypted file."),
-        "bench": (".bench:bench", "Measure what one frame costs here, stage by stage."),
+        "bench": (".bench.command:bench", "Measure what one frame costs here, stage by stage."),
         "broker-setup": (
             ".broker_setup.command:broker_setup",
             "Make keys, passwords and access list of a mosquitto.",

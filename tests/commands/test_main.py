@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -349,23 +348,3 @@ class TestFailures:
     def test_the_simulated_relay_can_always_be_made_safe(self, tmp_path: Path) -> None:
         config = written(tmp_path, "relay:\n  factory: mock\n")
         assert run("relay-safe", "--config", config).exit_code == 0
-
-
-class TestBench:
-    def test_it_measures_every_stage_for_machines(self) -> None:
-        result = run("bench", "--seconds", "0.5", "--json")
-        assert result.exit_code == 0
-        measured = json.loads(result.stdout)
-        assert list(measured["milliseconds"]) == ["detect", "embed", "identify", "frame"]
-        for stage in measured["milliseconds"].values():
-            assert 0 < stage["p10"] <= stage["median"] <= stage["p90"]
-        assert measured["runs"] >= 1
-        assert measured["memory_mb"] > 10
-
-    def test_it_tells_people_how_many_frames_a_second(self) -> None:
-        result = run("bench", "--seconds", "0.5")
-        assert "frames a second" in result.stdout
-
-    @pytest.mark.parametrize("seconds", ["0", "0.4", "601", "soon"])
-    def test_a_time_that_makes_no_sense_is_wrong_usage(self, seconds: str) -> None:
-        assert run("bench", "--seconds", seconds).exit_code == 2
