@@ -70,7 +70,7 @@ class Stopwatch:
         return lap
 
 
-@dataclass(frozen=True)
+@dataclass
 class ClockedModels(Models):
     """Networks that note how long they take, and once what they were given."""
 
