@@ -5,10 +5,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 ARGS ?=
 BIN := .venv/bin
-TESTS := $(BIN)/pytest -q -n 3 --dist loadfile -m "not fault_slow and not kills and not afar"
+TESTS := $(BIN)/pytest -q -n 3 --dist loadfile -m "not fault_slow and not kills and not afar and not browser"
 QUICK := $(addprefix tests/,door identity vision remote publishing evaluation commands test_*.py)
 
-.PHONY: help demo test quick test-busy test-kills test-faults test-systemd soak lint models clip bench bench-compare \
+.PHONY: help demo test quick test-browser test-busy test-kills test-faults test-systemd soak lint models clip bench bench-compare \
 	test-tflite-runtime mutants fuzz clean setup-demo setup-test
 
 help: ## this list
@@ -18,7 +18,7 @@ demo: setup-demo ## the whole system on this computer: camera, door and broker a
 	@$(BIN)/lockd demo $(ARGS)
 
 quick: lint ## lint, pure rooms and command lines, in less than a minute: for between two edits
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow and not afar" $(QUICK) $(ARGS)
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow and not afar and not browser" $(QUICK) $(ARGS)
 
 test: lint ## lint, then the tests, without the slowest faults (ARGS="tests/door -x" for some)
 	$(TESTS) $(ARGS)
@@ -28,6 +28,10 @@ test-busy: setup-test ## those tests three times, beside processes that keep eve
 
 test-faults: setup-test ## every fault that we can cause, against the real service
 	$(BIN)/pytest -q tests/faults $(ARGS)
+
+test-browser: ## the console in Debian's Chromium, and its interface under hostile requests (long)
+	@tools/bootstrap.sh browser
+	$(BIN)/pytest -q -m browser tests/web $(ARGS)
 
 soak: setup-test ## a door for a long time, one fault after the other (ARGS="--minutes 60 --seed 1")
 	$(BIN)/python -m tests.faults.soak $(ARGS)

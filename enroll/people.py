@@ -151,16 +151,17 @@ class Enroller:
         rule: how alike is alike.
     """
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, settings: Settings, store: Store, vision: Vision | None = None) -> None:
         """Build the networks.
 
         Args:
             store: where people are kept.
+            vision: the networks, if they are there already.
 
         Raises:
             ModelError: if a network is missing, altered or unusable.
         """
-        self.vision = Vision(settings)
+        self.vision = vision or Vision(settings)
         self._store = store
         self._limits = settings.quality.limits()
         self._keep_photographs = settings.store.keep_photographs

@@ -26,6 +26,12 @@ INPUT_GROUP = "input"
 # Lets it play on the sound card, where the configuration has a voice.
 SOUND_DROP_IN = f"{UNIT_FILE}.d/lockd-sound.conf"
 
+# The console, where it is installed.
+CONSOLE_USER = "lockd-console"
+CONSOLE_UNIT = "lockd-console.service"
+CONSOLE_RUNTIME = "/run/lockd-console"
+CONSOLE_STATE = "/var/lib/lockd-console"
+
 _SOURCE_TREE = Path(__file__).resolve().parent.parent
 _INSTALLED = Path(sys.prefix) / "share" / "lockd"
 

@@ -126,6 +126,14 @@ class Request(Protocol):
     def by(self) -> str:
         """Who asks, by user name."""
 
+    @property
+    def body(self) -> bytes:
+        """What came along with it."""
+
+    @property
+    def console(self) -> bool:
+        """Whether the console asks, for one of its users."""
+
     def take(self) -> bool:
         """Begin to obey; return False if whoever asked is told by now that it was not done."""
 
@@ -136,6 +144,9 @@ class Request(Protocol):
             values: to be sent as JSON.
             picture: makes the bytes that follow, in another thread than the service's.
         """
+
+    def answer_later(self, work: Callable[[], tuple[dict[str, Any], bytes]]) -> None:
+        """Have the answer and the bytes that follow it made, in another thread."""
 
 
 class Requests(Protocol):

@@ -19,6 +19,7 @@ import pytest
 
 from lockd.adapters.reach import allowed, drop_in, needs, unreached
 from lockd.config import Settings
+from lockd.paths import CONSOLE_RUNTIME, CONSOLE_USER
 from tests.conftest import ROOT
 from tests.patience import PATIENCE_S
 
@@ -162,6 +163,29 @@ def test_only_what_the_unit_explains_is_open(tmp_path: Path) -> None:
         "RootDirectory=/RootImage=",
         "SupplementaryGroups=",
     }
+
+
+CONSOLE = UNITS / "lockd-console.service"
+
+
+@needs_systemd
+def test_the_console_is_shut_in_and_systemd_accepts_its_unit(tmp_path: Path) -> None:
+    text = CONSOLE.read_text()
+    result = verify(text, tmp_path)
+    assert (result.returncode, result.stdout + result.stderr) == (0, "")
+    assert exposure(text, tmp_path) <= MAX_EXPOSURE
+
+
+def test_the_console_has_a_user_of_its_own_no_group_of_the_services_and_no_device() -> None:
+    unit = directives(CONSOLE.read_text())
+    assert unit["Service.User"] == unit["Service.Group"] == [CONSOLE_USER]
+    assert "Service.SupplementaryGroups" not in unit
+    assert "Service.DeviceAllow" not in unit
+    assert "Service.LoadCredential" not in unit
+    users = (UNITS / "lockd-console.sysusers").read_text().splitlines()
+    assert not [line for line in users if line.startswith("m ")]
+    folders = (UNITS / "lockd-console.tmpfiles").read_text()
+    assert f"d {CONSOLE_RUNTIME}     2750 lockd         {CONSOLE_USER} -" in folders
 
 
 def test_the_relay_is_locked_after_any_end(unit: dict[str, list[str]]) -> None:

@@ -3,6 +3,7 @@
 #
 #   tools/bootstrap.sh demo     what it takes to run the demonstration
 #   tools/bootstrap.sh test     that, and what it takes to check the code
+#   tools/bootstrap.sh browser  that, and a browser to look at the console with
 #
 # Run it as often as you like: when nothing is missing it only compares a hash. It never asks
 # a question. As root it installs missing Debian packages; otherwise it prints the one command
@@ -13,9 +14,9 @@ cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 
 extra=${1:-demo}
 case $extra in
-    demo | test) ;;
+    demo | test | browser) ;;
     *)
-        echo "usage: tools/bootstrap.sh [demo|test]" >&2
+        echo "usage: tools/bootstrap.sh [demo|test|browser]" >&2
         exit 2
         ;;
 esac
@@ -47,11 +48,20 @@ is_of_wanted_python() {
     made_by=$(origin .venv/bin/python) && [[ $made_by == "$(origin "$PYTHON")" ]]
 }
 
+# What has more has the rest.
 environment_is_current() {
-    is_of_wanted_python && { is_current test || { [[ $extra == demo ]] && is_current demo; }; }
+    local one
+    is_of_wanted_python || return
+    for one in browser test demo; do
+        if is_current "$one"; then return; fi
+        if [[ $one == "$extra" ]]; then return 1; fi
+    done
+}
+has_programs() {
+    [[ $extra == demo ]] || { has_mosquitto && { [[ $extra == test ]] || command -v chromium >/dev/null; }; }
 }
 
-if environment_is_current && { [[ $extra == demo ]] || has_mosquitto; }; then exit 0; fi
+if environment_is_current && has_programs; then exit 0; fi
 
 on_a_pi() { [[ -r /proc/device-tree/model ]] && grep -qa 'Raspberry Pi' /proc/device-tree/model; }
 
@@ -94,7 +104,8 @@ elif command -v python3 >/dev/null; then
 else
     missing+=(python3 python3-venv)
 fi
-if [[ $extra == test ]] && ! has_mosquitto; then missing+=(mosquitto mosquitto-clients); fi
+if [[ $extra != demo ]] && ! has_mosquitto; then missing+=(mosquitto mosquitto-clients); fi
+if [[ $extra == browser ]] && ! command -v chromium >/dev/null; then missing+=(chromium); fi
 
 if ((${#missing[@]})); then
     install_debian_packages "${missing[@]}"

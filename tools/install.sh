@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs lockd as a service on a Raspberry Pi or another Debian, out of this checkout:
 #
-#   sudo tools/install.sh [--dry-run] [--wheels FOLDER]
+#   sudo tools/install.sh [--dry-run] [--wheels FOLDER] [--console]
 #
 # Run it again after `git pull` to update. It brings the two Debian packages that are missing
 # and leaves the rest to `lockd install`, which says each thing that it changes.

@@ -4,6 +4,9 @@ Whoever may write to the socket's file may command the door and see what its cam
 the kernel says who it was. One line of JSON in, one out, and the connection ends. An
 answer with ``bytes`` in it is followed by so many: a picture. A thread of its own takes the
 requests in and hands out the answers; the service's thread finds them with `requests`.
+
+The console has a socket of its own, of the same kind. After the line of a request that has
+``bytes`` in it there follow so many: photographs.
 """
 
 from __future__ import annotations
@@ -31,6 +34,13 @@ from lockd.remote.commands import LOCKING
 log = logging.getLogger(__name__)
 
 MAX_REQUEST = 4096
+MAX_ANSWER = 2**16
+"""Of the line of an answer."""
+MAX_CONSOLE_REQUEST = 2**16
+MAX_BODY = 40 * 2**20
+"""Bytes that may follow a request of the console's."""
+BODY_S = 15.0
+"""How long those may take."""
 MAX_PICTURE = 32 * 2**20
 """Bytes; a JPEG of the largest frame a camera may be set to is far smaller."""
 SYSTEM_SOCKET = Path("/run/lockd/control")
@@ -45,6 +55,7 @@ _CREDENTIALS = struct.Struct("3i")
 
 Picture: TypeAlias = Callable[[], bytes]
 Answer: TypeAlias = tuple[dict[str, Any], Picture | None]
+Work: TypeAlias = Callable[[], tuple[dict[str, Any], bytes]]
 
 
 @dataclass(slots=True)
@@ -54,12 +65,16 @@ class Request:
     Attributes:
         values: the JSON object that was sent.
         by: who, by user name.
+        body: the bytes that came along, on the console's socket.
+        console: whether it came by that.
         answers: takes one answer.
     """
 
     values: dict[str, Any]
     by: str
-    answers: queue.SimpleQueue[Answer] = field(default_factory=queue.SimpleQueue)
+    body: bytes = b""
+    console: bool = False
+    answers: queue.SimpleQueue[Answer | Work] = field(default_factory=queue.SimpleQueue)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _fate: str = "waits"
 
@@ -81,6 +96,14 @@ class Request:
         """
         self.answers.put((values, picture))
 
+    def answer_later(self, work: Work) -> None:
+        """Have the answer, and the bytes that follow it, made in the socket's thread.
+
+        Args:
+            work: makes them; it may take its time, and reads nothing that changes meanwhile.
+        """
+        self.answers.put(work)
+
     def _settle(self, fate: str) -> bool:
         with self._lock:
             if self._fate == "waits":
@@ -91,18 +114,20 @@ class Request:
 class ControlSocket:
     """The service's end: several callers at once, each with a deadline."""
 
-    def __init__(self, path: Path, wake: Callable[[], None]) -> None:
+    def __init__(self, path: Path, wake: Callable[[], None], *, console: bool = False) -> None:
         """Listen.
 
         Args:
             path: of the socket's file; what is left of a service that died is replaced.
             wake: called from a caller's thread when there is a request.
+            console: whether it is the console's, which sends photographs.
 
         Raises:
             ControlError: if another service listens there, or the file cannot be made.
         """
         self._path = path
         self._wake = wake
+        self._console = console
         self._requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
         self._places = threading.BoundedSemaphore(MOST_CALLERS)
         self._closing = threading.Event()
@@ -174,27 +199,37 @@ class ControlSocket:
         try:
             with connection:
                 self._converse(connection)
+        except (BrokenPipeError, ConnectionResetError):
+            log.debug("control: whoever asked hung up before the answer")
         except (OSError, ValueError, KeyError, LockdError) as error:
             log.warning("control: a request was dropped: %s", error)
         finally:
             self._places.release()
 
     def _converse(self, connection: socket.socket) -> None:
-        values = json.loads(_read_line(connection, time.monotonic() + PATIENCE_S))
-        if not isinstance(values, dict):
-            raise ValueError("not a JSON object")
-        request = Request(values, _peer(connection))
+        longest = MAX_CONSOLE_REQUEST if self._console else MAX_REQUEST
+        line, rest = _read_line(connection, time.monotonic() + PATIENCE_S, longest)
+        values = json.loads(line)
+        if not isinstance(values, dict) or (rest and not self._console):
+            raise ValueError("not a JSON object in one line")
+        body = _read_body(connection, values.get("bytes", 0), rest) if self._console else b""
+        request = Request(values, _peer(connection), body, self._console)
         self._requests.put(request)
         self._wake()
-        answer, picture = _answer_to(request, connection)
-        content = picture() if picture is not None else b""
-        if picture is not None:
+        given = _answer_to(request, connection)
+        if callable(given):
+            answer, content = given()
             answer = {**answer, "bytes": len(content)}
+        else:
+            answer, picture = given
+            content = picture() if picture is not None else b""
+            if picture is not None:
+                answer = {**answer, "bytes": len(content)}
         connection.settimeout(ANSWER_S)
         connection.sendall(json.dumps(answer).encode() + b"\n" + content)
 
 
-def _answer_to(request: Request, connection: socket.socket) -> Answer:
+def _answer_to(request: Request, connection: socket.socket) -> Answer | Work:
     """Wait for an answer for as long as whoever asked does; then it must not be obeyed."""
     given_up_at = time.monotonic() + ANSWER_S
     while time.monotonic() < given_up_at and not _hung_up(connection):
@@ -255,7 +290,7 @@ def ask_for_picture(path: Path, values: dict[str, Any]) -> tuple[dict[str, Any],
             connection.connect(str(path))
             connection.sendall(json.dumps(values).encode() + b"\n")
             with connection.makefile("rb") as answers:
-                answer = dict(json.loads(answers.readline(MAX_REQUEST)))
+                answer = dict(json.loads(answers.readline(MAX_ANSWER)))
                 return answer, _read_picture(answers, answer.get("bytes", 0))
         except (OSError, ValueError, TypeError) as error:
             raise _cannot_ask(path, error) from error
@@ -279,16 +314,37 @@ def _read_picture(answers: BinaryIO, size: object) -> bytes:
     return content
 
 
-def _read_line(connection: socket.socket, end: float) -> bytes:
-    """Read up to a newline, until a monotonic time; who dribbles gains nothing by it."""
+def _read_line(connection: socket.socket, end: float, longest: int) -> tuple[bytes, bytes]:
+    """Read up to a newline, until a monotonic time; who dribbles gains nothing by it.
+
+    Returns:
+        The line, and what came along after it.
+    """
     line = b""
-    while not line.endswith(b"\n"):
+    while b"\n" not in line:
         connection.settimeout(max(0.001, end - time.monotonic()))
-        piece = connection.recv(MAX_REQUEST)
+        piece = connection.recv(longest)
         line += piece
-        if not piece or len(line) > MAX_REQUEST:
+        if not piece or len(line) > longest:
             raise ValueError("cut off, or too long")
-    return line
+    first, _, rest = line.partition(b"\n")
+    return first, rest
+
+
+def _read_body(connection: socket.socket, size: object, begun: bytes) -> bytes:
+    """Read so many bytes, the first of which are there already."""
+    if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= MAX_BODY:
+        raise ValueError(f"a request with {size} bytes")
+    if len(begun) > size:
+        raise ValueError("more bytes than were announced")
+    body, end = bytearray(begun), time.monotonic() + BODY_S
+    while len(body) < size:
+        connection.settimeout(max(0.001, end - time.monotonic()))
+        piece = connection.recv(min(2**16, size - len(body)))
+        if not piece:
+            raise ValueError("a request that is cut off")
+        body += piece
+    return bytes(body)
 
 
 def _peer(connection: socket.socket) -> str:

@@ -1,9 +1,8 @@
-"""The demo: the real service on a recorded porch, with a simulated relay.
+"""The demo: the real service on a recorded porch, with a simulated relay and a broker.
 
-Everything but the relay's pin is what runs at a door: the networks, the store, the
-service and a broker with a subscriber. Whoever comes is a photograph, so it is shown twice: to a
-door that asks for nothing but a face, and to one that asks for more. It succeeds only if the
-first opened for the right visit and for no other, and the second for nobody.
+Whoever comes is a photograph, so it is shown twice: to a door that asks for nothing but a face,
+and to one that asks for more. It succeeds only if the first opened for the right visit and for no
+other, and the second for nobody.
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ from lockd.adapters.broker import HOST, LocalBroker
 from lockd.adapters.cameras import open_source
 from lockd.adapters.mqtt.visitor import Heard, Visitor
 from lockd.adapters.store import opened
+from lockd.commands.demo_console import served, with_console
 from lockd.commands.options import liveness_option, with_liveness
 from lockd.config import Settings, is_path, load
 from lockd.console import reported
@@ -77,14 +77,11 @@ def segments_of(clip: Path) -> list[Segment]:
 
 
 def mistakes(segments: list[Segment], events: list[Event], tally: Tally) -> list[str]:
-    """Compare what happened with what should have.
+    """Compare what happened with what should have; return what was wrong.
 
     Args:
         events: everything that the service reported.
         tally: with the relay's log.
-
-    Returns:
-        What was wrong, nothing if all was right.
     """
     wrong = []
     for segment in segments:
@@ -121,6 +118,7 @@ class Demo(Observer):
         console: Console | None = None,
         patience_s: float = _PATIENCE_S,
         liveness: list[Measure] | None = None,
+        pages: bool = False,
     ) -> None:
         """Prepare it.
 
@@ -129,7 +127,9 @@ class Demo(Observer):
             port: of the broker, or 0 for a free one.
             patience_s: how long to wait for a camera that gives no picture.
             liveness: what is asked besides a face; None shows both, nothing and more.
+            pages: serve the console, and show the clip until interrupted.
         """
+        self._pages = pages
         self._camera = camera
         self._port = port
         self._liveness = liveness
@@ -162,14 +162,22 @@ class Demo(Observer):
             self._introduce(settings)
             self._enrol(settings)
             stack.enter_context(self._subscribed(settings))
-            began = time.perf_counter()
-            service = open_service(settings, stack, observers=[self])
-            self._console.print(f"\nService ready after {time.perf_counter() - began:.2f} s.\n")
-            tally = self._watch(service)
-            good = self._conclude(clip, tally)
+            if self._pages:
+                stack.enter_context(served(settings, folder, self._console.print))
+            good = self._conclude(clip, self._once(settings))
+            while self._pages and not self._interrupted:
+                self._once(settings)
             if self._camera is None and self._liveness is None and not self._interrupted:
                 good &= self._show_guarded(settings, clip)
         return good
+
+    def _once(self, settings: Settings) -> Tally:
+        """Show it from beginning to end."""
+        with ExitStack() as stack:
+            began = time.perf_counter()
+            service = open_service(settings, stack, observers=[self])
+            self._console.print(f"\nService ready after {time.perf_counter() - began:.2f} s.\n")
+            return self._watch(service)
 
     def _settings(self, clip: Path, folder: Path, port: int) -> Settings:
         settings = load(shipped("config/demo.yaml"))
@@ -180,6 +188,8 @@ class Demo(Observer):
         new = {name: getattr(settings, name).model_copy(update=to) for name, to in changes.items()}
         camera = settings.camera.from_source(self._camera or str(clip))
         settings = settings.model_copy(update={**new, "camera": camera})
+        if self._pages:
+            settings = with_console(settings, folder)
         return with_liveness(settings, self._liveness, configured=True)
 
     def _introduce(self, settings: Settings) -> None:
@@ -374,13 +384,14 @@ class _Guarded(Observer):
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="Of the broker [a free one]."
 )
+@click.option("--console", "pages", is_flag=True, help="Serve the console, until Ctrl-C.")
 @liveness_option
 @reported
-def demo(camera: str | None, port: int, liveness: list[Measure] | None) -> None:
+def demo(camera: str | None, port: int, liveness: list[Measure] | None, pages: bool) -> None:
     """Watch the whole system work, with a simulated relay and a broker of its own."""
     logging.basicConfig(level=logging.ERROR)
     try:
-        good = Demo(camera, port, liveness=liveness).run()
+        good = Demo(camera, port, liveness=liveness, pages=pages).run()
     except KeyboardInterrupt:
         return
     if not good:

@@ -26,6 +26,7 @@ from lockd.console import EXIT_CODES, Commands, version_option
             "Check the configuration; print every setting.",
         ),
         "command-key": (".command_key:command_key", "Say who may sign commands over MQTT."),
+        "console": (".console:console", "Pages for a browser, and who may use them."),
         "demo": (".demo:demo", "Watch the whole system work, with nothing connected."),
         "doctor": (".doctor.command:doctor", "Say what is wrong with this machine, and the cure."),
         "door": (".door:door", "Ask or command the service that runs here."),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from lockd.config.access import AccessSettings
 from lockd.config.camera import CameraSettings, InfraredSettings
+from lockd.config.console import ConsoleSettings
 from lockd.config.door import ControlSettings, DoorSettings
 from lockd.config.files import find, load, parse
 from lockd.config.mqtt import (
@@ -45,6 +46,7 @@ __all__ = [
     "CameraSettings",
     "CommandName",
     "CommandSettings",
+    "ConsoleSettings",
     "ContactSettings",
     "ControlSettings",
     "DoorSettings",

@@ -10,6 +10,7 @@ from pydantic import model_validator
 from lockd.config.access import AccessSettings
 from lockd.config.base import Section
 from lockd.config.camera import MainCameraSettings
+from lockd.config.console import ConsoleSettings
 from lockd.config.door import ControlSettings, DoorSettings
 from lockd.config.liveness import LivenessSettings
 from lockd.config.mqtt import MqttSettings
@@ -36,6 +37,7 @@ class Settings(Section):
     second_factor: SecondFactorSettings = SecondFactorSettings()
     store: StoreSettings = StoreSettings()
     control: ControlSettings = ControlSettings()
+    console: ConsoleSettings = ConsoleSettings()
     mqtt: MqttSettings = MqttSettings()
     log: Literal["debug", "info", "warning", "error"] = "info"
     log_names: bool = True

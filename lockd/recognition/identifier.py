@@ -62,7 +62,7 @@ class PhotographResult:
             "image": str(self.path),
             "width": width,
             "height": height,
-            "faces": [_face_as_dict(one) for one in self.faces],
+            "faces": [face_as_dict(one) for one in self.faces],
         }
 
     def as_text(self) -> str:
@@ -109,15 +109,21 @@ class Identifier:
         LockdError: if either cannot be had.
     """
 
-    def __init__(self, settings: Settings, gallery: Callable[[Vision], Gallery] | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        gallery: Callable[[Vision], Gallery] | None,
+        vision: Vision | None = None,
+    ) -> None:
         """Build it.
 
         Args:
             settings: thresholds, models and store.
             gallery: makes the people, instead of the store.
+            vision: the networks, if they are there already.
         """
         self._settings = settings
-        self._vision = Vision(settings)
+        self._vision = vision or Vision(settings)
         self._accept = settings.recognition.threshold(self._vision.embedder.accept)
         self._gallery = gallery(self._vision) if gallery else self._from_store()
 
@@ -128,8 +134,12 @@ class Identifier:
             ImageError: if it cannot be read.
         """
         photograph = photographs.read(path, self._vision)
+        return PhotographResult(path, photograph, self.among(photograph))
+
+    def among(self, photograph: photographs.Photograph) -> list[Identified]:
+        """Say who each face of a photograph is."""
         limits = self._settings.quality.limits()
-        faces = [
+        return [
             Identified(
                 face,
                 self._gallery.identify(
@@ -141,7 +151,6 @@ class Identifier:
             )
             for face in photograph.faces
         ]
-        return PhotographResult(path, photograph, faces)
 
     def _from_store(self) -> Gallery:
         embedder = self._vision.embedder
@@ -152,7 +161,8 @@ class Identifier:
         return Gallery(templates, embedder.size)
 
 
-def _face_as_dict(one: Identified) -> dict[str, Any]:
+def face_as_dict(one: Identified) -> dict[str, Any]:
+    """Return a face for machines; coordinates in pixels of the upright photograph."""
     box = one.face.box
     values: dict[str, Any] = {
         "person": one.name,

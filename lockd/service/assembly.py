@@ -17,25 +17,26 @@ from lockd.adapters.control import ControlSocket
 from lockd.adapters.keys import CommandKeys
 from lockd.adapters.mqtt.bus import Bus
 from lockd.adapters.pins import Board
-from lockd.adapters.signals import Signals
 from lockd.adapters.spool import Spool
 from lockd.adapters.store import open_for_service
 from lockd.adapters.strike import Heartbeat, Strike
 from lockd.adapters.systemd import Notifier
-from lockd.adapters.voice import Voice
 from lockd.adapters.wallclock import WallClock
 from lockd.clock import Clock, RealClock, RecordedClock
-from lockd.config import LedSettings, Settings, VoiceSettings
+from lockd.config import Settings
 from lockd.errors import LockdError
 from lockd.identity.gallery import Gallery
 from lockd.identity.liveness import photographs_open
 from lockd.messages import EventType, Topics
 from lockd.paths import by_systemd
-from lockd.ports import Camera, Indicator, Observer, Output, Requests
+from lockd.ports import Camera, Observer, Requests
 from lockd.publishing.home_assistant import births
 from lockd.recognition.recogniser import Vision
 from lockd.recognition.second_eye import Placement, SecondEye
+from lockd.service.console_pictures import PictureDesk
+from lockd.service.console_watch import ConsoleWatch
 from lockd.service.housekeeping import Housekeeping
+from lockd.service.indicators import open_indicators
 from lockd.service.keypads import open_second_factor
 from lockd.service.parts import Handover, Parts, asks_network
 from lockd.service.people import People
@@ -216,11 +217,9 @@ def open_service(
     writer.wake = camera.wake
     stack.callback(writer.close)
     writer.start()
-    requests: list[Requests] = []
-    if not as_fast_as_possible and (socket := settings.control.path()) is not None:
-        control = ControlSocket(socket, camera.wake)
-        stack.callback(control.close)
-        requests.append(control)
+    requests, watch, pictures = _open_requests(settings, stack, camera, as_fast_as_possible)
+    if watch is not None:
+        observers = [*observers, watch]
     changes: queue.SimpleQueue[InputChange] = queue.SimpleQueue()
 
     def heard(change: InputChange) -> None:
@@ -235,7 +234,7 @@ def open_service(
     )
     if second_factor is not None:
         stack.callback(second_factor.close)
-    indicators = _open_indicators(board, settings, stack)
+    indicators = open_indicators(board, settings, stack)
     strike = Strike(relay, clock.now, heartbeat=heartbeat)
     stack.callback(strike.close)
     spool = Spool.of_service() if stored else None
@@ -255,6 +254,8 @@ def open_service(
         keys=keys,
         requests=requests,
         second_eye=second_eye,
+        watch=watch,
+        pictures=pictures,
         inputs=inputs,
         changes=changes,
         indicators=indicators,
@@ -267,38 +268,31 @@ def open_service(
     return Service(settings, parts, observers=observers, news=news, before=before)
 
 
+def _open_requests(
+    settings: Settings, stack: ExitStack, camera: Camera, as_fast_as_possible: bool
+) -> tuple[list[Requests], ConsoleWatch | None, PictureDesk | None]:
+    """What comes from this machine: over the control socket, and from the console."""
+    requests: list[Requests] = []
+    if as_fast_as_possible:
+        return requests, None, None
+    for path, of_console in (
+        (settings.control.path(), False),
+        (settings.console.path(), True),
+    ):
+        if path is not None:
+            control = ControlSocket(path, camera.wake, console=of_console)
+            stack.callback(control.close)
+            requests.append(control)
+    if settings.console.path() is None:
+        return requests, None, None
+    pictures = PictureDesk(settings)
+    stack.callback(pictures.close)
+    return requests, ConsoleWatch(settings.console.strangers_min * 60), pictures
+
+
 def _open_heartbeat(board: Board, settings: Settings) -> Heartbeat | None:
     line, wanted = board.heartbeat(settings.relay), settings.relay.heartbeat
     return None if line is None or wanted is None else Heartbeat(line, wanted.hz)
-
-
-def _open_indicators(board: Board, settings: Settings, stack: ExitStack) -> list[Indicator]:
-    indicators: list[Indicator] = []
-    for one in (_open_signals(board, settings), _open_voice(settings.signals.voice)):
-        if one is not None:
-            stack.callback(one.close)
-            one.start()
-            indicators.append(one)
-    return indicators
-
-
-def _open_signals(board: Board, settings: Settings) -> Signals:
-    led, buzzer = settings.signals.led, settings.signals.buzzer
-
-    def output(name: str, part: LedSettings | None) -> Output | None:
-        if part is None:
-            return None
-        setting = f"signals.{name}.pin"
-        return board.output(part.pin, active_high=part.active_high, setting=setting)
-
-    quiet = () if buzzer is None else buzzer.quiet
-    return Signals(
-        output("led", led),
-        output("buzzer", buzzer),
-        quiet,
-        left=output("left_led", settings.signals.left_led),
-        right=output("right_led", settings.signals.right_led),
-    )
 
 
 def _open_second_eye(
@@ -311,10 +305,6 @@ def _open_second_eye(
     stack.callback(camera.close)
     placement = Placement(wanted.shift_x, wanted.shift_y, wanted.zoom, wanted.tolerance)
     return SecondEye(camera, vision.detector, placement)
-
-
-def _open_voice(wanted: VoiceSettings | None) -> Voice | None:
-    return None if wanted is None else Voice(wanted.spoken(), wanted.device, wanted.quiet)
 
 
 def _log_recognition(settings: Settings, vision: Vision) -> None:

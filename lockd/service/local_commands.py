@@ -8,6 +8,7 @@ from typing import Any
 from lockd.ports import Request
 from lockd.remote.commands import DOOR
 from lockd.remote.signing import LONGEST_S
+from lockd.service.console_desk import ConsoleDesk
 from lockd.service.door_controller import DoorController
 from lockd.service.frame_server import FrameServer
 from lockd.service.liveness_requests import LivenessRequests
@@ -27,6 +28,7 @@ class LocalCommands:
         lasting: Callable[[], bool | None] = lambda: True,
         liveness: LivenessRequests | None = None,
         second_factor: SecondFactor | None = None,
+        console: ConsoleDesk | None = None,
     ) -> None:
         """Take requests for a door.
 
@@ -37,6 +39,7 @@ class LocalCommands:
                 it is being written.
             liveness: answers what is asked of that.
             second_factor: reads cards, if anything does.
+            console: answers what the console asks, if there is one.
         """
         self._door = door
         self._frames = frames
@@ -45,6 +48,7 @@ class LocalCommands:
         self._liveness = liveness
         self._second_factor = second_factor
         self._held: list[tuple[Request, dict[str, Any], float]] = []
+        self.console = console
 
     def take(self, request: Request, now: float, camera_problem: str | None) -> None:
         """Obey and answer.
@@ -56,7 +60,10 @@ class LocalCommands:
         if not request.take():
             return
         command = request.values.get("command")
-        if command == "frame":
+        if request.console:
+            if self.console is not None:
+                self.console.take(request, now, camera_problem)
+        elif command == "frame":
             self._frames.answer(request, now, camera_problem)
         elif command == "liveness" and self._liveness is not None:
             request.answer(self._liveness.answer(request))

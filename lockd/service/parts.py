@@ -17,6 +17,8 @@ from lockd.door.events import DoorMemory
 from lockd.ports import Camera, IncomingMessage, Indicator, Inputs, Keys, LocalTime, Requests
 from lockd.recognition.recogniser import Recogniser, Vision
 from lockd.recognition.second_eye import SecondEye
+from lockd.service.console_pictures import PictureDesk
+from lockd.service.console_watch import ConsoleWatch
 from lockd.service.housekeeping import Housekeeping
 from lockd.service.ledger import Ledger
 from lockd.service.live_scores import LiveScores
@@ -62,6 +64,8 @@ class Parts:
         keys: of those who may command from afar, if anybody may.
         requests: where commands of this machine come from.
         second_eye: the camera for near infrared, if there is one.
+        watch: has what the console shows, if there is one.
+        pictures: judges the photographs that it sends.
         inputs: exit button, contact, tamper switch, if any is wired.
         changes: of the inputs, filled by their threads.
         second_factor: PINs, cards and telephones, if any is taken.
@@ -85,6 +89,8 @@ class Parts:
     keys: Keys | None = None
     requests: Sequence[Requests] = ()
     second_eye: SecondEye | None = None
+    watch: ConsoleWatch | None = None
+    pictures: PictureDesk | None = None
     inputs: Inputs | None = None
     changes: queue.SimpleQueue[InputChange] = field(default_factory=queue.SimpleQueue)
     second_factor: SecondFactor | None = None

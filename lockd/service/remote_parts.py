@@ -1,10 +1,14 @@
-"""Puts together what hears commands from afar."""
+"""Puts together what hears commands from afar, and the console."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 from lockd.adapters.store import Store
 from lockd.config import Settings
 from lockd.ports import Emit
+from lockd.service.console_desk import ConsoleDesk
 from lockd.service.door_controller import DoorController
 from lockd.service.ledger import Ledger
 from lockd.service.parts import Parts
@@ -49,3 +53,23 @@ def remote_commands(
         ),
         results=RemoteResults(settings, parts.clock, ledger.write_down, parts.bus.publish, emit),
     )
+
+
+def console_desk(
+    settings: Settings,
+    parts: Parts,
+    door: DoorController,
+    state: Callable[[], dict[str, Any]],
+    emit: Emit,
+    desk: Acts,
+) -> ConsoleDesk | None:
+    """Return what answers the console, or None where there is none.
+
+    Args:
+        state: returns what is published of the service.
+        emit: takes events.
+        desk: lets nobody be disturbed for a while.
+    """
+    if parts.watch is None or parts.pictures is None:
+        return None
+    return ConsoleDesk(settings, parts.watch, parts.pictures, door, state, emit, desk.silence)

@@ -38,7 +38,7 @@ from lockd.service.liveness_requests import LivenessRequests
 from lockd.service.local_commands import LocalCommands
 from lockd.service.parts import Handover, Parts, Tally
 from lockd.service.problems import Problems
-from lockd.service.remote_parts import remote_commands
+from lockd.service.remote_parts import console_desk, remote_commands
 from lockd.service.vetting import Vetting
 from lockd.types import Frame
 
@@ -142,18 +142,18 @@ class Service:
         )
         if before is not None:
             parts.people.adopt(before.memory)
+        emit, whole = self._publisher.event, (settings, parts, self._door)
         self.local_commands = LocalCommands(
             self._door,
             self._frames,
             self._current_state,
             lambda: parts.people.lasting,
-            LivenessRequests(settings, parts.clock.now, self._scores, self._publisher.event),
+            LivenessRequests(settings, parts.clock.now, self._scores, emit),
             parts.second_factor,
+            console_desk(*whole, self._current_state, emit, self),
         )
         self._ledger = before.ledger if before else Ledger()
-        remote = remote_commands(
-            settings, parts, self._door, self._ledger, self._publisher.event, self
-        )
+        remote = remote_commands(*whole, self._ledger, emit, self)
         unheard = before.messages if before else ()
         self._hearing = Hearing(
             parts, self._door, self._publisher, self.local_commands, remote, unheard

@@ -143,3 +143,11 @@ def around(image: Image, box: Box, margin: float = 0.4) -> Image:
 
 def _within(position: float, last: int) -> int:
     return round(min(max(position, 0.0), float(last)))
+
+
+def smaller(image: Image, longest: int) -> Image:
+    """Return a picture whose longer side has at most so many pixels: itself, if it has no more."""
+    scale = longest / max(image.shape[:2])
+    if scale >= 1.0:
+        return image
+    return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]

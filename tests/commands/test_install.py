@@ -471,6 +471,40 @@ def test_uninstalling_stops_the_service_before_anything_is_removed(tmp_path: Pat
     assert tree(tmp_path) == {}
 
 
+@pytest.mark.usefixtures("installed")
+def test_the_console_comes_when_it_is_asked_for_and_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps.console, "pwd", SimpleNamespace(getpwnam={}.__getitem__))
+    steps.install(live(tmp_path))
+    assert not any("console" in name for name in tree(tmp_path))
+
+    system = live(tmp_path)
+    system.active = "active"
+    steps.install(system, with_console=True)
+    found = tree(tmp_path)
+    assert "etc/systemd/system/lockd-console.service" in found
+    assert "etc/systemd/system/lockd.service.d/lockd-console.conf" in found
+    assert "systemctl restart lockd.service" in system.ran  # it makes the socket
+    assert "systemctl enable lockd-console.service" in system.ran
+    assert any("lockd console user add" in line for line in system.said)
+    assert any("pip install" in line and "[console" in line for line in system.ran)
+
+    again = live(tmp_path)
+    for folder in ("run/lockd-console", "var/lib/lockd-console", "etc/lockd-console"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.setattr(steps.console, "pwd", SimpleNamespace(getpwnam=lambda name: None))
+    steps.install(again)
+    assert again.changes == 0
+
+    gone = live(tmp_path)
+    steps.uninstall(gone)
+    assert not any("console" in name for name in tree(tmp_path))
+    assert gone.ran.index("systemctl disable --now lockd.service") < gone.ran.index(
+        "systemctl disable --now lockd-console.service"
+    )
+
+
 def test_an_environment_below_another_root_is_not_made(tmp_path: Path) -> None:
     said: list[str] = []
 

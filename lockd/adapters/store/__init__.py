@@ -14,6 +14,7 @@ but rights are sealed, and the audit trail is a chain.
     store.py     one open store, and its parts; opening.py the one that is configured
     own.py       a thread's own, opened anew when it failed
     database.py  the file: opening it, all-or-nothing, errors
+    descriptors.py  of that file, which must outlive SQLite's
     schema.py    the tables, and the way from each version to the next
     turns.py     which thread may write next
     reserve.py   room to take rights away when the disk is full

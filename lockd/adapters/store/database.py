@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from lockd.adapters.store import schema
+from lockd.adapters.store.descriptors import Hold
 from lockd.adapters.store.reserve import Reserve, free
 from lockd.adapters.store.roll import Roll
 from lockd.adapters.store.turns import Turns
@@ -72,9 +73,9 @@ class Database:
         self.connection, self.path, self.vault, self.writable = connection, path, vault, writable
         self.reserve, self._on_reserve = Reserve(path), False
         self._owner = owner_on_the_way(path.parent) if os.geteuid() == 0 else None
-        self._file: int | None = None
         self.roll = Roll(self, witness)
         self._turns, self._patience_s = Turns.of(path), patience_s
+        self._hold = Hold(path)
         # What somebody wrote into the file past lockd must not keep the others from coming in.
         connection.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
         try:
@@ -146,9 +147,7 @@ class Database:
         """Close the file."""
         with acting_as(self._owner):
             self.connection.close()
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        self._hold.release()
 
     def found(self) -> None:
         """Seal all that there is, within a transaction; for `schema`."""
@@ -263,14 +262,8 @@ class Database:
                 self.run("COMMIT")
 
     def descriptor(self) -> int:
-        """Return a descriptor of the file, within `errors`, that stays open for as long as it.
-
-        Closing any descriptor of a file gives up the locks that SQLite has on it.
-        """
-        if self._file is None:
-            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
-            self._file = os.open(self.path.resolve(), flags)
-        return self._file
+        """Return a descriptor of the file, within `errors`; not to be closed, see `Hold`."""
+        return self._hold.descriptor()
 
     def make_last(self) -> None:
         """Wait until what was folded in, and the cut of the journal, will outlive a power cut.

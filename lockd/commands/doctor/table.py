@@ -6,6 +6,7 @@ from lockd.commands.doctor import (
     broker,
     camera,
     commands,
+    console,
     hardware,
     liveness,
     network,
@@ -38,4 +39,5 @@ CHECKS = (
     Check("store", service.store, limit_s=60, apart=True),
     Check("broker", broker.broker, limit_s=60, apart=True),
     Check("commands", commands.commands),
+    Check("console", console.console),
 )

@@ -16,9 +16,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="tools/install.sh", description="Install lockd here.")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done")
     parser.add_argument("--wheels", type=Path, help="folder of wheels, instead of the network")
+    parser.add_argument("--console", action="store_true", help="pages for a browser, too")
     asked = parser.parse_args()
     try:
-        install(System(dry_run=asked.dry_run), asked.wheels)
+        install(System(dry_run=asked.dry_run), asked.wheels, with_console=asked.console)
     except InstallError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

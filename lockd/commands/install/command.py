@@ -27,13 +27,15 @@ _root = click.option(
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="A folder with every wheel that is needed; then no network is.",
 )
+@click.option("--console", is_flag=True, help="Pages for a browser, too; see docs/console.md.")
 @reported
-def install(dry_run: bool, root: Path, wheels: Path | None) -> None:
+def install(dry_run: bool, root: Path, wheels: Path | None, console: bool) -> None:
     """Put the service in place on this machine, or bring it up to date.
 
     Asks nothing and may be repeated. An edited configuration is never touched.
     """
-    steps.install(System(root, dry_run=dry_run, say=click.echo), wheels)
+    system = System(root, dry_run=dry_run, say=click.echo)
+    steps.install(system, wheels, with_console=console)
 
 
 @click.command()

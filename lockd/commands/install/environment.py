@@ -41,11 +41,12 @@ def source_tree() -> Path | None:
     return tree if (tree / "pyproject.toml").exists() else None
 
 
-def put_environment(system: System, wheels: Path | None) -> bool:
+def put_environment(system: System, wheels: Path | None, *, with_console: bool = False) -> bool:
     """Build this lockd's environment unless it is there, and return whether it was not.
 
     Args:
         wheels: a folder with every wheel that is needed, instead of the network.
+        with_console: what the console needs, too.
 
     Raises:
         InstallError: if it cannot be built; the one before stays in use.
@@ -58,10 +59,10 @@ def put_environment(system: System, wheels: Path | None) -> bool:
     tree = source_tree()
     if tree is None:
         return _keep_current(system)
-    release = f"{RELEASES}/{fingerprint(tree)}"
+    release = f"{RELEASES}/{fingerprint(tree)}{'-console' if with_console else ''}"
     made = not system.has(f"{release}/{_COMPLETE}")
     if made:
-        _build(system, tree, release, wheels)
+        _build(system, tree, release, wheels, ["console"] if with_console else [])
     return system.link(LINK, release) or made
 
 
@@ -119,7 +120,9 @@ def fingerprint(tree: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-def _build(system: System, tree: Path, release: str, wheels: Path | None) -> None:
+def _build(
+    system: System, tree: Path, release: str, wheels: Path | None, extras: list[str]
+) -> None:
     """Make the environment and install into it, from a copy: pip leaves files behind."""
     path = system.path(release)
     if system.dry_run:
@@ -132,6 +135,7 @@ def _build(system: System, tree: Path, release: str, wheels: Path | None) -> Non
     shutil.rmtree(path, ignore_errors=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     options = ["--system-site-packages"] if shared else []
+    extras = extras if shared else [*extras, "pi"]
     offline = ["--no-index", "--find-links", str(wheels)] if wheels else []
     quiet = ["--quiet", "--no-input", "--disable-pip-version-check", "--no-cache-dir"]
     with tempfile.TemporaryDirectory(prefix="lockd-install-") as folder:
@@ -140,7 +144,7 @@ def _build(system: System, tree: Path, release: str, wheels: Path | None) -> Non
         system.run(_python(), "-m", "venv", *options, release, environment=environment)
         system.run(
             f"{release}/bin/python", "-m", "pip", "install", *quiet, *offline,
-            f"{copy}{'' if shared else '[pi]'}", environment=environment,
+            f"{copy}[{','.join(extras)}]" if extras else str(copy), environment=environment,
         )  # fmt: skip
     (path / _COMPLETE).touch()
 

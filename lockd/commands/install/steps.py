@@ -7,7 +7,7 @@ import pwd
 import sys
 from pathlib import Path
 
-from lockd.commands.install import environment
+from lockd.commands.install import console, environment
 from lockd.commands.install.system import System
 from lockd.errors import InstallError
 from lockd.paths import GROUPS, INPUT_DROP_IN, NETWORK_FILE, SOUND_DROP_IN, UNIT, UNIT_FILE, USER
@@ -40,24 +40,32 @@ _DROP_INS = (
 )
 
 
-def install(system: System, wheels: Path | None = None) -> None:
+def install(system: System, wheels: Path | None = None, *, with_console: bool = False) -> None:
     """Put user, configuration, environment and unit in place, or bring them up to date.
 
     Args:
         wheels: see `environment.put_environment`.
+        with_console: the console, too, which stays once it is there.
 
     Raises:
         InstallError: naming the step that failed; what was done before stays.
     """
+    with_console = with_console or console.is_installed(system)
     _put_user(system)
     _put_configuration(system)
     _put_folders(system)
     _put_udev_rule(system)
-    rebuilt = environment.put_environment(system, wheels)
+    if with_console:
+        console.put_user(system, _shipped)
+    rebuilt = environment.put_environment(system, wheels, with_console=with_console)
     environment.put_commands(system)
     changed = [rebuilt, _put_network(system), _put_unit(system), _put_drop_ins(system)]
+    if with_console:
+        changed.append(console.put_drop_in(system, _shipped, _put_for_systemd))
     if any(changed) and system.asks("systemctl", "is-active", UNIT) == "active":
         system.run("systemctl", "restart", UNIT)
+    if with_console:
+        console.put_unit(system, _shipped, _put_for_systemd, restart=any(changed))
     environment.drop_old_releases(system)
     if not system.changes:
         system.note("Everything is in place; nothing was changed.")
@@ -87,6 +95,7 @@ def uninstall(system: System, *, purge: bool = False) -> None:
         system.run("systemctl", "daemon-reload")
     if system.remove(UDEV) and _udev_runs(system):
         system.run("udevadm", "control", "--reload")
+    console.remove(system, purge=purge)
     system.remove(SYSUSERS)
     system.remove(TMPFILES)
     if purge:
