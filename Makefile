@@ -9,7 +9,7 @@ TESTS := $(BIN)/pytest -q -n 3 --dist loadfile -m "not fault_slow and not kills 
 QUICK := $(addprefix tests/,door identity vision remote publishing evaluation commands test_*.py)
 
 .PHONY: help demo test quick test-browser test-busy test-kills test-faults test-systemd soak lint models clip bench bench-compare \
-	test-tflite-runtime mutants fuzz clean setup-demo setup-test
+	test-tflite-runtime mutants fuzz clean setup-demo setup-test lock audit
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,12 @@ lint: setup-test ## ruff and mypy, without changing anything
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict lockd enroll
 
+lock: ## requirements.lock anew: all versions and hashes (ARGS=--upgrade for the newest)
+	tools/lock.sh $(ARGS)
+
+audit: ## known weaknesses of the locked versions, by PyPI's list
+	tools/audit.sh
+
 models: ## build the .tflite files again from the published weights (long)
 	models/build/run.sh $(ARGS)
 
@@ -72,7 +78,7 @@ mutants: ## alter in every small way what decides, and see the tests notice (lon
 	tools/mutants.sh $(ARGS)
 
 clean: ## remove everything that can be made again, the environments too
-	rm -rf .venv .venv-tflite .venv-mutants mutants build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lock .venv-tflite .venv-mutants mutants build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup-demo:

@@ -32,7 +32,7 @@ fail() {
 # Sees a moved checkout too: a virtual environment has its own path written into it.
 wanted=$({
     pwd
-    cat pyproject.toml setup.py 2>/dev/null
+    cat pyproject.toml setup.py requirements.lock 2>/dev/null
 } | sha256sum)
 wanted=${wanted%% *}
 
@@ -132,7 +132,9 @@ if ! grep -qsF "$PWD/.venv" .venv/bin/activate || ! .venv/bin/python -c 'import 
 fi
 
 say "Installing lockd and what it needs for '$extra' into .venv (a minute or two, once)"
-.venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check \
-    --editable ".[$extra]" </dev/null
+pip=(.venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check)
+.venv/bin/python -m lockd.commands.install.lock "$extra" >.venv/locked.txt
+"${pip[@]}" --require-hashes --requirement .venv/locked.txt </dev/null
+"${pip[@]}" --no-deps --no-build-isolation --editable . </dev/null
 printf '%s\n' "$wanted" >".venv/.lockd-$extra"
 say "Ready."

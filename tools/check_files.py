@@ -21,7 +21,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 MOST_BYTES = 200_000
 # What the demonstration and the door cannot do without.
-LARGE = ("models/*.tflite", "demo/porch.mp4")
+LARGE = ("models/*.tflite", "demo/porch.mp4", "requirements.lock")
 PICTURES = {".bmp", ".gif", ".heic", ".jpeg", ".jpg", ".mp4", ".png", ".tif", ".tiff", ".webp"}
 TERMS = "ATTRIBUTION.md"
 

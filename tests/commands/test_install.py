@@ -315,7 +315,7 @@ def test_programs_run_in_the_order_in_which_each_needs_the_other(tmp_path: Path)
     names = [next(word for word in KNOWN if word in line) for line in system.ran]
     assert names == [
         "systemd-sysusers", "systemd-tmpfiles", "udevadm control", "udevadm trigger",
-        "-m venv", "-m pip", "daemon-reload", "daemon-reload", "enable",
+        "-m venv", "-m pip", "-m pip", "daemon-reload", "daemon-reload", "enable",
     ]  # fmt: skip
 
 

@@ -68,15 +68,13 @@ platforms=()
 for libc in manylinux2014 manylinux_2_{17,27,28,31,34,35,36}; do
     platforms+=(--platform "${libc}_aarch64")
 done
-if [[ ! pyproject.toml -ot $cache/wheels/.complete ]]; then
+if [[ ! requirements.lock -ot $cache/wheels/.complete ]]; then
     echo "* fetching wheels for ARM64"
-    mapfile -t requirements < <("$python" -c '
-import tomllib
-project = tomllib.load(open("pyproject.toml", "rb"))
-wanted = project["project"]["dependencies"] + project["build-system"]["requires"]
-print(*wanted, "lgpio>=0.2.2", sep="\n")')
+    rm -rf "$cache/wheels"
+    "$python" -m lockd.commands.install.lock pi >"$cache/locked.txt"
     "$python" -m pip download --quiet --disable-pip-version-check --dest "$cache/wheels" \
-        --only-binary=:all: --python-version 3.11 "${platforms[@]}" "${requirements[@]}"
+        --only-binary=:all: --python-version 3.11 "${platforms[@]}" \
+        --require-hashes --requirement "$cache/locked.txt"
     touch "$cache/wheels/.complete"
 fi
 

@@ -20,6 +20,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from lockd.commands.install import lock
 from lockd.commands.install.system import System
 from lockd.errors import InstallError
 
@@ -29,7 +30,7 @@ RELEASES = f"{HOME}/releases"
 COMMANDS = {name: f"/usr/local/bin/{name}" for name in ("lockd", "lockd-enroll")}
 _COMPLETE = ".complete"
 _PARTS = (
-    "pyproject.toml", "setup.py", "README.md", "LICENSE",
+    "pyproject.toml", "requirements.lock", "setup.py", "README.md", "LICENSE",
     "lockd", "enroll", "models", "config", "systemd", "demo",
 )  # fmt: skip
 _LEFT_OUT = ("__pycache__", "*.egg-info", "build")
@@ -142,9 +143,13 @@ def _build(
         copy = Path(folder) / "lockd"
         _copy(tree, copy)
         system.run(_python(), "-m", "venv", *options, release, environment=environment)
+        locked = Path(folder) / "locked.txt"
+        locked.write_text(lock.requirements(tree, lock.BUILD, *extras))
+        pip = f"{release}/bin/python", "-m", "pip", "install", *quiet, *offline
+        system.run(*pip, "--require-hashes", "--requirement", str(locked), environment=environment)
         system.run(
-            f"{release}/bin/python", "-m", "pip", "install", *quiet, *offline,
-            f"{copy}[{','.join(extras)}]" if extras else str(copy), environment=environment,
+            *pip, "--no-deps", "--no-build-isolation", "--no-index", str(copy),
+            environment=environment,
         )  # fmt: skip
     (path / _COMPLETE).touch()
 
