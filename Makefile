@@ -8,7 +8,7 @@ BIN := .venv/bin
 TESTS := $(BIN)/pytest -q -n 3 --dist loadfile -m "not fault_slow and not kills and not afar and not browser"
 QUICK := $(addprefix tests/,door identity vision remote publishing evaluation commands test_*.py)
 
-.PHONY: help demo test quick test-browser test-busy test-kills test-faults test-systemd soak lint models clip bench bench-compare \
+.PHONY: help demo test quick test-browser test-busy test-kills test-faults test-systemd soak lint models clip bench bench-arm bench-compare \
 	test-tflite-runtime mutants fuzz clean setup-demo setup-test lock audit
 
 help: ## this list
@@ -61,6 +61,9 @@ clip: setup-demo ## build demo/porch.mp4 again (needs ffmpeg)
 
 bench: setup-demo ## how fast this computer is at it
 	@$(BIN)/lockd bench $(ARGS)
+
+bench-arm: ## count the ARM64 instructions of networks and stages (root, QEMU, minutes each)
+	PYTHON=$(abspath $(BIN))/python bench/arm/run.sh $(ARGS)
 
 bench-compare: ## compare with other face recognition projects (long, in its own environments)
 	bench/compare/run.sh $(ARGS)

@@ -28,6 +28,7 @@ from lockd.adapters.store.rows import changed
 from lockd.door.rules import AccessRules
 from lockd.identity.gallery import Gallery
 from lockd.service.people import People
+from lockd.vision.space import Space
 
 MODEL = "0" * 64
 
@@ -60,7 +61,7 @@ def enrol(path: Path, people: int, templates: int, size: int) -> None:
 
 
 def roster_of(path: Path, size: int) -> People:
-    embedder: Any = SimpleNamespace(fingerprint=MODEL, size=size)
+    embedder: Any = SimpleNamespace(space=Space.plain(MODEL, size), size=size)
     return People(lambda create: Store.open(path, Vault.beside(path)), embedder, AccessRules())
 
 

@@ -168,30 +168,34 @@ def folder(directory: Path, as_json: bool, config_file: Path | None, **terms: An
 
 
 @click.command("re-embed")
-@click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument(
+    "directory", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False)
+)
 @as_json_option
 @config_option
 @reported
-def re_embed(directory: Path, as_json: bool, config_file: Path | None) -> None:
-    """Enrol again, from a folder as for `folder`, those whom other networks enrolled.
+def re_embed(directory: Path | None, as_json: bool, config_file: Path | None) -> None:
+    """Enrol again those who have templates that the networks in use cannot compare.
 
-    Templates can only be compared with those of the same networks, so after an update or
-    a change of recognition.profile the old ones are of no use. Each person's are replaced
-    at once; those of people without a usable photograph stay, unused.
+    From DIRECTORY, a folder as for `folder`, or else from the photographs that are kept of
+    them (store.keep_photographs). Each person's templates are replaced at once; those of people
+    without a usable photograph stay, unused.
     """
     from enroll.people import Enroller, EnrolmentOutcome, Terms  # noqa: PLC0415
-    from lockd.recognition.photographs import people_in  # noqa: PLC0415
+    from lockd.recognition.photographs import People, people_in  # noqa: PLC0415
 
-    people = people_in(directory)
+    people = People() if directory is None else people_in(directory)
     found = {key_of(name): pictures for name, pictures in people.photographs.items()}
     outcomes: list[EnrolmentOutcome] = []
     with opened(config_file) as (settings, store):
         enroller = Enroller(settings, store)
         names = enroller.outdated()
         photos = {name: found.get(key_of(name), []) for name in names}
-        with progress("enrolling", sum(map(len, photos.values()))) as step:
+        with progress("enrolling", sum(map(len, photos.values())) or len(names)) as step:
             for name in names:
-                if photos[name]:
+                if directory is None:
+                    outcomes.append(enroller.embed_again(name, step))
+                elif photos[name]:
                     terms = Terms(replace_outdated=True)
                     outcomes.append(enroller.add(name, photos[name], step, terms))
                 else:

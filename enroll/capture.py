@@ -30,6 +30,7 @@ class Taken:
     Attributes:
         pose: in which it shows the person.
         embedding: of the face.
+        template: of the face, as it is kept.
         quality: of the face.
         picture: of the face with something around it, uint8 (160, 160, 3).
         image: the whole frame.
@@ -37,6 +38,7 @@ class Taken:
 
     pose: Pose
     embedding: Embedding
+    template: Embedding
     quality: Quality
     picture: Image
     image: Image
@@ -144,8 +146,9 @@ class Capture:
         if advice.take is not None:
             place = advice.face
             picture = face_picture(octaves, faces[place])
+            template = self._vision.embedder.template(octaves, faces[place])
             self.taken.append(
-                Taken(advice.take, made[place], measures[place], picture, frame.image)
+                Taken(advice.take, made[place], template, measures[place], picture, frame.image)
             )
             if len(self.taken) == 1:
                 self._check(self.taken[0])

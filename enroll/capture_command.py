@@ -48,7 +48,7 @@ def add_at_camera(
 
     def candidate(number: int, one: Taken) -> Candidate:
         picture = encode_jpeg(one.image) if kept else None
-        return Candidate(f"frame {number} ({one.pose})", one.embedding, picture)
+        return Candidate(f"frame {number} ({one.pose})", one.template, picture)
 
     def check(one: Taken) -> None:
         verdict = enroller.verdicts(name, [candidate(1, one)], anyway=terms.anyway is not None)[0]

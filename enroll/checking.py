@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lockd.adapters.store import Store
     from lockd.evaluation.calibration import Enrolled, Gauge
     from lockd.types import Embedding
+    from lockd.vision.space import Space
 
 FEWEST = 3
 """Templates; of fewer, a face seen otherwise than in any of them is soon a stranger's."""
@@ -68,7 +69,7 @@ def check(config_file: Path | None, as_json: bool) -> None:
         if store is not None:
             vision = Vision(settings)
             rule = rule_of(settings, vision)
-            enrolled = _usable(store, vision.embedder.fingerprint, findings)
+            enrolled = _usable(store, vision.embedder.space, findings)
             if enrolled is not None:
                 findings += _faces(enrolled, gauge(enrolled), rule)
     if as_json:
@@ -102,7 +103,7 @@ def drop(name: str, templates: tuple[int, ...], yes: bool, config_file: Path | N
     click.echo(f"{person.name}: {counted(dropped, 'template')} deleted, {len(own) - dropped} left.")
 
 
-def _usable(store: Store, model: str, findings: list[GalleryFinding]) -> Enrolled | None:
+def _usable(store: Store, space: Space, findings: list[GalleryFinding]) -> Enrolled | None:
     """The templates of the networks in use; what is wrong with the others is a finding."""
     import numpy as np  # noqa: PLC0415
 
@@ -115,11 +116,12 @@ def _usable(store: Store, model: str, findings: list[GalleryFinding]) -> Enrolle
     for one in store.people.all():
         name = one.person.name
         readable = store.templates.of(name)
-        own = [kept for kept in readable if kept.model == model]
+        brought = [(kept.id, space.brought(kept.model, kept.embedding)) for kept in readable]
+        own = [(number, one) for number, one in brought if one is not None]
         findings += _rows(name, one.templates - len(readable), len(readable) - len(own), len(own))
         owner += [len(names)] * len(own)
-        labels += [str(kept.id) for kept in own]
-        embeddings += [kept.embedding for kept in own]
+        labels += [str(number) for number, _ in own]
+        embeddings += [one for _, one in own]
         names.append(name)
     if not embeddings:
         return None

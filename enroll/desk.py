@@ -180,7 +180,7 @@ class Desk:
         embedder = self.vision.embedder
         found = []
         with opened(self._settings.store) as store:
-            everybody = everybody_in(store, embedder.fingerprint, embedder.size)
+            everybody = everybody_in(store, embedder.space)
             for one in store.people.all():
                 own = everybody.own(one.person.id)
                 if len(own):

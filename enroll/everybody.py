@@ -9,6 +9,7 @@ import numpy as np
 from lockd.adapters.store import Store
 from lockd.identity.gallery import Template
 from lockd.types import Embedding, Floats, Person
+from lockd.vision.space import Space
 
 
 class Everybody:
@@ -64,20 +65,19 @@ class Everybody:
         self._people[person.id] = person
 
 
-def everybody_in(store: Store, model: str, size: int) -> Everybody:
+def everybody_in(store: Store, space: Space) -> Everybody:
     """Return everybody whom a store has, those disabled too: they may be enabled again.
 
     Args:
         store: where people are kept.
-        model: fingerprint of the networks in use; other templates are left out.
-        size: length of their embeddings.
+        space: where the networks in use compare; templates that do not lie there are left out.
     """
-    templates, _ = store.gallery.usable(model, size)
+    templates, _ = store.gallery.usable(space)
     disabled = [one.person for one in store.people.all() if not one.enabled]
     for person in disabled:
         templates += [
-            Template(person, kept.embedding)
+            Template(person, embedding)
             for kept in store.templates.of(person.name)
-            if kept.model == model and kept.embedding.shape == (size,)
+            if (embedding := space.brought(kept.model, kept.embedding)) is not None
         ]
-    return Everybody(templates, size)
+    return Everybody(templates, space.size)

@@ -16,7 +16,7 @@ from lockd.config import Settings
 from lockd.console import administrator, counted, printable
 from lockd.errors import PersonError
 from lockd.recognition.recogniser import Vision
-from lockd.types import Person
+from lockd.types import Embedding, Person
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,9 @@ class Importer:
         self._replace = replace
         self._anyway = anyway
         self._settings = settings
-        self._model = vision.embedder.fingerprint
-        self._size = vision.embedder.size
+        self._space = vision.embedder.space
         self._accept = rule_of(settings, vision).accept
-        self._everybody: Everybody = everybody_in(store, self._model, self._size)
+        self._everybody: Everybody = everybody_in(store, self._space)
 
     def step(self, one: PortablePerson, *, write: bool) -> Step:
         """Decide about one person and, if it is to be, do it, in one transaction.
@@ -77,7 +76,7 @@ class Importer:
         usable = [
             kept
             for kept in one.templates
-            if kept.model == self._model and len(kept.embedding) == 4 * self._size
+            if self._space.brought(kept.model, kept.vector()) is not None
         ]
         try:
             name = clean_name(one.name)
@@ -92,7 +91,7 @@ class Importer:
             return Step(printable(one.name)[:MAX_NAME], len(usable), "refused", str(error))
         if there is not None and not write:
             person = there.person
-        self._everybody.replace(person, [kept.vector() for kept in usable])
+        self._everybody.replace(person, self._compared(usable))
         return Step(name, len(usable), "replaced" if there else "added", self._remark(one, usable))
 
     def _check(
@@ -112,7 +111,7 @@ class Importer:
             raise PersonError(f"{one.name}: enrolled here otherwise; see --replace")
         if self._anyway is not None:
             return
-        pictures = np.stack([kept.vector() for kept in usable])
+        pictures = np.stack(self._compared(usable))
         id_ = there.person.id if there else None
         other, likeness = max(
             self._everybody.nearest_other(pictures, id_), key=lambda pair: pair[1]
@@ -123,11 +122,15 @@ class Importer:
                 f"{self._accept:g} for them); if both are right, say --anyway with the reason"
             )
 
+    def _compared(self, usable: list[PortableTemplate]) -> list[Embedding]:
+        brought = [self._space.brought(kept.model, kept.vector()) for kept in usable]
+        return [one for one in brought if one is not None]
+
     def _put(self, name: str, one: PortablePerson, usable: list[PortableTemplate]) -> Person:
         keep = self._settings.store.keep_photographs
         return self._store.people.put(
             name,
-            self._model,
+            [kept.model for kept in usable],
             [kept.vector() for kept in usable],
             by=administrator(),
             note="import" if self._anyway is None else f"import, anyway: {self._anyway}",

@@ -138,16 +138,18 @@ def _check_alike(settings: Settings, store: Store, source: str, target: str) -> 
     from enroll.people import rule_of  # noqa: PLC0415
     from lockd.recognition.recogniser import Vision  # noqa: PLC0415
 
-    agree = rule_of(settings, Vision(settings)).agree
-    likeness = max(
-        (
-            float(one.embedding @ other.embedding)
-            for one in store.templates.of(source)
-            for other in store.templates.of(target)
-            if one.model == other.model
-        ),
-        default=-1.0,
+    vision = Vision(settings)
+    agree = rule_of(settings, vision).agree
+    space = vision.embedder.space
+    ours, theirs = (
+        [
+            brought
+            for one in store.templates.of(name)
+            if (brought := space.brought(one.model, one.embedding)) is not None
+        ]
+        for name in (source, target)
     )
+    likeness = max((float(one @ other) for one in ours for other in theirs), default=-1.0)
     if not likeness >= agree:
         raise PersonError(
             f"{source} and {target} do not look like one person (similarity {likeness:.2f}, "

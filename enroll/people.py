@@ -15,10 +15,12 @@ from lockd.adapters.store import Access, Details, Store, clean_name
 from lockd.config import Settings
 from lockd.console import administrator
 from lockd.errors import ImageError, LockdError, PersonError
-from lockd.recognition.photographs import read, reduced, search, template_in
+from lockd.recognition.photographs import kept_in, read, reduced, search
 from lockd.recognition.recogniser import Vision
 from lockd.types import Embedding, Image, Person
+from lockd.vision.decoding import decode
 from lockd.vision.pictures import encode_jpeg
+from lockd.vision.space import Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Candidate:
 
     Attributes:
         label: what to call the picture.
-        embedding: of the face.
+        embedding: of the face, as it is kept.
         picture: JPEG, at most 1280 pixels long and without its maker's notes; None
             if photographs are not kept.
     """
@@ -169,9 +171,9 @@ class Enroller:
         self._everybody = Everybody([], self.vision.embedder.size)
 
     def outdated(self) -> list[str]:
-        """Return the names of those whose templates other networks made, so are of no use."""
-        model = self.vision.embedder.fingerprint
-        return [one.name for one in self._store.templates.outdated(model)]
+        """Return the names of those who have templates that the networks in use did not make."""
+        models = self.vision.embedder.space.layouts
+        return [one.name for one in self._store.templates.outdated(models)]
 
     def candidate(self, picture: Path | Image, label: str) -> Candidate:
         """Find the one usable face in a picture.
@@ -188,7 +190,7 @@ class Enroller:
             if isinstance(picture, Path)
             else search(picture, self.vision)
         )
-        embedding = template_in(photograph, self.vision, self._limits, label)
+        embedding = kept_in(photograph, self.vision, self._limits, label)
         kept = encode_jpeg(reduced(photograph.image)) if self._keep_photographs else None
         return Candidate(label, embedding, kept)
 
@@ -222,16 +224,44 @@ class Enroller:
         Raises:
             StoreError: if the store cannot be written; then nothing was.
         """
+        return self._add(name, [(str(one), one) for one in photos], done, terms or Terms())
+
+    def embed_again(self, name: str, done: Callable[[], None]) -> EnrolmentOutcome:
+        """Enrol somebody anew from the photographs that are kept of them.
+
+        Args:
+            done: called after each was looked at.
+
+        Raises:
+            StoreError: if the store cannot be written; then nothing was.
+        """
+        kept = self._store.templates.photographs(name)
+        if not kept:
+            error = f"{name}: no photograph is kept; name a folder with some, or remove them"
+            return EnrolmentOutcome(name, error=ImageError(error))
+        pictures = [
+            (label := f"photograph of template {number}", decode(content, label))
+            for number, content in kept.items()
+        ]
+        return self._add(name, pictures, done, Terms(replace_outdated=True))
+
+    def _add(
+        self,
+        name: str,
+        pictures: Sequence[tuple[str, Path | Image]],
+        done: Callable[[], None],
+        terms: Terms,
+    ) -> EnrolmentOutcome:
         outcome = EnrolmentOutcome(name)
         candidates = []
-        for photo in photos:
+        for label, picture in pictures:
             try:
-                candidates.append(self.candidate(photo, str(photo)))
+                candidates.append(self.candidate(picture, label))
             except ImageError as error:
-                outcome.verdicts.append(CandidateVerdict(str(photo), error.reason, str(error)))
+                outcome.verdicts.append(CandidateVerdict(label, error.reason, str(error)))
             done()
-        self.enrol(outcome, candidates, terms or Terms())
-        order = [str(photo) for photo in photos]
+        self.enrol(outcome, candidates, terms)
+        order = [label for label, _ in pictures]
         outcome.verdicts.sort(key=lambda one: order.index(one.label))
         return outcome
 
@@ -263,9 +293,9 @@ class Enroller:
         """Write what was said of somebody whose pictures are all enrolled already."""
         one = self._store.people.named(outcome.name)
         if terms.replace_outdated:
-            model = self.vision.embedder.fingerprint
             stored = self._store.templates.of(outcome.name)
-            old = [kept.id for kept in stored if kept.model != model]
+            layouts = self.vision.embedder.space.layouts
+            old = [kept.id for kept in stored if kept.model not in layouts]
             self._store.templates.drop(old, by=administrator())
         if terms.access:
             self._store.people.change_access(outcome.name, by=administrator(), **terms.access)
@@ -275,13 +305,13 @@ class Enroller:
         outcome.templates = len(self._everybody.own(one.person.id))
 
     def _write(self, outcome: EnrolmentOutcome, good: list[Candidate], terms: Terms) -> None:
-        model = self.vision.embedder.fingerprint
+        space = self.vision.embedder.space
         known = self._store.people.find(outcome.name)
         before = len(self._everybody.own(known.person.id)) if known else 0
         details = known.details if known else Details()
         person = self._store.people.add(
             outcome.name,
-            model,
+            space.model,
             [one.embedding for one in good],
             by=administrator(),
             note=terms.anyway and self._overruled(outcome.name, good, terms.anyway),
@@ -291,8 +321,10 @@ class Enroller:
             details=None if terms.details is None else terms.details(details),
             **terms.access,
         )
-        kept = [one for one in self._store.templates.of(outcome.name) if one.model == model]
-        self._everybody.replace(person, [one.embedding for one in kept])
+        stored = self._store.templates.of(outcome.name)
+        brought = [space.brought(one.model, one.embedding) for one in stored]
+        kept = [one for one in brought if one is not None]
+        self._everybody.replace(person, kept)
         outcome.templates = len(kept)
         outcome.left_out = before + len(good) - len(kept)
 
@@ -305,7 +337,8 @@ class Enroller:
         self._look_again()
         known = self._store.people.find(name)
         id_ = known.person.id if known else None
-        pictures = np.stack([one.embedding for one in candidates])
+        space = self.vision.embedder.space
+        pictures = np.stack([_compared(space, one) for one in candidates])
         nearest = self._everybody.nearest_other(pictures, id_)
         likeness = [like for _, like in nearest]
         opinions = judge(pictures, self._everybody.own(id_), likeness, self.rule, anyway=anyway)
@@ -324,8 +357,7 @@ class Enroller:
     def _look_again(self) -> None:
         """Read who is enrolled, if that may have changed."""
         if self._store.gallery.changed():
-            embedder = self.vision.embedder
-            self._everybody = everybody_in(self._store, embedder.fingerprint, embedder.size)
+            self._everybody = everybody_in(self._store, self.vision.embedder.space)
 
     def _verdict(self, label: str, opinion: Opinion, other: Person | None) -> CandidateVerdict:
         if opinion.objection is None:
@@ -346,3 +378,15 @@ class Enroller:
                 "if it is them, say --anyway with the reason"
             )
         return CandidateVerdict(label, opinion.objection, message)
+
+
+def _compared(space: Space, candidate: Candidate) -> Embedding:
+    """A picture's template as it is compared.
+
+    Raises:
+        ImageError: if it cannot be.
+    """
+    found = space.brought(space.model, candidate.embedding)
+    if found is None:
+        raise ImageError(f"{candidate.label}: no template of the networks in use", "no_answer")
+    return found

@@ -83,7 +83,7 @@ def gather(settings: Settings, store: Store, name: str) -> dict[str, Any]:
             "events": settings.store.keep_events_days,
             "audit": settings.store.keep_audit_days,
         },
-        "person": held(store, one),
+        "person": held(store, one, settings),
         "photographs": [
             {"template": number, "type": _type(content), "base64": _text(content)}
             for number, content in store.templates.photographs(name).items()

@@ -18,6 +18,7 @@ from enroll.rights import days_told, groups_told, told
 from lockd.adapters.store import Enrolled, KeptFactor, Store, StoredTemplate
 from lockd.config import Settings
 from lockd.console import config_option, counted, print_table, reported
+from lockd.errors import ModelError
 from lockd.identity.factors import FactorKind
 
 FactorCounts: TypeAlias = "Mapping[str, Counter[FactorKind]]"
@@ -55,25 +56,26 @@ def show(name: str, config_file: Path | None, as_json: bool) -> None:
             raise nobody(name)
         one = store.people.named(name)
         if as_json:
-            click.echo(json.dumps(held(store, one), ensure_ascii=False))
+            click.echo(json.dumps(held(store, one, settings), ensure_ascii=False))
             return
         templates = store.templates.of(name)
         photographs = set(store.templates.photographs(name))
         factors = store.factors.of(name)
         damaged = _damaged_factors(store, one, factors)
+        kinds = _kinds(settings)
     click.echo(told(one.person, settings))
-    for line in [*_lines(one, templates, photographs), *_factor_lines(factors, damaged)]:
+    for line in [*_lines(one, templates, photographs, kinds), *_factor_lines(factors, damaged)]:
         click.echo(line)
 
 
-def held(store: Store, one: Enrolled) -> dict[str, Any]:
+def held(store: Store, one: Enrolled, settings: Settings) -> dict[str, Any]:
     """Return what is kept of somebody, for programs; no likeness and no secret is in it."""
     name = one.person.name
     templates, photographs = store.templates.of(name), set(store.templates.photographs(name))
-    factors = store.factors.of(name)
+    factors, kinds = store.factors.of(name), _kinds(settings)
     return {
         **as_data(one),
-        "templates": [_template_data(kept, photographs) for kept in templates],
+        "templates": [_template_data(kept, photographs, kinds) for kept in templates],
         "unreadable_templates": one.templates - len(templates),
         "factors": [_one_factor_data(kept) for kept in factors],
         "unreadable_factors": _damaged_factors(store, one, factors),
@@ -102,10 +104,24 @@ def as_data(one: Enrolled) -> dict[str, Any]:
     }
 
 
-def _template_data(one: StoredTemplate, photographs: set[int]) -> dict[str, Any]:
+def _kinds(settings: Settings) -> dict[str, str]:
+    """How templates are made, by their model, as far as the networks here know."""
+    from lockd.vision.embedder import template_kinds  # noqa: PLC0415
+    from lockd.vision.models import manifest_of  # noqa: PLC0415
+
+    try:
+        return template_kinds(manifest_of(settings.recognition.folder()))
+    except ModelError:
+        return {}
+
+
+def _template_data(
+    one: StoredTemplate, photographs: set[int], kinds: Mapping[str, str]
+) -> dict[str, Any]:
     return {
         "id": one.id,
         "model": one.model,
+        "made": kinds.get(one.model),
         "created_utc": one.created_utc,
         "photograph": one.id in photographs,
     }
@@ -157,7 +173,12 @@ def _table(people: list[Enrolled], factors: FactorCounts, settings: Settings) ->
     return table
 
 
-def _lines(one: Enrolled, templates: list[StoredTemplate], photographs: set[int]) -> list[str]:
+def _lines(
+    one: Enrolled,
+    templates: list[StoredTemplate],
+    photographs: set[int],
+    kinds: Mapping[str, str],
+) -> list[str]:
     details = one.details
     lines = [] if one.enabled else ["disabled: a stranger to the door; see `lockd-enroll enable`"]
     lines += [f"enrolled: {_minute(one.created_utc)} UTC", f"id at this door: {one.person.id}"]
@@ -172,7 +193,7 @@ def _lines(one: Enrolled, templates: list[StoredTemplate], photographs: set[int]
         kept = ", photograph kept" if template.id in photographs else ""
         lines.append(
             f"  {template.id}: {_minute(template.created_utc)} UTC, "
-            f"networks {template.model[:8]}{kept}"
+            f"{kinds.get(template.model, f'other networks ({template.model[:8]})')}{kept}"
         )
     if one.templates > len(templates):
         lines.append(f"  {one.templates - len(templates)} damaged and not used; enrol them again")

@@ -164,6 +164,7 @@ class Event:
         person_id: that person's stable id.
         visit: number of the visit, the same for all events of one.
         similarity: -1..1, or None.
+        similarity_bound: True where it is not that, but no less than it.
         reason: why, for problems, refusals and unidentified visits.
         trouble: a camera's, in a word that does not change.
         command: what was commanded.
@@ -184,6 +185,7 @@ class Event:
     person_id: str | None = None
     visit: int | None = None
     similarity: float | None = None
+    similarity_bound: bool | None = None
     reason: str | None = None
     trouble: str | None = None
     command: str | None = None
@@ -211,6 +213,7 @@ class Event:
             "person_id": self.person_id,
             "visit": self.visit,
             "similarity": similarity,
+            "similarity_bound": None if similarity is None else self.similarity_bound,
             "reason": self.reason and self.reason[:LONGEST_REASON],
             "trouble": self.trouble,
             "command": self.command,
@@ -261,6 +264,7 @@ def public(event: Event, similarity: str) -> dict[str, Any]:
     )
     if not allowed:
         values.pop("similarity", None)
+        values.pop("similarity_bound", None)
     return values
 
 

@@ -181,6 +181,8 @@ class Match:
         runner_up: similarity to the second-nearest person; NaN if there is none.
         ambiguous: whether the nearest person was near enough and refused only for
             the second-nearest being almost as near.
+        bound: whether the similarities are not those, but what they are no greater than:
+            the rest of the networks need not be asked.
     """
 
     person: Person | None
@@ -188,3 +190,4 @@ class Match:
     nearest: Person | None
     runner_up: float
     ambiguous: bool = False
+    bound: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from lockd.adapters.store import Posting, Store
 from lockd.errors import CameraTrouble
 from lockd.types import Box, Embedding, Face, Frame, Image, Match, Person
 from lockd.vision.geometry import Octaves, iou
+from lockd.vision.space import Space
 
 ADA = Person("1", "Ada Lovelace")
 GRACE = Person("2", "Grace Hopper")
@@ -138,7 +140,10 @@ class ScriptedVision:
         self.liveness = None
         self.size = 8
         self.accept = 0.7
+        self.accept_first = 0.7
+        self.staged = False
         self.fingerprint = "scripted"
+        self.space = Space.plain("scripted", 8)
         self.min_face_px = 60
         self._between: Callable[[], None] = lambda: None
 
@@ -162,10 +167,16 @@ class ScriptedVision:
         faces = self.detect_in(octaves)
         return [next((face for face in faces if iou(face.box, box) > 0.5), None) for box in boxes]
 
+    def probe(self, octaves: Octaves, face: Face) -> SimpleNamespace:
+        vector = self.embed(octaves, face)
+        return SimpleNamespace(head=vector, complete=True, whole=lambda: vector)
+
     def embed(self, octaves: Octaves, face: Face) -> Embedding:
         self._between()
         people = self._scenes[int(octaves.image[0, 0, 0]) - 1]
         return people[round((face.box.x0 - 50) / 200)]
+
+    template = enrolled = embed
 
 
 def film(*shots: tuple[Image, float], fps: float = 10.0) -> list[Frame]:

@@ -9,6 +9,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -568,6 +569,7 @@ class ScriptedVision:
         self.liveness = None
         self.accept = 0.7
         self.min_face_px = 60
+        self.staged = False
 
     def detect_in(self, octaves: object, within: object = None) -> list[Face]:
         return self._faces
@@ -575,8 +577,9 @@ class ScriptedVision:
     def follow(self, octaves: object, boxes: list[object]) -> list[Face | None]:
         return list(self._faces[: len(boxes)])
 
-    def embed(self, octaves: object, face: Face) -> Embedding:
-        return self._embedding
+    def probe(self, octaves: object, face: Face) -> SimpleNamespace:
+        vector = self._embedding
+        return SimpleNamespace(head=vector, complete=True, whole=lambda: vector)
 
 
 class RecordingGallery(Gallery):

@@ -105,7 +105,7 @@ def lockd_route(min_face_px: int, threads: int) -> Route:
     """The door's detector and embedder, set up as the door does: the detector on one thread."""
     models = Models.load(ROOT / "models")
     detector = Detector(models, min_face_px=min_face_px, threads=threads)
-    embedder = Embedder(models, "light", threads=threads)
+    embedder = Embedder(models, "facenet", threads=threads)
 
     def recognise(frame: Image) -> Seen | None:
         octaves = Octaves(frame)

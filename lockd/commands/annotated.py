@@ -132,13 +132,15 @@ class AnnotatedVideo(Observer):
         if one.match is None:
             return "", False
         person, similarity = one.match.person, one.match.similarity
-        figure = f" {similarity:.2f}" if math.isfinite(similarity) else ""
+        at_most = "at most " if one.match.bound else ""
+        figure = f" {at_most}{similarity:.2f}" if math.isfinite(similarity) else ""
         return (person.name if person else "unknown") + figure, person is not None
 
 
 def _in_words(event: Event) -> str:
     """A verdict in a few words."""
-    figure = "" if event.similarity is None else f" {event.similarity:.2f}"
+    at_most = "at most " if event.similarity_bound else ""
+    figure = "" if event.similarity is None else f" {at_most}{event.similarity:.2f}"
     if event.type is EventType.ACCESS_GRANTED:
         return f"let in: {event.person}{figure}"
     what = event.person or event.type.value

@@ -46,7 +46,7 @@ _BARS = "▁▂▃▄▅▆▇█"
 @config_option
 @click.option(
     "--profile",
-    type=click.Choice(["accurate", "light"]),
+    type=click.Choice(["accurate", "light", "facenet"]),
     help="Of the networks [the configuration's].",
 )
 @click.option(
@@ -131,7 +131,7 @@ def _from_store(settings: Settings, vision: Vision) -> Enrolled:
         raise PersonError(f"{path}: nobody is enrolled; run `lockd-enroll add`, or use --gallery")
     embedder = vision.embedder
     with opened(settings.store) as store:
-        templates, unusable = store.gallery.usable(embedder.fingerprint, embedder.size)
+        templates, unusable = store.gallery.usable(embedder.space)
     if unusable:
         other = counted(unusable, "template")
         err.print(f"[yellow]{other} of other networks left out[/]")

@@ -63,7 +63,7 @@ def _common(command: Callable[..., None]) -> Callable[..., None]:
         config_option,
         click.option(
             "--profile",
-            type=click.Choice(["accurate", "light"]),
+            type=click.Choice(["accurate", "light", "facenet"]),
             help="Of the networks [the configuration's].",
         ),
         click.option("--quality", is_flag=True, help="Judge only faces that the door would judge."),
@@ -310,7 +310,9 @@ class Run:
         for name in classifiers:
             check(name)
         others = {name: CLASSIFIERS[name] for name in dict.fromkeys(classifiers)}
-        return {DOOR: door(self.accept, self.margin), **others}
+        embedder = self.vision.embedder
+        head = embedder.space.pieces[0].size if embedder.staged else None
+        return {DOOR: door(self.accept, self.margin, head), **others}
 
     def finish(self, report: Report, settings: dict[str, Any] | None = None) -> None:
         """Print the report and write the files asked for."""

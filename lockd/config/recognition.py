@@ -26,8 +26,8 @@ class RecognitionSettings(Section):
     models: File | None = None
     """Folder of the networks; those that come with lockd if it is not set."""
     search_face_px: Annotated[int, Field(ge=20, le=1000)] = 60
-    profile: Literal["accurate", "light"] = "accurate"
-    """Which networks: SFace and FaceNet, or FaceNet alone."""
+    profile: Literal["accurate", "light", "facenet"] = "accurate"
+    """Which networks: SFace and, where it can matter, FaceNet; or one of them alone."""
     accept: Annotated[float, Field(ge=0.2, le=1, allow_inf_nan=False)] | None = None
     """Least similarity of a match; what the model card recommends if it is not set."""
     margin: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.05

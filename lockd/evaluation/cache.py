@@ -11,14 +11,14 @@ import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lockd.errors import ImageError
 from lockd.files import make_folder, write_over
-from lockd.types import Embedding, Floats
+from lockd.types import Embedding
 
 Digests: TypeAlias = NDArray[np.uint8]
 Reasons: TypeAlias = NDArray[np.str_]
@@ -33,10 +33,12 @@ class Found:
 
     Attributes:
         embedding: of its face; None if there is no face to compare.
+        template: what it is compared as once it is enrolled; None as `embedding`.
         reason: why not; empty if there is one.
     """
 
     embedding: Embedding | None
+    template: Embedding | None = None
     reason: str = ""
 
 
@@ -87,8 +89,7 @@ class Cache:
         try:
             make_folder(self.path.parent)
             content = io.BytesIO()
-            digests, reasons, embeddings = self._as_arrays()
-            np.savez(content, digests=digests, reasons=reasons, embeddings=embeddings)
+            np.savez(content, **self._as_arrays())
             write_over(self.path, content.getvalue())
         except OSError as error:
             raise ImageError(
@@ -97,15 +98,22 @@ class Cache:
             ) from error
         self._changed = False
 
-    def _as_arrays(self) -> tuple[Digests, Reasons, Floats]:
+    def _as_arrays(self) -> dict[str, Any]:
         nothing = np.zeros(self._size, np.float32)
         everything = list(self._known.values())
-        vectors = [nothing if one.embedding is None else one.embedding for one in everything]
-        return (
-            np.frombuffer(b"".join(self._known), np.uint8).reshape(-1, _DIGEST),
-            np.array([one.reason for one in everything], _REASON),
-            np.array(vectors, np.float32).reshape(-1, self._size),
-        )
+        return {
+            "digests": np.frombuffer(b"".join(self._known), np.uint8).reshape(-1, _DIGEST),
+            "reasons": np.array([one.reason for one in everything], _REASON),
+            **{
+                name: np.array(
+                    [nothing if one is None else one for one in vectors], np.float32
+                ).reshape(-1, self._size)
+                for name, vectors in (
+                    ("embeddings", [one.embedding for one in everything]),
+                    ("templates", [one.template for one in everything]),
+                )
+            },
+        }
 
 
 def digest_of(content: bytes) -> bytes:
@@ -115,22 +123,25 @@ def digest_of(content: bytes) -> bytes:
 
 def _read(path: Path, size: int) -> dict[bytes, Found]:
     """Read a file, or raise ValueError if it cannot be what `Cache` wrote."""
-    names = ("digests", "reasons", "embeddings")
+    names = ("digests", "reasons", "embeddings", "templates")
     # Opened here: numpy leaves a damaged file open.
     with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
-        digests, reasons, embeddings = (file[name] for name in names)
+        digests, reasons, embeddings, templates = (file[name] for name in names)
     count = len(digests)
     if digests.shape != (count, _DIGEST) or digests.dtype != np.uint8:
         raise ValueError("digests of another kind")
-    if embeddings.shape != (count, size) or embeddings.dtype != np.float32:
-        raise ValueError("embeddings of another kind")
+    for vectors in (embeddings, templates):
+        if vectors.shape != (count, size) or vectors.dtype != np.float32:
+            raise ValueError("embeddings of another kind")
     if reasons.shape != (count,) or reasons.dtype != np.dtype(_REASON):
         raise ValueError("reasons of another kind")
     good = reasons == ""
-    norms = np.linalg.norm(embeddings[good], axis=1)
+    norms = np.linalg.norm(np.concatenate([embeddings[good], templates[good]]), axis=1)
     if not np.all(np.abs(norms - 1.0) < 1e-3):  # NaN is not less
         raise ValueError("embeddings that are no unit vectors")
     return {
-        digest.tobytes(): Found(embedding) if fine else Found(None, str(reason))
-        for digest, embedding, reason, fine in zip(digests, embeddings, reasons, good, strict=True)
+        digest.tobytes(): Found(one, other) if fine else Found(None, reason=str(reason))
+        for digest, one, other, reason, fine in zip(
+            digests, embeddings, templates, reasons, good, strict=True
+        )
     }

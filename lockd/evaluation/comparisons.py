@@ -96,6 +96,7 @@ def all_pairs(
     embeddings: Floats,
     owner: Units,
     fold: Units,
+    templates: Floats | None = None,
 ) -> AllPairs:
     """Compare every photograph with every other.
 
@@ -103,20 +104,23 @@ def all_pairs(
         embeddings: float32 (n, size), norm 1.
         owner: int32 (n,), the person on each.
         fold: int32 (people,), the fold of each person.
+        templates: float32 (n, size), what each is compared as once it is enrolled, as the first
+            of a pair is; `embeddings` if that is the same.
     """
     order = np.lexsort((owner, fold[owner]))
+    templates = (embeddings if templates is None else templates)[order]
     embeddings, owner = embeddings[order], owner[order]
     photographs = np.bincount(owner, minlength=len(fold)).astype(np.int64)
     impostors = _impostors(photographs)
     greatest = Greatest(max(KEPT_LEAST, int(_KEPT_PART * impostors)))
     folds = np.zeros((int(fold.max()) + 1,) * 2 + (BINS,), np.int64)
     for rows, columns in _blocks(fold[owner]):
-        similarities = embeddings[rows] @ embeddings[columns].T
+        similarities = templates[rows] @ embeddings[columns].T
         wanted = _impostors_in(owner, rows, columns)
         places = fold[owner[rows.start]], fold[owner[columns.start]]
         folds[places] += histogram_of(similarities if wanted is None else similarities[wanted])
         greatest.add(similarities, owner[rows], owner[columns], wanted)
-    genuine, of = _genuine(embeddings, owner, photographs)
+    genuine, of = _genuine(templates, embeddings, owner, photographs)
     tail, units = greatest.sorted()
     total = folds.sum(axis=(0, 1))
     complete = len(tail) == impostors
@@ -159,13 +163,16 @@ def _impostors(photographs: Ints) -> int:
     return int((photographs.sum() ** 2 - (photographs**2).sum()) // 2)
 
 
-def _genuine(embeddings: Floats, owner: Units, photographs: Ints) -> tuple[Floats, Units]:
+def _genuine(
+    templates: Floats, embeddings: Floats, owner: Units, photographs: Ints
+) -> tuple[Floats, Units]:
     """The similarities within each person, rising, and whose they are."""
     values: list[Floats] = [np.empty(0, np.float32)]
     whose: list[NDArray[np.int32]] = [np.empty(0, np.int32)]
     for person in np.flatnonzero(photographs > 1):
-        own = embeddings[owner == person]
-        values.append((own @ own.T)[np.triu_indices(len(own), 1)])
+        own = owner == person
+        alike = templates[own] @ embeddings[own].T
+        values.append(alike[np.triu_indices(len(alike), 1)])
         whose.append(np.full(len(values[-1]), person, np.int32))
     similarities, units = np.concatenate(values), np.concatenate(whose)
     order = np.argsort(similarities)
@@ -192,7 +199,7 @@ def fold_of_people(photographs: Ints, folds: int, seed: int) -> Units:
     return fold
 
 
-def similarities_of(embeddings: Floats, first: Units, second: Units) -> Floats:
-    """Return the cosine of each pair of rows; float32 (n,)."""
-    similarities: Floats = np.einsum("ij,ij->i", embeddings[first], embeddings[second])
+def similarities_of(first: Floats, second: Floats) -> Floats:
+    """Return the cosine of each pair of rows of unit vectors; float32 (n,)."""
+    similarities: Floats = np.einsum("ij,ij->i", first, second)
     return similarities

@@ -47,6 +47,7 @@ class Collection:
         owner: int32 (n,), who each face belongs to.
         paths: of each face's photograph, relative to the folder.
         embeddings: float32 (n, size), norm 1.
+        templates: float32 (n, size), norm 1, what each is compared as once it is enrolled.
         left_out: photographs that gave none, by the reason: `NO_FACE`, `NO_ANSWER` of
             the networks, `UNREADABLE`, or a name of `Unfit`.
         computed: how many were embedded now and not remembered.
@@ -56,6 +57,7 @@ class Collection:
     owner: Units
     paths: list[str]
     embeddings: Floats
+    templates: Floats
     left_out: dict[str, list[str]] = field(default_factory=dict)
     computed: int = 0
 
@@ -138,6 +140,7 @@ def collect(
         np.array([owner for owner, _, _ in kept], np.int32),
         [path for _, path, _ in kept],
         np.stack([found.embedding for _, _, found in kept if found.embedding is not None]),
+        np.stack([found.template for _, _, found in kept if found.template is not None]),
         left_out,
         computed,
     )
@@ -199,7 +202,7 @@ def _found(
             return known, False
         found = _embedded(photographs.examine(content, str(path), vision), vision, limits)
     except ImageError:
-        return Found(None, UNREADABLE), False
+        return Found(None, reason=UNREADABLE), False
     cache.put(digest, found)
     return found, True
 
@@ -209,15 +212,16 @@ def _embedded(
 ) -> Found:
     face = subject(photograph)
     if face is None:
-        return Found(None, NO_FACE)
+        return Found(None, reason=NO_FACE)
     if limits is not None:
         unfit = quality.unfit(quality.measure(photograph.octaves, face), limits)
         if unfit is not None:
-            return Found(None, unfit.value)
+            return Found(None, reason=unfit.value)
     embedding = vision.embedder.embed(photograph.octaves, face)
-    if not np.isfinite(embedding).all():
-        return Found(None, NO_ANSWER)
-    return Found(embedding)
+    template = vision.embedder.enrolled(photograph.octaves, face)
+    if not (np.isfinite(embedding).all() and np.isfinite(template).all()):
+        return Found(None, reason=NO_ANSWER)
+    return Found(embedding, template)
 
 
 def _label(path: Path, folder: Path) -> str:

@@ -88,6 +88,8 @@ class Answered:
         fpir: of the rule as it is used.
         fnir: of the rule as it is used.
         misnamed: part of enrolled people's probes that it gave to somebody else.
+        spared: part of strangers' probes for which the first network suffices.
+        changed: how many decisions of all probes that would change.
         det: float64 (n, 3), threshold, FPIR and FNIR.
         histograms: of the right answers' and the strangers' confidences.
     """
@@ -97,6 +99,8 @@ class Answered:
     fpir: Rate
     fnir: Rate
     misnamed: Rate
+    spared: Rate
+    changed: int
     det: Doubles
     histograms: tuple[Ints, Ints]
 
@@ -149,7 +153,7 @@ class _Asked:
     def add(self, number: int, faces: Collection, split: splits.Split, rule: Rule) -> None:
         owner, probes = faces.owner, np.concatenate([split.probes, split.strangers])
         answers = rule(
-            faces.embeddings[split.templates], owner[split.templates], faces.embeddings[probes]
+            faces.templates[split.templates], owner[split.templates], faces.embeddings[probes]
         )
         units = np.stack([owner[probes], np.full(len(probes), self._people + number)], axis=1)
         known = slice(0, len(split.probes))
@@ -202,7 +206,8 @@ class _Asked:
         known_units, strange_units = self.genuine_units(), np.concatenate(self._strange_units)
         scores = Scores.of(self.genuine(), known_units, self.strangers(), strange_units)
         right = self.right()
-        (fpir,) = self.means([strange], strange_units, resampling)
+        spared = np.concatenate([one.spared for one in self._strange])
+        fpir, saved = self.means([strange, spared], strange_units, resampling)
         fnir, misnamed = self.means([~(named & right), named & ~right], known_units, resampling)
         return Answered(
             self._points(scores, self.strangers(), resampling),
@@ -210,6 +215,8 @@ class _Asked:
             fpir,
             fnir,
             misnamed,
+            saved,
+            sum(int(one.changed.sum()) for one in (*self._known, *self._strange)),
             Curve(scores).det(),
             (histogram_of(scores.genuine), histogram_of(scores.impostor)),
         )
@@ -259,5 +266,6 @@ def _ask(
 
 def _part(answers: Answers, part: slice) -> Answers:
     return Answers(
-        answers.nearest[part], answers.confidence[part], answers.named[part], answers.alone[part]
+        *(answers.nearest[part], answers.confidence[part], answers.named[part]),
+        *(answers.alone[part], answers.spared[part], answers.changed[part]),
     )

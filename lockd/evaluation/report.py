@@ -125,6 +125,9 @@ def open_set(found: OpenSet, accept: float, margin: float) -> Report:
         table.add_row("  FNIR", *cells(one.fnir), f"{accept:.3f}" if name == DOOR else "none")
         table.add_row("    another's name", *cells(one.misnamed))
         table.add_row("  FPIR", *cells(one.fpir))
+        if one.spared.value:
+            table.add_row("  strangers, first network alone", *cells(one.spared))
+            table.add_row("    decisions changed by that", str(one.changed))
         table.add_section()
         rows += [(name, *row) for row in one.det.tolist()]
     door = found.rules[DOOR]
@@ -135,6 +138,10 @@ def open_set(found: OpenSet, accept: float, margin: float) -> Report:
         **_points(door.points, "fnir"),
         "with_margin": {"margin": margin, **_points(door.with_margin or door.points, "fnir")},
         "configured": {"accept": accept, "margin": margin, **_as_used(door)},
+        "first_network_alone": {
+            "strangers": door.spared.as_dict(),
+            "decisions_changed": door.changed,
+        },
         "classifiers": {
             name: {**_points(one.points, "fnir"), "as_used": _as_used(one)}
             for name, one in found.rules.items()

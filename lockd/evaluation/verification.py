@@ -66,7 +66,7 @@ class Verification:
 
 
 def verify_all(faces: Collection, accept: float, resampling: Resampling) -> Verification:
-    """Compare every photograph with every other.
+    """Compare every photograph with every other, one of the two being enrolled.
 
     Folds are of people: a threshold is chosen on pairs without anybody of the fold that
     it is judged on. As there are far more impostors, the accuracy gives each kind of
@@ -83,7 +83,7 @@ def verify_all(faces: Collection, accept: float, resampling: Resampling) -> Veri
             f"{len(faces.paths)} of {present} people show a usable face"
         )
     fold = comparisons.fold_of_people(photographs, min(FOLDS, present), resampling.seed)
-    pairs = comparisons.all_pairs(faces.embeddings, faces.owner, fold)
+    pairs = comparisons.all_pairs(faces.embeddings, faces.owner, fold, faces.templates)
     of = fold[pairs.scores.genuine_units[:, 0]]
     tests = [
         (histogram_of(pairs.scores.genuine[of == one]), pairs.folds[one].sum(axis=0))
@@ -97,8 +97,9 @@ def verify_all(faces: Collection, accept: float, resampling: Resampling) -> Veri
 def verify_pairs(
     faces: Collection, pairs: Sequence[Pair], accept: float, resampling: Resampling
 ) -> Verification:
-    """Compare the pairs of a list; those with a photograph that was left out are not.
+    """Compare the pairs of a list, the first of each being enrolled.
 
+    Those with a photograph that was left out are not.
     Folds are the list's own, or else its pairs of each kind dealt out at random.
 
     Raises:
@@ -115,7 +116,7 @@ def verify_pairs(
             f"of {len(pairs)} pairs {len(kept)} show a usable face on both photographs, "
             f"{int(same.sum())} of them of one person"
         )
-    similarities = comparisons.similarities_of(faces.embeddings, first, second)
+    similarities = comparisons.similarities_of(faces.templates[first], faces.embeddings[second])
     units = np.stack([faces.owner[first], faces.owner[second]], axis=1)
     units[same, 1] = np.where(units[same, 0] == units[same, 1], -1, units[same, 1])
     fold = _folds(kept, same, resampling.seed)

@@ -184,7 +184,7 @@ def _embeddings(clip: Clip, camera: Camera) -> list[Embedding]:
                 if _unfit(octaves, face, limits) is None
             ]
             if fit:
-                embedding = camera.vision.embedder.embed(octaves, max(fit, key=_area))
+                embedding = camera.vision.embedder.enrolled(octaves, max(fit, key=_area))
                 found += [embedding] if np.isfinite(embedding).all() else []
     except (CameraError, ImageError):
         return found  # told of when it comes as a visit

@@ -73,14 +73,17 @@ class Stranger:
     Attributes:
         visit: its number.
         similarity: the greatest to anybody enrolled, NaN if no one is.
-        face: what those frames have in common, norm 1; None where nothing is known of it.
+        face: what those frames have in common for the first network, norm 1; None where nothing
+            is known of it.
         again: how many visits of this stranger there were shortly before.
+        bound: whether the similarity is not the greatest, but no less than that.
     """
 
     visit: int
     similarity: float
     face: Embedding | None = field(default=None, compare=False, repr=False)
     again: int = 0
+    bound: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +122,10 @@ class _Visit:
     nobodies: int = 0  # how many of the last votes, in a row, were for nobody
     nobody_since: float = 0.0
     nobody_similarity: float = math.nan
+    nobody_bound: bool = False
     nobody_faces: list[Embedding] = field(default_factory=list)
-    face: Embedding | None = None  # of whoever was recognised
+    recognised: Person | None = None
+    face: Embedding | None = None  # theirs
     judged_at: float = -math.inf
 
 
@@ -149,6 +154,23 @@ class Evidence:
             return True
         return now - known.judged_at >= self._rules.rejudge_s
 
+    def recognised_face(self, track: int) -> Embedding | None:
+        """Return the face of whoever was recognised in the visit under way, norm 1."""
+        known = self._visits.get(track)
+        return None if known is None else known.face
+
+    def settled(self, track: int) -> Person | None:
+        """Return who was recognised, if all that matters is whether it is still them."""
+        known = self._visits.get(track)
+        if known is None or known.face is None or known.again_at:
+            return None
+        return known.recognised
+
+    def followed(self, track: int, now: float) -> None:
+        """Note that a face is still that of whoever was recognised. That is no vote."""
+        known = self._visit(track, now)
+        known.judged_at, known.nobodies = now, 0
+
     def last_judged(self, track: int) -> float:
         """Return when a face was last judged, minus infinity if never."""
         known = self._visits.get(track)
@@ -159,7 +181,12 @@ class Evidence:
         self._visit(track, now).hindrances[reason.value] += 1
 
     def judged(
-        self, track: int, match: Match, now: float, face: Embedding | None = None
+        self,
+        track: int,
+        match: Match,
+        now: float,
+        face: Embedding | None = None,
+        first: Embedding | None = None,
     ) -> Verdict | None:
         """Count a frame's match and return the verdict that it completes, if any.
 
@@ -167,7 +194,9 @@ class Evidence:
             track: of the face.
             match: what the gallery said of it.
             now: monotonic seconds.
-            face: its embedding, norm 1.
+            face: its embedding, norm 1; None where it is not known, and cannot be as much as
+                `alike` like that of whoever was recognised.
+            first: what the first network alone says of it, norm 1.
         """
         known = self._visit(track, now)
         known.judged_at = now
@@ -176,7 +205,7 @@ class Evidence:
             known.hindrances[AMBIGUOUS] += 1
             return None
         known.votes.append(_Vote(now, match.person, match.similarity, face))
-        _count_nobody(known, match, now, self._alike, face)
+        _count_nobody(known, match, now, self._alike, face, face if first is None else first)
         return self._recognised(known, now) or self._stranger(known, now)
 
     def refused(self, visit: int, person: Person, again_at: float) -> None:
@@ -219,6 +248,7 @@ class Evidence:
             self._begin_anew(known, now)
         known.again_at.pop(person.id, None)
         known.announced.add(person.id)
+        known.recognised = person
         known.stranger = False  # who takes their place now would be another
         known.face = _mean([vote.face for vote in agreeing if vote.face is not None])
         return Recognised(known.number, person, min(vote.similarity for vote in agreeing))
@@ -233,7 +263,12 @@ class Evidence:
         if known.announced:
             self._begin_anew(known, now)
         known.stranger = True
-        return Stranger(known.number, known.nobody_similarity, _mean(known.nobody_faces))
+        return Stranger(
+            known.number,
+            known.nobody_similarity,
+            _mean(known.nobody_faces),
+            bound=known.nobody_bound,
+        )
 
     def _begin_anew(self, known: _Visit, now: float) -> None:
         """Let a new visit begin in the place of somebody who was recognised."""
@@ -241,11 +276,16 @@ class Evidence:
         known.hindrances.clear()
         known.announced.clear()
         known.again_at.clear()
-        known.stranger, known.face = False, None
+        known.stranger, known.recognised, known.face = False, None, None
 
 
 def _count_nobody(
-    known: _Visit, match: Match, now: float, alike: float, face: Embedding | None
+    known: _Visit,
+    match: Match,
+    now: float,
+    alike: float,
+    face: Embedding | None,
+    first: Embedding | None,
 ) -> None:
     """Count the votes for nobody in a row, their first time and greatest similarity."""
     same = known.face is not None and face is not None and float(known.face @ face) >= alike
@@ -254,12 +294,13 @@ def _count_nobody(
         return
     if known.nobodies == 0:
         known.nobody_since, known.nobody_similarity = now, match.similarity
+        known.nobody_bound = match.bound
         known.nobody_faces.clear()
     known.nobodies += 1
-    if face is not None and len(known.nobody_faces) < _FACES_KEPT:
-        known.nobody_faces.append(face)
+    if first is not None and len(known.nobody_faces) < _FACES_KEPT:
+        known.nobody_faces.append(first)
     if not (known.nobody_similarity >= match.similarity):
-        known.nobody_similarity = match.similarity
+        known.nobody_similarity, known.nobody_bound = match.similarity, match.bound
 
 
 def _mean(faces: list[Embedding]) -> Embedding | None:

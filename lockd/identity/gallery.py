@@ -3,19 +3,24 @@
 Open-set identification: a probe is named only if it is near enough to one person
 *and* clearly nearer to that person than to anyone else. The nearest name alone is
 never an answer.
+
+Of a probe whose first numbers alone are known, no similarity can be greater than by Cauchy's and
+Schwarz's inequality: where that is too little for everybody, the rest need not be computed.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lockd.types import Embedding, Floats, Match, Person
+
+_SLACK = 1e-4  # for what single precision rounds; a similarity errs by less than 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +108,13 @@ class _Part:
         faces: of all of them.
         places: of each person in `faces`, by id.
         present: bool, for each person in `faces`.
+        norms: of the first numbers of each template, and of the others, by how many are first.
     """
 
     faces: Faces
     places: Mapping[str, int]
     present: NDArray[np.bool_]
+    norms: dict[int, tuple[Floats, Floats]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, faces: Faces) -> _Part:
@@ -120,7 +127,7 @@ class _Part:
             return self
         present = self.present.copy()
         present[places] = False
-        return _Part(self.faces, self.places, present)
+        return _Part(self.faces, self.places, present, self.norms)
 
     def compact(self) -> Faces:
         """Return the faces of those who are present alone."""
@@ -133,6 +140,27 @@ class _Part:
         """Return the greatest similarity to each of the people."""
         best: Floats = np.maximum.reduceat(self.faces.matrix @ probe, self.faces.starts)
         return best[self.present]
+
+    def by_head(self, head: Floats) -> tuple[Floats, Floats]:
+        """Return what can be said of each of the people by a probe's first numbers.
+
+        Returns:
+            The greatest similarity that they can have, and the greatest of the first numbers.
+        """
+        known = len(head)
+        if known not in self.norms:
+            matrix = self.faces.matrix
+            self.norms[known] = _norms(matrix[:, :known]), _norms(matrix[:, known:])
+        first, rest = self.norms[known]
+        norm = float(np.linalg.norm(head))
+        shared = self.faces.matrix[:, :known] @ head
+        bounds = shared + rest * np.float32(math.sqrt(max(0.0, 1.0 - norm**2)))
+        alone = shared / np.maximum(first * np.float32(norm), np.float32(1e-6))
+        starts = self.faces.starts
+        return (
+            np.maximum.reduceat(bounds, starts)[self.present],
+            np.maximum.reduceat(alone, starts)[self.present],
+        )
 
 
 class Gallery:
@@ -231,11 +259,77 @@ class Gallery:
             ambiguous=near_enough and not alone,
         )
 
+    def screen(self, head: Floats, *, accept: float) -> Match | None:
+        """Say that a probe is nobody, if its first numbers suffice for that.
+
+        Args:
+            head: float32 (k,), the first numbers of a probe of norm 1.
+            accept: least similarity at which a person is named.
+
+        Returns:
+            The match that `identify` would find, but for its similarities, which are no less
+            than those it would say; None if it takes the whole probe.
+        """
+        if not self.people:
+            return self.identify(head, accept=accept, margin=0.0)
+        bounds, _ = self._by_head(head)
+        best = self._first(bounds)
+        if not bounds[best] < accept - _SLACK:  # NaN is not less
+            return None
+        rest = np.delete(bounds, best)
+        second = float(rest.max()) if len(rest) else math.nan
+        return Match(None, float(bounds[best]), self.people[best], second, bound=True)
+
+    def still(self, person: Person, head: Floats, *, alone: float, accept: float) -> Match | None:
+        """Say that a probe is somebody, and can be nobody else, by its first numbers.
+
+        That is less than `identify` asks for: enough to know whom one goes on seeing.
+
+        Args:
+            person: who it should be.
+            head: float32 (k,), the first numbers of a probe of norm 1.
+            alone: least similarity of the first numbers to theirs.
+            accept: least similarity at which anybody else would be named.
+        """
+        place = next((at for at, one in enumerate(self.people) if one.id == person.id), None)
+        if place is None:
+            return None
+        bounds, firsts = self._by_head(head)
+        rest = np.delete(bounds, place)
+        second = float(rest.max()) if len(rest) else math.nan
+        if not firsts[place] >= alone or second >= accept - _SLACK:
+            return None
+        named = self.people[place]
+        return Match(named, float(bounds[place]), named, second, bound=True)
+
+    def _by_head(self, head: Floats) -> tuple[Floats, Floats]:
+        found = [part.by_head(head) for part in self.parts]
+        return np.concatenate([one for one, _ in found]), np.concatenate([one for _, one in found])
+
     def _first(self, similarities: Floats) -> int:
         """The place of the greatest similarity; of equal ones, that of the least id."""
         best = int(np.argmax(similarities))
         equal = np.flatnonzero(similarities == similarities[best])
         return min(map(int, equal), key=lambda place: self.people[place].id, default=best)
+
+
+def could_reach(whole: Embedding, head: Floats, least: float) -> bool:
+    """Return whether a probe may be as similar to a vector, by its first numbers.
+
+    Args:
+        whole: float32 (size,).
+        head: float32 (k,), the first numbers of a probe of norm 1.
+        least: similarity, -1..1.
+    """
+    known = len(head)
+    left = math.sqrt(max(0.0, 1.0 - float(head @ head)))
+    bound = float(whole[:known] @ head) + float(np.linalg.norm(whole[known:])) * left
+    return not bound < least - _SLACK
+
+
+def _norms(matrix: Floats) -> Floats:
+    norms: Floats = np.linalg.norm(matrix, axis=1)
+    return norms
 
 
 def _tidied(parts: list[_Part]) -> list[_Part]:

@@ -19,8 +19,8 @@ class Sighting:
         face: where, in pixels of the frame.
         unfit: why it was not judged, or None.
         match: who it is; None where it was not judged, be it unfit, be it that its
-            visit has its verdict or that others came first.
-        embedding: where it was embedded, norm 1.
+            visit has its verdict or that others came first. Its similarity may be a bound.
+        embedding: where all networks saw it, norm 1.
         liveness: log-odds that it is live; NaN where the network was not asked.
         infrared: whether the second camera sees it too; None where that cannot be told.
     """

@@ -114,6 +114,7 @@ class Publisher:
             alert=not stranger.again,
             visit=stranger.visit,
             similarity=stranger.similarity,
+            similarity_bound=stranger.bound or None,
             again=stranger.again or None,
         )
         if alerted and self.snapshots is not None and frame is not None:

@@ -81,6 +81,6 @@ def sentence(values: Mapping[str, Any]) -> str:
     if (again := values.get("again")) is not None:
         found.append(f"again: {again}")
     if isinstance(similarity := values.get("similarity"), float):
-        found.append(f"{similarity:.2f}")
+        found.append(f"{'at most ' * bool(values.get('similarity_bound'))}{similarity:.2f}")
     parts = [" ".join(str(one).split()) for one in found if one is not None]
     return f"{lead}: {', '.join(parts)}" if parts else lead

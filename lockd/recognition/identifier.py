@@ -15,6 +15,7 @@ from lockd.errors import ImageError
 from lockd.files import acting_for
 from lockd.identity.gallery import Gallery
 from lockd.recognition import photographs
+from lockd.recognition.naming import NamingRule, name
 from lockd.recognition.recogniser import Vision
 from lockd.types import Face, Match, Unfit
 from lockd.vision import quality
@@ -38,12 +39,13 @@ class Identified:
 
     @property
     def similarity(self) -> float | None:
-        """To the nearest person, or None if nobody is enrolled."""
+        """To the nearest person, or what it is at most; None if nobody is enrolled."""
         return self.match.similarity if math.isfinite(self.match.similarity) else None
 
     def caption(self) -> str:
         """The name and the similarity."""
-        similarity = "" if self.similarity is None else f" {self.similarity:.2f}"
+        at_most = "at most " if self.match.bound else ""
+        similarity = "" if self.similarity is None else f" {at_most}{self.similarity:.2f}"
         return self.name + similarity
 
 
@@ -124,7 +126,11 @@ class Identifier:
         """
         self._settings = settings
         self._vision = vision or Vision(settings)
-        self._accept = settings.recognition.threshold(self._vision.embedder.accept)
+        self._rule = NamingRule.of(
+            self._vision.embedder,
+            settings.recognition.threshold(self._vision.embedder.accept),
+            settings.recognition.margin,
+        )
         self._gallery = gallery(self._vision) if gallery else self._from_store()
 
     def identify(self, path: Path) -> PhotographResult:
@@ -142,11 +148,11 @@ class Identifier:
         return [
             Identified(
                 face,
-                self._gallery.identify(
-                    self._vision.embedder.embed(photograph.octaves, face),
-                    accept=self._accept,
-                    margin=self._settings.recognition.margin,
-                ),
+                name(
+                    self._vision.embedder.probe(photograph.octaves, face),
+                    self._gallery,
+                    self._rule,
+                ).match,
                 quality.unfit(quality.measure(photograph.octaves, face), limits),
             )
             for face in photograph.faces
@@ -157,7 +163,7 @@ class Identifier:
         if not self._settings.store.path().exists():  # nobody was ever enrolled
             return Gallery((), embedder.size)
         with opened(self._settings.store) as store:
-            templates, _ = store.gallery.usable(embedder.fingerprint, embedder.size)
+            templates, _ = store.gallery.usable(embedder.space)
         return Gallery(templates, embedder.size)
 
 
@@ -168,6 +174,7 @@ def face_as_dict(one: Identified) -> dict[str, Any]:
         "person": one.name,
         "known": one.match.person is not None,
         "similarity": None if one.similarity is None else round(one.similarity, 4),
+        "similarity_bound": one.match.bound,
         "box": [round(side, 1) for side in (box.x0, box.y0, box.x1, box.y1)],
         "landmarks": [[round(float(x), 1), round(float(y), 1)] for x, y in one.face.landmarks],
         "confidence": round(one.face.confidence, 4),

@@ -150,7 +150,7 @@ def face_area(face: Face) -> float:
 
 
 def template_of(path: Path, vision: Vision, limits: quality.Limits) -> Embedding:
-    """Return the embedding of the one usable face in a photograph.
+    """Return what the one usable face in a photograph is compared as, once it is enrolled.
 
     Raises:
         ImageError: if it cannot be read, or as `template_in`.
@@ -161,7 +161,20 @@ def template_of(path: Path, vision: Vision, limits: quality.Limits) -> Embedding
 def template_in(
     photograph: Photograph, vision: Vision, limits: quality.Limits, name: str
 ) -> Embedding:
-    """Return the embedding of the one usable face in a picture.
+    """Return what the one usable face in a picture is compared as, once it is enrolled.
+
+    Raises:
+        ImageError: as `kept_in`.
+    """
+    space = vision.embedder.space
+    template = space.brought(space.model, kept_in(photograph, vision, limits, name))
+    if template is None:
+        raise _no_answer(name)
+    return template
+
+
+def kept_in(photograph: Photograph, vision: Vision, limits: quality.Limits, name: str) -> Embedding:
+    """Return the template of the one usable face in a picture, as it is kept.
 
     Faces that could not be judged at the door, such as those of passers-by in the
     background, do not count. In a photograph of many pixels a passer-by could be; so there
@@ -176,12 +189,16 @@ def template_in(
         ImageError: if it shows no usable face or several.
     """
     face = _usable_face(photograph, limits, name)
-    embedding = vision.embedder.embed(photograph.octaves, face)
-    if not np.isfinite(embedding).all():
-        raise ImageError(
-            f"{name}: the networks have no answer for this face; use another one", "no_answer"
-        )
-    return embedding
+    template = vision.embedder.template(photograph.octaves, face)
+    if not np.isfinite(template).all():
+        raise _no_answer(name)
+    return template
+
+
+def _no_answer(name: str) -> ImageError:
+    return ImageError(
+        f"{name}: the networks have no answer for this face; use another one", "no_answer"
+    )
 
 
 def _usable_face(photograph: Photograph, limits: quality.Limits, name: str) -> Face:

@@ -1,6 +1,6 @@
 """From one frame to what is seen in it and what it amounts to. Pure, given the networks.
 
-worth a search? -> detect or follow -> fit to be judged? -> embed -> identify -> count as evidence
+worth a search? -> detect or follow -> fit to be judged? -> embed and identify -> count as evidence
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from lockd.identity.observation import Observation, Sighting
 from lockd.identity.strangers import Strangers
 from lockd.identity.tracks import Tracker
 from lockd.recognition.attention import Attention
+from lockd.recognition.naming import Named, NamingRule, name
 from lockd.recognition.second_eye import SecondEye
 from lockd.types import Embedding, Frame, Person
 from lockd.vision import quality
-from lockd.vision.embedder import Embedder
+from lockd.vision.embedder import Embedder, Probe
 from lockd.vision.geometry import Octaves
 from lockd.vision.liveness import Liveness
 from lockd.vision.models import Models
@@ -66,6 +67,7 @@ class Recogniser:
         gallery: who is enrolled; replace it when that changes.
         second_eye: the camera for near infrared, if there is one.
         challenged: visits whose face is embedded in every frame, however it is turned.
+        vetted: visits of which more is asked than to be recognised: all networks judge them.
     """
 
     def __init__(self, settings: Settings, vision: Vision, gallery: Gallery) -> None:
@@ -81,10 +83,14 @@ class Recogniser:
         self._tracker = Tracker(gap_s=settings.recognition.visit_gap_s)
         self._evidence = Evidence(settings.recognition.agreement(), self._accept)
         lock_out = settings.door.lock_out
-        self._strangers = Strangers(self._accept, tries=lock_out.denials, barred_s=lock_out.lasts_s)
+        self._rule = NamingRule.of(vision.embedder, self._accept, settings.recognition.margin)
+        self._strangers = Strangers(
+            self._rule.alone, tries=lock_out.denials, barred_s=lock_out.lasts_s
+        )
         self.gallery = gallery
         self.second_eye: SecondEye | None = None
         self.challenged: frozenset[int] = frozenset()
+        self.vetted: frozenset[int] = frozenset()
 
     def look(self, frame: Frame) -> Observation:
         """Judge a frame.
@@ -114,25 +120,44 @@ class Recogniser:
         sightings: list[Sighting] = []
         for (track, face), unfit in zip(followed, hindered, strict=True):
             challenged = self._evidence.visit(track.id, frame.t) in self.challenged
-            embedding, match, live, there = None, None, math.nan, None
+            probe, embedding, match, live, there = None, None, None, math.nan, None
             if challenged or track.id in chosen:
-                embedding = self._vision.embedder.embed(octaves, face)
+                probe = self._vision.embedder.probe(octaves, face)
+            if probe is not None and challenged:
+                embedding = probe.whole()
             if unfit is not None:
                 self._evidence.rejected(track.id, unfit, frame.t)
-            elif embedding is not None:
-                match = self.gallery.identify(
-                    embedding, accept=self._accept, margin=self._recognition.margin
-                )
-                if match.person is not None and self._vision.liveness is not None:
+            elif probe is not None:
+                named = self._named(track.id, probe, frame.t)
+                match, embedding = named.match, named.whole
+                if embedding is not None and match.person and self._vision.liveness is not None:
                     live = self._vision.liveness.score(frame.image, face)
-                if match.person is not None and self.second_eye is not None:
+                if embedding is not None and match.person and self.second_eye is not None:
                     there = self.second_eye.sees(frame, face)
-                verdict = self._evidence.judged(track.id, match, frame.t, embedding)
-                verdicts += [self._remembered(verdict, embedding, frame.t)] if verdict else []
+                verdicts += self._counted(track.id, named, frame.t)
             visit = self._evidence.visit(track.id, frame.t)
             sightings.append(Sighting(visit, face, unfit, match, embedding, live, there))
         evidence = (seen.change.share, seen.change.noise) if seen.change else ()
         return Observation(sightings, verdicts, seen.effort, *evidence)
+
+    def _named(self, track: int, probe: Probe, now: float) -> Named:
+        """Who a face is; all networks judge those of whom more is asked."""
+        vetted = self._evidence.visit(track, now) in self.vetted | self.challenged
+        return name(
+            probe,
+            self.gallery,
+            self._rule,
+            settled=None if vetted else self._evidence.settled(track),
+            known=self._evidence.recognised_face(track),
+        )
+
+    def _counted(self, track: int, named: Named, now: float) -> list[Verdict]:
+        """Count who a face is; return the verdict that it completes, if any."""
+        if named.followed:
+            self._evidence.followed(track, now)
+            return []
+        verdict = self._evidence.judged(track, named.match, now, named.whole, named.first)
+        return [self._remembered(verdict, named.first, now)] if verdict else []
 
     def refused(self, visit: int, person: Person, again_at: float) -> None:
         """Recognise somebody once more, if still there then: they were not let in."""
@@ -143,7 +168,10 @@ class Recogniser:
         return self._closed(track.id for track in self._tracker.end_all())
 
     def _remembered(self, verdict: Verdict, face: Embedding, now: float) -> Verdict:
-        """The verdict, and what strangers of the last minutes have to do with it."""
+        """The verdict, and what strangers of the last minutes have to do with it.
+
+        They are told apart by the first network alone: the others did not see most of them.
+        """
         match verdict:
             case Stranger():
                 return replace(verdict, again=self._strangers.came(verdict.face, now))

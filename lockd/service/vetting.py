@@ -188,11 +188,12 @@ class Vetting:
         """
         for sighting in look.sightings:
             person = sighting.match.person if sighting.match else None
-            if person is None:
+            if person is None or sighting.match is None:
                 continue
             if self._has_failed(person.id, t):
                 self._failed[person.id] = t
-            self._frames.count(sighting, person.id, t)
+            if not sighting.match.bound:  # then not all networks said so
+                self._frames.count(sighting, person.id, t)
         self._proven = {visit: one for visit, one in self._proven.items() if t < one[2]}
         for visit, held in list(self._held.items()):
             seen = next((one for one in look.sightings if one.visit == visit), None)
@@ -224,6 +225,7 @@ class Vetting:
             for visit, held in self._held.items()
             if held.step in (_Step.CHALLENGED, _Step.CONFIRMING)
         )
+        self._recogniser.vetted = frozenset(self._held)
         asking = self.asking
         self._door.asking = None if asking is None else _SIGNALS[asking]
 
@@ -232,7 +234,7 @@ class Vetting:
         for held in list(self._held.values()):
             self._let_go(held)
             self._recogniser.refused(held.one.visit, held.one.person, self._clock.now())
-        self._recogniser.challenged = frozenset()
+        self._recogniser.challenged = self._recogniser.vetted = frozenset()
 
     # Step by step
 

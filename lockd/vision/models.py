@@ -187,9 +187,18 @@ def recommended_accept(folder: Path, profile: str) -> float:
         raise ModelError(f"{path}: recommends nothing for the profile {profile!r}") from error
 
 
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a folder of networks; no file is checked.
+
+    Raises:
+        ModelError: if it cannot be read.
+    """
+    return _read_manifest(folder / MANIFEST)
+
+
 def _read_manifest(path: Path) -> dict[str, Any]:
     mend = "install lockd again, or rebuild the networks with `make models`"
-    return _read(path, {"networks", "detector", "embedders"}, mend)
+    return _read(path, {"networks", "detector", "embedders", "templates", "centres"}, mend)
 
 
 def _with_fetched(manifest: dict[str, Any], path: Path) -> dict[str, Any]:

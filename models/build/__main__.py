@@ -29,6 +29,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE.pth",
         help="add published networks that tell live faces from attacks",
     )
+    task.add_argument(
+        "--centres", action="store_true", help="measure what faces share; needs --photos"
+    )
     task.add_argument("--study", action="store_true", help="compare precisions; needs --photos")
     options.add_argument("--photos", type=Path, help="a folder of photographs, one per person")
     options.add_argument("--cache", type=Path, default=CACHE, help="where downloads are kept")
@@ -58,7 +61,7 @@ def add_to_the_door(options: argparse.Namespace) -> list[str]:
 
 
 def compare(options: argparse.Namespace) -> None:
-    """--parity and --study: both need the door's own code and report only."""
+    """--parity, --study and --centres: they need the door's own code."""
     from lockd.vision.models import Models  # noqa: PLC0415  the build itself must not need lockd
 
     from .parity import parity  # noqa: PLC0415
@@ -66,6 +69,11 @@ def compare(options: argparse.Namespace) -> None:
 
     if options.parity:
         parity(options.cache, Models.load(MODELS), options.photos)
+    elif options.centres:
+        from .centres import write as write_centres  # noqa: PLC0415
+        from .networks import CENTRES_FILE  # noqa: PLC0415
+
+        write_centres(options.photos, CENTRES_FILE)
     else:
         study(options.cache, options.photos)
 
@@ -76,14 +84,14 @@ def main() -> int:
     options = command.parse_args()
     logging.getLogger("absl").setLevel(logging.ERROR)  # the converter warns of what we rely on
     options.cache.mkdir(parents=True, exist_ok=True)
-    if options.study and options.photos is None:
-        command.error("--study needs --photos DIR")
+    if (options.study or options.centres) and options.photos is None:
+        command.error("--study and --centres need --photos DIR")
     problems: list[str] = []
     if options.references:
         from .references import store  # noqa: PLC0415
 
         store(options.cache)
-    elif options.parity or options.study:
+    elif options.parity or options.study or options.centres:
         compare(options)
     elif options.liveness:
         problems = add_to_the_door(options)

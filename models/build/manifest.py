@@ -2,15 +2,18 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .networks import (
+    CENTRES,
     DETECTOR,
     EMBEDDERS,
     FETCHED_LIVENESS,
     LIVENESS,
     OPERATING_POINTS,
+    TEMPLATES,
     Network,
 )
 
@@ -52,10 +55,17 @@ def manifest(networks: Iterable[Network], files: Mapping[str, bytes]) -> str:
         "networks": {network.name: entry(network, files[network.name]) for network in networks},
         "detector": DETECTOR,
         "embedders": EMBEDDERS,
+        "templates": TEMPLATES,
+        "centres": CENTRES,
         "liveness": LIVENESS,
         "operating_points": OPERATING_POINTS,
     }
-    return json.dumps(content, indent=2) + "\n"
+    return _in_rows(json.dumps(content, indent=2)) + "\n"
+
+
+def _in_rows(text: str) -> str:
+    """Lists of numbers each on one line."""
+    return re.sub(r"\[[-\d.,\s]+\]", lambda found: " ".join(found[0].split()), text)
 
 
 def fetched(networks: Iterable[Network], files: Mapping[str, bytes]) -> str:

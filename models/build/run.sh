@@ -5,6 +5,7 @@
 #   models/build/run.sh --write       replace them
 #   models/build/run.sh --references  store the original networks' answers for the tests
 #   models/build/run.sh --parity      measure what is lost, on the committed portraits
+#   models/build/run.sh --centres --photos DIR   measure what all faces have in common
 #   models/build/run.sh --liveness FILE.pth...  add published networks that their owners fetched
 #   models/build/run.sh --help        the rest
 #

@@ -16,10 +16,12 @@ import pytest
 from lockd.adapters.store import MAX_NAME, Access, Posting, Store, Vault, clean_name
 from lockd.errors import PersonError, StoreError
 from lockd.types import Embedding
+from lockd.vision.space import Space
 from tests.fakes import unit
 
 MODEL = "fingerprint"
 SIZE = 8
+SPACE = Space.plain(MODEL, SIZE)
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def test_people_and_templates_come_back_as_they_were(store: Store, path: Path) -
     person = store.people.add("Ada", MODEL, [unit(1, 2), unit(3)], by="root")
     store.close()
     again = Store.open(path, Vault.beside(path))
-    templates, refused = again.gallery.usable(MODEL, SIZE)
+    templates, refused = again.gallery.usable(SPACE)
     assert refused == 0
     assert {template.person for template in templates} == {person}
     assert np.array_equal(templates[0].embedding, unit(1, 2))
@@ -160,8 +162,8 @@ class TestRights:
         store.close()
         again = Store.open(path, Vault.beside(path))
         assert again.people.all()[0].person == given
-        assert [one.person for one in again.gallery.usable(MODEL, SIZE)[0]] == [given, given]
-        assert again.templates.outdated("other") == [given]
+        assert [one.person for one in again.gallery.usable(SPACE)[0]] == [given, given]
+        assert again.templates.outdated(["other"]) == [given]
         assert again.people.remove("ada", by="root").person == given
         again.close()
 
@@ -183,7 +185,7 @@ class TestRights:
         other.people.change_access("Ada", groups=frozenset({"staff"}), by="root")
         other.close()
         assert store.gallery.changed()
-        assert store.gallery.usable(MODEL, SIZE)[0][0].person.groups == {"staff"}
+        assert store.gallery.usable(SPACE)[0][0].person.groups == {"staff"}
 
     @pytest.mark.parametrize(
         ("access", "wrong"),
@@ -261,7 +263,7 @@ def test_templates_of_other_networks_or_of_the_wrong_size_are_counted_and_left_o
     store.people.add("Ada", MODEL, [unit(1)], by="root")
     store.people.add("Bob", "another", [unit(2)], by="root")
     store.people.add("Cleo", MODEL, [unit(3, size=16)], by="root")
-    templates, refused = store.gallery.usable(MODEL, SIZE)
+    templates, refused = store.gallery.usable(SPACE)
     assert [template.person.name for template in templates] == ["Ada"]
     assert refused == 2
 
@@ -271,7 +273,7 @@ def test_a_damaged_template_is_left_out(store: Store, path: Path) -> None:
     with sqlite3.connect(path) as raw:
         raw.execute("UPDATE templates SET sealed = zeroblob(32)")
     raw.close()
-    assert store.gallery.usable(MODEL, SIZE) == ([], 1)
+    assert store.gallery.usable(SPACE) == ([], 1)
 
 
 def test_a_change_by_another_process_is_noticed_once(store: Store, path: Path) -> None:

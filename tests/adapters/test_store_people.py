@@ -17,6 +17,7 @@ from lockd.adapters.store import Details, Store, Vault, removal
 from lockd.errors import PersonError, StoreError
 from lockd.identity.variety import MAX_TEMPLATES
 from lockd.types import Embedding
+from lockd.vision.space import Space
 from tests.fakes import post, unit
 
 MODEL = "fingerprint"
@@ -161,7 +162,7 @@ def test_merged_people_are_one_with_the_templates_of_both(store: Store, path: Pa
     post(store, event("2026-01-01T00:00:00Z", old.id, old.name), "t")
     assert store.people.merge("a. lovelace", "Ada", by="root") == ada
     assert [one.person for one in store.people.all()] == [ada]
-    reading = store.gallery.read(MODEL, 8)
+    reading = store.gallery.read(Space.plain(MODEL, 8))
     assert (len(reading.faces), reading.damaged.total()) == (2, 0)
     assert list(store.templates.photographs("Ada").values()) == [b"jpeg"]
     # What is told of the one is found when the other is removed.
@@ -283,7 +284,7 @@ class TestRemoval:
 def test_somebody_unconfirmed_is_kept_and_unknown_to_the_door(store: Store) -> None:
     store.people.add("Ada", MODEL, [unit(1)], by="mqtt:anna", unconfirmed=True)
     assert not store.people.named("Ada").enabled
-    assert not store.gallery.read(MODEL, 8, None).faces.people
+    assert not store.gallery.read(Space.plain(MODEL, 8), None).faces.people
     with pytest.raises(PersonError, match="enrolled already"):
         store.people.add("ADA", MODEL, [unit(0, 1)], by="mqtt:anna", unconfirmed=True)
     assert store.people.named("Ada").templates == 1

@@ -15,6 +15,7 @@ import pytest
 from lockd.adapters.store import Store, Vault, schema
 from lockd.errors import StoreError
 from lockd.files import create_private
+from lockd.vision.space import Space
 from tests.fakes import unit
 from tests.patience import PATIENCE_S, running
 
@@ -64,7 +65,7 @@ def test_a_later_version_takes_the_steps_that_are_left_and_everybody_is_still_th
     for _ in range(2):
         with closing(Store.open(path, Vault.beside(path))) as store:
             assert [one.person.name for one in store.people.all()] == ["Ada"]
-            assert len(store.gallery.usable(MODEL, 8)[0]) == 1
+            assert len(store.gallery.usable(Space.plain(MODEL, 8))[0]) == 1
             assert store.memory.recall() == {"locked_down": True}
             assert store.database.rows("SELECT id FROM visits") == [(7,)], "each step once"
             assert store.care.examine() == []

@@ -17,6 +17,7 @@ from lockd.adapters.store import Store, Vault, make_key
 from lockd.adapters.store.vault import OVERHEAD, SealError, read_key
 from lockd.config import StoreSettings
 from lockd.errors import StoreError
+from lockd.vision.space import Space
 from tests.fakes import unit
 
 MODEL = "fingerprint"
@@ -144,7 +145,7 @@ class TestSwappedRows:
             "UPDATE templates SET person_id = (SELECT id FROM people WHERE person_id != people.id)",
         )
         store = Store.open(path, Vault.beside(path))
-        reading = store.gallery.read(MODEL, 8)
+        reading = store.gallery.read(Space.plain(MODEL, 8))
         assert len(reading.faces) == 0
         assert reading.damaged.total() == 2
         assert store.templates.of("Ada") == []
@@ -155,14 +156,14 @@ class TestSwappedRows:
         enrolled(path)
         self.spoil(path, "UPDATE models SET fingerprint = 'newer'")
         store = Store.open(path, Vault.beside(path))
-        assert store.gallery.read("newer", 8).damaged.total() == 2
+        assert store.gallery.read(Space.plain("newer", 8)).damaged.total() == 2
         store.close()
 
     def test_a_plain_one_that_was_written_past_lockd_is_not_taken(self, path: Path) -> None:
         enrolled(path)
         self.spoil(path, "UPDATE templates SET sealed = CAST(x'0000803f' || zeroblob(28) AS BLOB)")
         store = Store.open(path, Vault.beside(path))
-        assert store.gallery.read(MODEL, 8).damaged.total() == 2
+        assert store.gallery.read(Space.plain(MODEL, 8)).damaged.total() == 2
         store.close()
 
 

@@ -24,6 +24,7 @@ from lockd.evaluation.rewrite import set_number
 from lockd.recognition.recogniser import Vision
 from lockd.types import Floats
 from tests.conftest import PEOPLE, PHOTOS, ROOT
+from tests.enroll.faces import kept
 from tests.fakes import unit
 
 TABLE = {1e-3: 0.4, 1e-4: 0.45, 1e-5: 0.5}
@@ -404,14 +405,14 @@ def test_the_store_is_the_gallery_unless_another_is_named(
     assert result.exit_code == 9
     assert "nobody is enrolled" in result.stderr
     assert not (tmp_path / "state").exists()  # looking must not make a store
-    size = vision.embedder.size
+    space = vision.embedder.space
     store = Store.open(
         tmp_path / "state" / "lockd.db", Vault.beside(tmp_path / "state" / "lockd.db")
     )
     for name, values in (("Ada", (1.0,)), ("Grace", (0.6, 0.8))):
-        embeddings = [unit(*values, size=size), unit(*values, 0.1, size=size)]
-        store.people.add(name, vision.embedder.fingerprint, embeddings, by="root")
-    store.people.add("Old", "another", [unit(1, size=size)], by="root")
+        two = np.stack([unit(*values, size=256), unit(*values, 0.1, size=256)])
+        store.people.add(name, space.model, kept(space, two), by="root")
+    store.people.add("Old", "another", [unit(1, size=256)], by="root")
     store.close()
     out = tmp_path / "out.json"
     result = calibrated("--config", path, "--json", out)

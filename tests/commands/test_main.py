@@ -253,7 +253,7 @@ class TestCheckConfig:
             "camera: {source: 'https://porch/'}\naccess: {groups: {all: {hours: always}}}\n",
         )
         shown = yaml.safe_load(run("check-config", "--config", config).stdout)
-        assert shown["recognition"]["accept"] == 0.5
+        assert shown["recognition"]["accept"] == 0.41
         assert shown["recognition"]["models"] == str(ROOT / "models")
         assert shown["store"]["folder"] == "/var/lib/lockd"
         assert shown["store"]["key_file"] == "/var/lib/lockd/template-key"
@@ -266,7 +266,9 @@ class TestCheckConfig:
         assert shown["access"]["timezone"] == "Europe/Berlin"
         assert shown["access"]["groups"]["all"]["hours"] == "always"
 
-    @pytest.mark.parametrize(("profile", "accept"), [("accurate", 0.5), ("light", 0.7)])
+    @pytest.mark.parametrize(
+        ("profile", "accept"), [("accurate", 0.41), ("light", 0.4), ("facenet", 0.7)]
+    )
     def test_the_least_similarity_is_the_manifests_for_the_profile(
         self, tmp_path: Path, profile: str, accept: float
     ) -> None:

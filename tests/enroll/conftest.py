@@ -12,7 +12,7 @@ from enroll.cli import main
 from lockd.adapters.store import Details, Store, Vault
 from lockd.config import Settings
 from lockd.recognition.recogniser import Vision
-from tests.enroll.faces import at
+from tests.enroll.faces import at, kept
 from tests.invoking import Run, invoke
 
 Enrol = Callable[..., None]
@@ -43,11 +43,12 @@ def enrol(vision: Vision) -> Enrol:
     """Enrols somebody with templates at these angles; see `at`."""
 
     def enrol(name: str, *degrees: float, model: str | None = None, **how: object) -> None:
-        embeddings = list(at(*degrees, size=vision.embedder.size))
+        space = vision.embedder.space
+        embeddings = kept(space, at(*degrees, size=space.size))
         with opened() as store:
             store.people.add(
                 name,
-                model or vision.embedder.fingerprint,
+                model or space.model,
                 embeddings,
                 by="tests",
                 **how,  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from lockd.recognition.photographs import template_of
 from lockd.recognition.recogniser import Vision
 from tests.conftest import PEOPLE, SCENES
 from tests.enroll.conftest import Enrol, opened
-from tests.enroll.faces import at
+from tests.enroll.faces import at, kept
 from tests.invoking import Run
 from tests.pictures import BIDEN_ENROLLED, COLLINS, OBAMA, OBAMA_ENROLLED, OBAMA_ENROLLED_TOO, read
 
@@ -158,7 +158,8 @@ class TestTheMost:
         enrol("Ada", *range(0, 38, 2))  # 19 of them
         with opened() as store:
             enroller = Enroller(Settings(), store)
-            pictures = at(60, 61, 62, size=vision.embedder.size)
+            space = vision.embedder.space
+            pictures = kept(space, at(60, 61, 62, size=space.size))
             candidates = [Candidate(str(place), one) for place, one in enumerate(pictures)]
             outcome = enroller.enrol(EnrolmentOutcome("Ada"), candidates, Terms())
             assert (outcome.accepted, outcome.templates, outcome.left_out) == (3, 20, 2)
@@ -172,7 +173,10 @@ class TestCandidates:
         with opened() as store:
             candidate = Enroller(Settings(), store).candidate(read(OBAMA), "frame 1")
         expected = template_of(OBAMA, vision, Settings().quality.limits())
-        assert float(candidate.embedding @ expected) > 0.999
+        space = vision.embedder.space
+        compared = space.brought(space.model, candidate.embedding)
+        assert compared is not None
+        assert float(compared @ expected) > 0.999
         assert (candidate.label, candidate.picture) == ("frame 1", None)
 
 

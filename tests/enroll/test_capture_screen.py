@@ -29,7 +29,7 @@ def picture(level: int = 90) -> Image:
 
 def taken(pose: Pose, level: int = 90) -> Taken:
     quality = Quality(180.0, 1.0, 120.0, 0.5, 0.0, 0.5, 0.99)
-    return Taken(pose, unit(1), quality, picture(level), picture(level))
+    return Taken(pose, unit(1), unit(1), quality, picture(level), picture(level))
 
 
 def progress(

@@ -62,7 +62,7 @@ class TestAdding:
     ) -> None:
         run("add", "Barack Obama", OBAMA_ENROLLED)
         store = Store.open(Settings().store.path(), Vault.beside(Settings().store.path()))
-        templates, foreign = store.gallery.usable(vision.embedder.fingerprint, vision.embedder.size)
+        templates, foreign = store.gallery.usable(vision.embedder.space)
         store.close()
         assert foreign == 0
         probe = template_of(OBAMA, vision, Settings().quality.limits())

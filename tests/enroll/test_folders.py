@@ -141,7 +141,7 @@ class TestOnePerson:
         assert run("re-embed", tmp_path / "people").exit_code == 0
         with opened() as store:
             (kept,) = store.templates.of("Barack Obama")
-        assert kept.model == vision.embedder.fingerprint
+        assert kept.model == vision.embedder.space.model
 
     @pytest.mark.parametrize("bad", [b"J\xfcrgen", b"x" * 70, "a\u202eb".encode()], ids=ascii)
     @pytest.mark.parametrize("command", ["folder", "re-embed"])

@@ -21,7 +21,7 @@ def crowd(people: int = 30, seed: int = 0) -> tuple[Floats, Units]:
 
 def brute(embeddings: Floats, owner: Units) -> tuple[Floats, Floats]:
     first, second = np.triu_indices(len(owner), 1)
-    similarities = similarities_of(embeddings, first.astype(np.int32), second.astype(np.int32))
+    similarities = similarities_of(embeddings[first], embeddings[second])
     same = owner[first] == owner[second]
     return np.sort(similarities[same]), np.sort(similarities[~same])
 
@@ -91,7 +91,7 @@ def test_the_folds_histograms_are_of_their_people() -> None:
     fold = fold_of_people(np.bincount(owner).astype(np.int64), 4, 3)
     pairs = all_pairs(embeddings, owner, fold)
     first, second = np.triu_indices(len(owner), 1)
-    similarities = similarities_of(embeddings, first.astype(np.int32), second.astype(np.int32))
+    similarities = similarities_of(embeddings[first], embeddings[second])
     impostor = owner[first] != owner[second]
     for a in range(4):
         for b in range(4):

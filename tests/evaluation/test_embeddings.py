@@ -46,6 +46,9 @@ class Counting:
         self.embedded += 1
         return self._embedder.embed(octaves, face)
 
+    def enrolled(self, octaves: Octaves, face: Face) -> Embedding:
+        return self._embedder.enrolled(octaves, face)
+
 
 def gathered(folder: Path, vision: Any, where: Path | None, **more: Any) -> Collection:
     cache = Cache(where, recipe(vision, more.get("limits")), vision.embedder.size)
@@ -98,8 +101,8 @@ def test_only_its_owner_may_read_a_cache(collection: Path, vision: Vision, tmp_p
 
 def kept(folder: Path, size: int = 4) -> Path:
     cache = Cache(folder, "ab" * 32, size)
-    cache.put(digest_of(b"one"), Found(np.eye(1, size, dtype=np.float32)[0]))
-    cache.put(digest_of(b"two"), Found(None, NO_FACE))
+    cache.put(digest_of(b"one"), Found(*np.eye(2, size, dtype=np.float32)))
+    cache.put(digest_of(b"two"), Found(None, reason=NO_FACE))
     cache.save()
     assert cache.path is not None
     return cache.path

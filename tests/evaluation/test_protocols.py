@@ -30,7 +30,8 @@ def crowd(people: int = 40, each: int = 4, spread: float = 0.5, size: int = 32) 
     vectors = vectors + spread * random.standard_normal(vectors.shape)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     paths = [f"{one:02}/{number}.jpg" for number, one in enumerate(owner)]
-    return Collection([f"{one:02}" for one in range(people)], owner, paths, vectors.astype("f4"))
+    faces = vectors.astype("f4")
+    return Collection([f"{one:02}" for one in range(people)], owner, paths, faces, faces)
 
 
 EASY, HARD = crowd(), crowd(spread=1.4)
@@ -258,7 +259,12 @@ def test_thresholds_by_classifier_are_of_its_own_confidence() -> None:
     def constant(templates: Floats, owner: Units, probes: Floats) -> Answers:
         every = np.ones(len(probes), bool)
         return Answers(
-            np.full(len(probes), owner[0]), np.full(len(probes), 0.5, np.float32), every, every
+            np.full(len(probes), owner[0]),
+            np.full(len(probes), 0.5, np.float32),
+            every,
+            every,
+            ~every,
+            ~every,
         )
 
     found = open_set(EASY, SplitPlan(3, 1, 2, strangers=None), {"same": constant}, QUICK)

@@ -19,7 +19,7 @@ EXACT, NEVER = Rate(0.001, 0.001, 0.001), Rate(0.0, 0.0, 0.0)
 
 def answered(fpir: Rate, fnir: Rate, misnamed: Rate = NEVER) -> Answered:
     nothing = np.empty(0)
-    return Answered([], [], fpir, fnir, misnamed, nothing, (nothing, nothing))  # type: ignore[arg-type]
+    return Answered([], [], fpir, fnir, misnamed, fpir, 0, nothing, (nothing, nothing))  # type: ignore[arg-type]
 
 
 def test_of_a_thousand_strangers_and_a_thousand_visits() -> None:

@@ -231,7 +231,7 @@ class TestTemplates:
         def nothing(*_: object) -> Embedding:
             return np.full(vision.embedder.size, np.nan, np.float32)
 
-        monkeypatch.setattr(vision.embedder, "embed", nothing)
+        monkeypatch.setattr(vision.embedder, "template", nothing)
         assert "no answer" in refusal(OBAMA, vision)
 
 

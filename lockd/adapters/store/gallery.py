@@ -14,6 +14,7 @@ from lockd.adapters.store.rows import to_person
 from lockd.adapters.store.templates import open_template
 from lockd.identity.gallery import Faces, Template
 from lockd.types import Person
+from lockd.vision.space import Space
 
 log = logging.getLogger(__name__)
 
@@ -76,14 +77,13 @@ class StoredGallery:
         self._database = database
         self._changes = Changes(database)
 
-    def usable(self, model: str, size: int) -> tuple[list[Template], int]:
+    def usable(self, space: Space) -> tuple[list[Template], int]:
         """Return the templates that the door compares with, and the number of those it cannot.
 
         Args:
-            model: fingerprint; templates that other networks made are left out.
-            size: length of an embedding; others, and ones not of norm 1, are left out.
+            space: where it compares; templates that do not lie there are left out.
         """
-        reading = self.read(model, size)
+        reading = self.read(space)
         unusable = reading.outdated.total() + reading.damaged.total()
         return list(reading.faces), unusable
 
@@ -94,12 +94,11 @@ class StoredGallery:
         """
         return self._changes.seen()
 
-    def read(self, model: str, size: int, before: Reading | None = None) -> Reading:
+    def read(self, space: Space, before: Reading | None = None) -> Reading:
         """Return who changed since a reading, or everybody whom the door is to know.
 
         Args:
-            model: fingerprint of the networks in use.
-            size: length of their embeddings.
+            space: where the networks in use compare.
             before: the last reading with the same networks.
 
         Raises:
@@ -113,7 +112,7 @@ class StoredGallery:
             since = -1 if before is None else before.stamp[1]
             self._database.roll.must_be_trusted(known, since)
             people, holds, gone, spoilt = self._people_since(since)
-            faces, outdated, damaged = self._faces_since(since, people, holds, model, size)
+            faces, outdated, damaged = self._faces_since(since, people, holds, space)
         damaged.update(spoilt)
         return Reading(stamp, before is None, gone.union(spoilt, people), faces, outdated, damaged)
 
@@ -149,8 +148,7 @@ class StoredGallery:
         since: int,
         people: dict[str, Person],
         holds: dict[str, frozenset[str]],
-        model: str,
-        size: int,
+        space: Space,
     ) -> tuple[Faces, Counter[str], Counter[str]]:
         """The faces of those who changed, in one array that is filled as the rows lie."""
         run, vault = self._database.run, self._database.vault
@@ -161,7 +159,9 @@ class StoredGallery:
         # By person the rows are all over the file; but where each goes the index knows.
         numbers = run(f"SELECT templates.id FROM {rows} {which} ORDER BY person_id", since)
         places = {number: place for place, (number,) in enumerate(numbers)}
-        matrix = np.zeros((len(places), size), np.float32)
+        layouts = {model: layout.size for model, layout in space.layouts.items()}
+        kept = np.zeros((len(places), max(layouts.values())), np.float32)
+        kinds = np.full(len(places), "", object)
         owners: list[str | None] = [None] * len(places)
         outdated: Counter[str] = Counter()
         damaged: Counter[str] = Counter()
@@ -171,15 +171,25 @@ class StoredGallery:
         ):
             if person_id not in people:
                 continue
-            if fingerprints.get(model_id) != model:
+            model = fingerprints.get(model_id, "")
+            if model not in layouts:
                 outdated[person_id] += 1
                 continue
             theirs = nonce_of(sealed) in holds[person_id]
             embedding = open_template(vault, sealed, person_id, model) if theirs else None
-            if embedding is None or embedding.shape != (size,):
+            if embedding is None or embedding.shape != (layouts[model],):
                 damaged[person_id] += 1
                 log.error("template %d of person %s is damaged and not used", number, person_id)
                 continue
-            matrix[places[number]] = embedding
-            owners[places[number]] = person_id
+            place = places[number]
+            kept[place, : layouts[model]] = embedding
+            kinds[place], owners[place] = model, person_id
+        matrix = np.zeros((len(places), space.size), np.float32)
+        for model, size in layouts.items():
+            own = np.flatnonzero(kinds == model)
+            if len(own):
+                matrix[own] = space.all_brought(model, kept[own, :size])
+        for place in np.flatnonzero(~np.isfinite(matrix).all(axis=1)).tolist():
+            damaged[str(owners[place])] += 1
+            owners[place] = None
         return Faces.of_rows(people, owners, matrix), outdated, damaged

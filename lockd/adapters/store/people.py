@@ -119,7 +119,7 @@ class People:
     def put(
         self,
         name: str,
-        model: str,
+        models: Sequence[str],
         embeddings: Sequence[Embedding],
         *,
         by: str,
@@ -134,13 +134,18 @@ class People:
 
         As `add`, but templates, photographs, PIN and cards, details, what is given of rights, and
         whether the door is to know them, take the place of whatever there was.
+
+        Args:
+            models: of each embedding.
         """
         new = _checked(name, embeddings, photographs)
         with self._database.transaction():
             person = self._enrol(name, access, details)
             self._enable(person, enabled)
             self._templates.forget(person.id)
-            self._templates.put(person.id, model, new)
+            for model in dict.fromkeys(models):
+                own = [one for one, its in zip(new, models, strict=True) if its == model]
+                self._templates.put(person.id, model, own)
             self._factors.forget(person.id)
             self._factors.put(person.id, factors)
             self._done(by, "put", person.id, note)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
 
@@ -53,12 +53,13 @@ class Templates:
         self._database = database
         self._audit = audit
 
-    def outdated(self, model: str) -> list[Person]:
-        """Return who has templates that other networks made, by name."""
+    def outdated(self, models: Collection[str]) -> list[Person]:
+        """Return who has templates of other kinds than these, by name."""
         rows = self._database.rows(
             f"SELECT DISTINCT {PERSON} FROM people JOIN templates ON person_id = people.id "
-            "JOIN models ON models.id = model_id WHERE fingerprint != ? ORDER BY name_key",
-            model,
+            "JOIN models ON models.id = model_id "
+            f"WHERE fingerprint NOT IN ({', '.join('?' * len(models))}) ORDER BY name_key",
+            *models,
         )
         return [to_person(*row) for row in rows]
 
