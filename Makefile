@@ -9,7 +9,7 @@ TESTS := $(BIN)/pytest -q -n 3 --dist loadfile -m "not fault_slow and not kills 
 QUICK := $(addprefix tests/,door identity vision remote publishing evaluation commands test_*.py)
 
 .PHONY: help demo test quick test-browser test-busy test-kills test-faults test-systemd soak lint models clip bench bench-arm bench-compare \
-	test-tflite-runtime mutants fuzz clean setup-demo setup-test lock audit
+	test-tflite-runtime mutants fuzz clean setup-demo setup-test lock audit deb test-deb release
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,15 @@ lint: setup-test ## ruff and mypy, without changing anything
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict lockd enroll
+
+deb: ## Debian's package into dist/ (root; ARGS="--suite trixie --arch arm64")
+	tools/deb.sh $(ARGS)
+
+test-deb: ## that package in a clean Debian: installed, updated, removed, purged, killed (root, long)
+	tools/test-deb.sh $(ARGS)
+
+release: ## wheel, source, packages, bill of materials, checksums, signed list (ARGS="--key FILE --debs ...")
+	tools/release.sh $(ARGS)
 
 lock: ## requirements.lock anew: all versions and hashes (ARGS=--upgrade for the newest)
 	tools/lock.sh $(ARGS)

@@ -17,14 +17,19 @@ SYSTEM_CONFIG = "/etc/lockd/lockd.yaml"
 # The installed service.
 USER, GROUPS = "lockd", ("gpio", "video")
 UNIT = "lockd.service"
-UNIT_FILE = f"/etc/systemd/system/{UNIT}"
-NETWORK_FILE = f"{UNIT_FILE}.d/50-network.conf"
+PACKAGE = "/usr/lib/lockd"
+PACKAGED = sys.prefix == PACKAGE
+"""Whether this is Debian's package, whose files are dpkg's."""
+ENVIRONMENT = PACKAGE if PACKAGED else "/opt/lockd/.venv"
+UNIT_FILE = f"{'/usr/lib' if PACKAGED else '/etc'}/systemd/system/{UNIT}"
+DROP_INS = f"/etc/systemd/system/{UNIT}.d"
+NETWORK_FILE = f"{DROP_INS}/50-network.conf"
 """Whom the service may speak to, by its configuration."""
 # Lets it read USB keypads and card readers, where the configuration names one.
-INPUT_DROP_IN = f"{UNIT_FILE}.d/lockd-input.conf"
+INPUT_DROP_IN = f"{DROP_INS}/lockd-input.conf"
 INPUT_GROUP = "input"
 # Lets it play on the sound card, where the configuration has a voice.
-SOUND_DROP_IN = f"{UNIT_FILE}.d/lockd-sound.conf"
+SOUND_DROP_IN = f"{DROP_INS}/lockd-sound.conf"
 
 # The console, where it is installed.
 CONSOLE_USER = "lockd-console"

@@ -18,6 +18,7 @@ from lockd.config.pins import InputsSettings, RelaySettings, SignalsSettings
 from lockd.config.recognition import QualitySettings, RecognitionSettings
 from lockd.config.second_factor import SecondFactorSettings
 from lockd.config.store import StoreSettings
+from lockd.config.update import UpdateSettings
 from lockd.door.events import Relock
 from lockd.identity.liveness import Means, Policies, Policy
 
@@ -39,6 +40,7 @@ class Settings(Section):
     control: ControlSettings = ControlSettings()
     console: ConsoleSettings = ConsoleSettings()
     mqtt: MqttSettings = MqttSettings()
+    update: UpdateSettings = UpdateSettings()
     log: Literal["debug", "info", "warning", "error"] = "info"
     log_names: bool = True
     """Whether the log calls people by name, or by the id that says nothing once they are gone."""

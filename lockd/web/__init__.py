@@ -8,7 +8,7 @@ for, in the name of whoever is logged in, and the service looks who may what.
     link.py       the control socket's console end
     accounts.py   users and tokens, in one file; guesses.py slows those who guess; totp.py
     sessions.py   who is logged in; guards.py what is looked at before any request is served
-    hub.py        one watcher of the service for all browsers that look
+    hub.py        one watcher of the service for all browsers that look; streams.py hands it out
     pages.py, people_pages.py   what a browser shows; texts.py in whose language
     interface.py  /api/v1; models.py what goes in and out; metrics.py for Prometheus
     templates/, static/, locale/

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
-import json
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, File, Form, Path, Query, Request, Response, UploadFile
@@ -14,14 +11,14 @@ from fastapi.responses import StreamingResponse
 
 from lockd.remote.roles import Role
 from lockd.web import models
-from lockd.web.hub import Feed, Hub
+from lockd.web.hub import Hub
 from lockd.web.link import LONG_ANSWER_S, Actor, Link
 from lockd.web.problems import ANSWERS, ProblemError
-from lockd.web.reception import Administrator, Porter, Reception, Viewer, reception_of
+from lockd.web.reception import Administrator, Porter, Viewer, reception_of
+from lockd.web.streams import streamed
 
 MOST_PICTURES = 20
 MOST_PICTURE_BYTES = 16 * 2**20
-KEEP_ALIVE_S = 15.0
 _COLUMNS = ("utc", "type", "person", "similarity", "reason", "command", "by", "result", "proof",
             "visit", "id")  # fmt: skip
 
@@ -292,35 +289,6 @@ def _cell(value: object) -> str:
 async def events(request: Request, actor: Viewer, hub: Watched) -> StreamingResponse:
     """Events as they happen: server-sent events, whose data are JSON."""
     return streamed(hub.news(actor.role), request)
-
-
-def streamed(feed: Feed, request: Request) -> StreamingResponse:
-    """Return a stream of what a feed gives, for as long as whoever asked is logged in."""
-    reception: Reception = reception_of(request)
-
-    async def lines() -> AsyncIterator[bytes]:
-        listening = feed.listen()
-        yield b"retry: 2000\n\n"
-        waiting: asyncio.Task[dict[str, Any]] | None = None
-        try:
-            while not await request.is_disconnected():
-                waiting = waiting or asyncio.ensure_future(anext(listening))
-                done, _ = await asyncio.wait({waiting}, timeout=KEEP_ALIVE_S)
-                reception.actor(request)  # who logged out hears no more
-                if not done:
-                    yield b": still here\n\n"
-                    continue
-                item, waiting = waiting.result(), None
-                yield b"data: " + json.dumps(item, ensure_ascii=False).encode() + b"\n\n"
-        except ProblemError:
-            return
-        finally:
-            if waiting is not None:
-                waiting.cancel()
-                await asyncio.gather(waiting, return_exceptions=True)
-            await listening.aclose()
-
-    return StreamingResponse(lines(), media_type="text/event-stream")
 
 
 @router.get("/live", tags=["door"], response_class=StreamingResponse, include_in_schema=False)

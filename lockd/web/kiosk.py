@@ -85,6 +85,8 @@ def sign_of(item: dict[str, Any]) -> dict[str, Any]:
     if not faces:
         return {"sign": "idle"}
     largest = max(faces, key=lambda face: face["px"])
+    if largest["verdict"] == "recognised":  # what became of them was told
+        return {"sign": "idle"}
     if largest["verdict"] is None and largest["unfit"]:
         return {"sign": "hint", "what": largest["unfit"]}
     if largest["verdict"] == "stranger":

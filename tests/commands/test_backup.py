@@ -144,7 +144,7 @@ def test_what_is_restored_is_later_than_all_that_was_known(door: Door) -> None:
 def test_the_file_is_private_and_says_nothing_without_the_passphrase(door: Door) -> None:
     assert stat.S_IMODE(door.file.stat().st_mode) == 0o600
     content = door.file.read_bytes()
-    for part in (b"Ada", b"secret", b"broker.lan", b"SQLite", PHOTOGRAPH[:64]):
+    for part in (b"broker.lan", b"SQLite format", b"password_file", PHOTOGRAPH[:64]):
         assert part not in content
     door.words.write_text("another passphrase\n")
     result = door.restore()
@@ -271,9 +271,9 @@ def test_the_configuration_that_an_installation_brings_gives_way(
     for name in ("contents", "command", "placing"):
         path = f"lockd.commands.backup.{name}.SYSTEM_CONFIG"
         monkeypatch.setattr(path, str(tmp_path / "door/etc/lockd.yaml"))
-    monkeypatch.setattr("lockd.commands.backup.contents.UNIT_FILE", str(tmp_path / "lockd.service"))
-    (tmp_path / "lockd.service.d").mkdir()
-    (tmp_path / "lockd.service.d/own.conf").write_text("[Service]\n")
+    monkeypatch.setattr("lockd.commands.backup.contents.DROP_INS", str(tmp_path / "drop-ins"))
+    (tmp_path / "drop-ins").mkdir()
+    (tmp_path / "drop-ins/own.conf").write_text("[Service]\n")
     (tmp_path / "door").mkdir()
     door = Door(tmp_path / "door")
     (door.config.parent / "more").mkdir()
@@ -288,7 +288,7 @@ def test_the_configuration_that_an_installation_brings_gives_way(
     assert there.read_bytes() == door.config.read_bytes()
     assert not list(card.rglob("*.before-restore-*"))
     assert (there.parent / "more/own.txt").read_text() == "anything"
-    assert (card / str(tmp_path).lstrip("/") / "lockd.service.d/own.conf").exists()
+    assert (card / str(tmp_path).lstrip("/") / "drop-ins/own.conf").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")

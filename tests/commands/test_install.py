@@ -370,6 +370,77 @@ def test_an_update_that_fails_leaves_the_old_environment_in_use(
     assert update.ran[-1] == "systemctl restart lockd.service"
 
 
+def in_use(root: Path) -> str:
+    return os.readlink(root / "opt/lockd/.venv")
+
+
+@pytest.fixture
+def updated(tmp_path: Path, installed: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The releases of a machine on which two versions were installed one after the other."""
+    releases = []
+    for version in ("one", "two"):
+        monkeypatch.setattr(environment, "fingerprint", lambda tree, version=version: version)
+        steps.install(live(tmp_path))
+        releases.append(in_use(tmp_path))
+        unit = tmp_path / releases[-1].lstrip("/") / "share/lockd/systemd/lockd.service"
+        unit.parent.mkdir(parents=True)
+        unit.write_text(f"[Unit]\nDescription={version}\n")
+    return releases
+
+
+def test_the_version_before_is_kept_and_can_be_gone_back_to_and_forth(
+    tmp_path: Path, updated: list[str]
+) -> None:
+    for release, name in ((updated[0], "one"), (updated[1], "two")):
+        system = live(tmp_path)
+        system.active = "active"
+        steps.roll_back(system)
+        assert in_use(tmp_path) == release
+        assert system.ran == ["systemctl daemon-reload", "systemctl restart lockd.service"]
+        unit = (tmp_path / "etc/systemd/system/lockd.service").read_text()
+        assert f"Description={name}" in unit
+
+
+def test_only_the_version_before_is_kept(
+    tmp_path: Path, updated: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "fingerprint", lambda tree: "three")
+    steps.install(live(tmp_path))
+    kept = sorted(one.name for one in (tmp_path / "opt/lockd/releases").iterdir())
+    assert kept == ["three", "two"]
+    steps.uninstall(live(tmp_path))
+    assert not (tmp_path / "opt/lockd").exists()
+
+
+@pytest.mark.usefixtures("installed")
+def test_there_may_be_no_version_before(tmp_path: Path) -> None:
+    steps.install(live(tmp_path))
+    before = in_use(tmp_path)
+    with pytest.raises(InstallError, match="no version before this one"):
+        steps.roll_back(live(tmp_path))
+    assert in_use(tmp_path) == before
+
+
+def test_a_new_version_that_does_not_become_ready_gives_way_by_itself(
+    tmp_path: Path, updated: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "fingerprint", lambda tree: "three")
+
+    class Fails(Pretended):
+        def run(self, *command: str, environment: Mapping[str, str] | None = None) -> None:
+            super().run(*command, environment=environment)
+            if command[1:2] == ("restart",) and in_use(tmp_path).endswith("three"):
+                raise InstallError("failed (1): systemctl restart lockd.service")
+
+    system = Fails(tmp_path)
+    system.active = "active"
+    with pytest.raises(InstallError, match="the one before is in use again"):
+        steps.install(system)
+    assert in_use(tmp_path) == updated[1]
+    assert system.ran[-1] == "systemctl restart lockd.service"
+    assert "Description=two" in (tmp_path / "etc/systemd/system/lockd.service").read_text()
+
+
 @pytest.mark.usefixtures("installed")
 def test_only_a_service_that_runs_is_started_again_and_only_for_a_change(tmp_path: Path) -> None:
     steps.install(live(tmp_path))

@@ -15,7 +15,7 @@ from lockd.recognition.attention import Attention
 from lockd.recognition.recogniser import Recogniser, Vision
 from lockd.types import Box, Face, Frame, Image
 from lockd.vision.geometry import Octaves, iou
-from tests.fakes import face_at
+from tests.fakes import ScriptedVision, face_at, unit
 from tests.pictures import COLLINS, read
 
 FPS = 10
@@ -143,6 +143,45 @@ def test_who_is_challenged_is_not_followed() -> None:
     assert watcher.detector.asked == ["all"]
 
 
+def test_who_comes_slowly_is_noticed_though_something_else_moves_all_the_time() -> None:
+    watcher = Watcher(still_search_s=10)
+    watcher.efforts(EMPTY, 15)
+    there = shown(460, 60, 160).astype(np.float32)
+    efforts = []
+    for step in range(80):
+        picture = (EMPTY + (there - EMPTY) * step / 80).astype(np.uint8)
+        picture[300 + 50 * (step % 3) :][:40, 10:60] = 20
+        efforts.append(watcher.see(picture).effort)
+    # Both together are more than half of the picture.
+    assert efforts[0] is Effort.PARTLY
+    assert Effort.SEARCHED in efforts
+
+
+class TestWiring:
+    """What the recogniser tells of its visits."""
+
+    def looks(self, *pictures: Image, challenged: frozenset[int] = frozenset()) -> list[Effort]:
+        gallery = Gallery([], self.vision.size)
+        recogniser = Recogniser(Settings(), self.vision, gallery)  # type: ignore[arg-type]
+        recogniser.challenged = challenged
+        frames = (Frame(one, number / FPS, number + 1) for number, one in enumerate(pictures))
+        return [recogniser.look(frame).effort for frame in frames]
+
+    def setup_method(self) -> None:
+        self.vision = ScriptedVision()
+        self.there, self.gone = self.vision.scene(unit(1)), self.vision.scene()
+
+    def test_who_vanished_a_moment_ago_is_searched_for_in_every_frame(self) -> None:
+        efforts = self.looks(*[self.there] * 3, *[self.gone] * 40)
+        assert efforts[1] is Effort.FOLLOWED
+        assert set(efforts[3:22]) == {Effort.SEARCHED}
+        assert Effort.STILL in efforts[24:]
+
+    def test_while_somebody_is_challenged_every_frame_is_searched(self) -> None:
+        efforts = self.looks(*[self.there] * 10, challenged=frozenset({1}))
+        assert set(efforts) == {Effort.SEARCHED}
+
+
 def test_switched_off_every_frame_is_searched() -> None:
     watcher = Watcher(0, 0)
     assert set(watcher.efforts(EMPTY, 15)) == {Effort.SEARCHED}
@@ -175,16 +214,19 @@ class TestWithTheNetworks:
         assert Effort.FOLLOWED in self.efforts
 
     def test_of_two_who_wait_alike_the_better_picture_is_judged(self, vision: Vision) -> None:
-        sharp = shown(330, 160, 310)
         blurred = cv2.GaussianBlur(shown(10, 10, 310), (0, 0), 1.2).astype(np.uint8)
-        both = np.where(np.arange(640)[None, :, None] < 325, blurred, sharp)
+        both = shown(360, 160, 260, on=blurred)
         some = Settings.model_validate(
-            {"recognition": {"faces_per_frame": 1}, "quality": {"min_face_px": 50}}
+            {
+                "recognition": {"faces_per_frame": 1, "search_face_px": 40},
+                "quality": {"min_face_px": 40},
+            }
         )
         recogniser = Recogniser(some, vision, Gallery([], vision.embedder.size))
         look = recogniser.look(Frame(both, 0.0, 1))
         assert len(look.sightings) == 2
-        assert [one.face.box.x0 > 325 for one in look.sightings if one.match] == [True]
+        assert look.sightings[0].face.box.x0 < 320, "the larger comes first"
+        assert [one.face.box.x0 > 320 for one in look.sightings if one.match] == [True]
 
     def test_a_part_of_the_picture_shows_the_faces_that_reach_into_it(self, vision: Vision) -> None:
         image = shown(330, 160, 310, on=shown(10, 10, 310))

@@ -152,6 +152,15 @@ def test_a_lamp_that_is_switched_is_one_change(factor: float) -> None:
     assert all(watched.see(lit(porch(), factor)).where is None for _ in range(20))
 
 
+def test_light_is_a_change_where_there_is_nothing_to_see_but_light() -> None:
+    gate = ChangeGate(60)
+    wall = np.full((480, 640, 3), 110, np.uint8)
+    gate.compare(Octaves(wall))
+    gate.searched()
+    assert gate.compare(Octaves(lit(wall, 0.95))).where is None
+    assert gate.compare(Octaves(lit(wall, 0.6))).where == EVERYTHING
+
+
 def test_a_face_that_only_the_lamp_shows_is_found_by_the_change_of_light() -> None:
     watched = Watched(sigma=1.0)
     there = visited(porch(), 300, 200)

@@ -24,7 +24,14 @@ from lockd.config import Settings
 from lockd.errors import LockdError, StoreError, TransferError
 from lockd.files import UnreadableError, acting_for, move_new, read_file, to_disk
 from lockd.messages import utc_text
-from lockd.paths import INPUT_DROP_IN, NETWORK_FILE, SOUND_DROP_IN, SYSTEM_CONFIG, UNIT_FILE, USER
+from lockd.paths import (
+    DROP_INS,
+    INPUT_DROP_IN,
+    NETWORK_FILE,
+    SOUND_DROP_IN,
+    SYSTEM_CONFIG,
+    USER,
+)
 
 MOST_BYTES = 1 << 20
 """Of a file beside the store."""
@@ -103,7 +110,7 @@ def _wanted(settings: Settings, config_file: Path | None) -> dict[Path, Role]:
     if config_file is not None and _plain(config_file).parent == folder:
         for path in sorted(folder.rglob("*")):
             wanted.setdefault(path, "other")
-        for path in sorted(Path(f"{UNIT_FILE}.d").glob("*.conf")):
+        for path in sorted(Path(DROP_INS).glob("*.conf")):
             if str(path) not in _MADE_ANEW:
                 wanted.setdefault(path, "unit")
     return wanted

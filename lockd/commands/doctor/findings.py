@@ -13,9 +13,8 @@ from functools import cached_property
 from pathlib import Path
 
 from lockd.config import Settings, find, load
-from lockd.paths import UNIT, UNIT_FILE
+from lockd.paths import DROP_INS, UNIT, UNIT_FILE
 
-ENVIRONMENT = "/opt/lockd/.venv"
 INSTALL = "run `sudo lockd install`"
 _COMMAND_S = 8.0
 _LOADED = re.compile(r"^LoadCredential=([^:\s]+):(/.*?)\s*$", re.MULTILINE)
@@ -142,8 +141,8 @@ class Machine:
     @property
     def unit_texts(self) -> list[str]:
         """The unit and its drop-ins, as systemd reads them one after the other."""
-        names = sorted(one.name for one in self.path(f"{UNIT_FILE}.d").glob("*.conf"))
-        files = (UNIT_FILE, *(f"{UNIT_FILE}.d/{one}" for one in names))
+        names = sorted(one.name for one in self.path(DROP_INS).glob("*.conf"))
+        files = (UNIT_FILE, *(f"{DROP_INS}/{one}" for one in names))
         return [text for one in files if (text := self.text(one)) is not None]
 
     @property

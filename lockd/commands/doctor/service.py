@@ -9,7 +9,6 @@ from pathlib import Path
 
 from lockd.adapters.store import opened
 from lockd.commands.doctor.findings import (
-    ENVIRONMENT,
     INSTALL,
     Finding,
     Machine,
@@ -20,7 +19,7 @@ from lockd.commands.doctor.findings import (
     warning,
 )
 from lockd.config import find
-from lockd.paths import GROUPS, UNIT, UNIT_FILE, USER, shipped
+from lockd.paths import ENVIRONMENT, GROUPS, UNIT, UNIT_FILE, USER, shipped
 
 _NOT_YET = f"not installed yet; to install it, {INSTALL}"
 _LITTLE_MB, _FULL_MB = 200, 20

@@ -40,6 +40,18 @@ def install(dry_run: bool, root: Path, wheels: Path | None, console: bool) -> No
 
 @click.command()
 @_dry_run
+@reported
+def rollback(dry_run: bool) -> None:
+    """Go back to the version that was in use before; once more goes forth again.
+
+    The service is started again, which locks the door for a moment. If this lockd does not even
+    start, call /opt/lockd/.previous/bin/lockd.
+    """
+    steps.roll_back(System(dry_run=dry_run, say=click.echo))
+
+
+@click.command()
+@_dry_run
 @_root
 @click.option(
     "--purge",

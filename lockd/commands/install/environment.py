@@ -27,6 +27,8 @@ from lockd.errors import InstallError
 HOME = "/opt/lockd"
 LINK = f"{HOME}/.venv"
 RELEASES = f"{HOME}/releases"
+PREVIOUS = f"{HOME}/.previous"
+"""Leads to the release that was in use before, for `lockd rollback`."""
 COMMANDS = {name: f"/usr/local/bin/{name}" for name in ("lockd", "lockd-enroll")}
 _COMPLETE = ".complete"
 _PARTS = (
@@ -64,17 +66,39 @@ def put_environment(system: System, wheels: Path | None, *, with_console: bool =
     made = not system.has(f"{release}/{_COMPLETE}")
     if made:
         _build(system, tree, release, wheels, ["console"] if with_console else [])
+    before = _target(system, LINK)
+    if before not in (None, release):
+        system.link(PREVIOUS, str(before))
     return system.link(LINK, release) or made
 
 
+def swap(system: System) -> str:
+    """Make the release of before the one in use, and the other way round; return it.
+
+    Raises:
+        InstallError: if there is none.
+    """
+    current, before = _target(system, LINK), _target(system, PREVIOUS)
+    if current is None or before is None or not system.has(f"{before}/{_COMPLETE}"):
+        raise InstallError(f"no version before this one is kept in {RELEASES}")
+    system.link(LINK, before)
+    system.link(PREVIOUS, current)
+    return before
+
+
+def _target(system: System, link: str) -> str | None:
+    path = system.path(link)
+    return os.readlink(path) if path.is_symlink() else None
+
+
 def drop_old_releases(system: System) -> None:
-    """Remove every release but the one in use, and what a cut-short update left."""
+    """Remove every release but those in use and of before, and what a cut-short update left."""
     folder = system.path(RELEASES)
     if system.dry_run or not (folder.is_dir() and system.has(LINK)):
         return
-    current = Path(os.readlink(system.path(LINK))).name
+    kept = [Path(one).name for link in (LINK, PREVIOUS) if (one := _target(system, link))]
     for release in sorted(folder.iterdir()):
-        if release.name != current:
+        if release.name not in kept:
             system.remove(f"{RELEASES}/{release.name}")
 
 
@@ -86,6 +110,7 @@ def remove_environment(system: System) -> None:
             if target == f"{LINK}/bin/{name}":
                 system.remove(path)
     system.remove(LINK)
+    system.remove(PREVIOUS)
     system.remove(RELEASES)
     system.remove_if_empty(HOME)
 

@@ -10,7 +10,18 @@ from pathlib import Path
 from lockd.commands.install import console, environment
 from lockd.commands.install.system import System
 from lockd.errors import InstallError
-from lockd.paths import GROUPS, INPUT_DROP_IN, NETWORK_FILE, SOUND_DROP_IN, UNIT, UNIT_FILE, USER
+from lockd.paths import (
+    DROP_INS,
+    ENVIRONMENT,
+    GROUPS,
+    INPUT_DROP_IN,
+    NETWORK_FILE,
+    PACKAGED,
+    SOUND_DROP_IN,
+    UNIT,
+    UNIT_FILE,
+    USER,
+)
 
 SYSUSERS = "/usr/lib/sysusers.d/lockd.conf"
 TMPFILES = "/usr/lib/tmpfiles.d/lockd.conf"
@@ -43,6 +54,8 @@ _DROP_INS = (
 def install(system: System, wheels: Path | None = None, *, with_console: bool = False) -> None:
     """Put user, configuration, environment and unit in place, or bring them up to date.
 
+    Of Debian's package all that is dpkg's affair, but for whom the service may reach.
+
     Args:
         wheels: see `environment.put_environment`.
         with_console: the console, too, which stays once it is there.
@@ -50,6 +63,15 @@ def install(system: System, wheels: Path | None = None, *, with_console: bool = 
     Raises:
         InstallError: naming the step that failed; what was done before stays.
     """
+    if PACKAGED:
+        if with_console:
+            raise InstallError(
+                "the Debian package has no console; for one, install from a checkout: "
+                "sudo tools/install.sh --console"
+            )
+        if fit(system) and system.asks("systemctl", "is-active", UNIT) == "active":
+            system.run("systemctl", "restart", UNIT)
+        return
     with_console = with_console or console.is_installed(system)
     _put_user(system)
     _put_configuration(system)
@@ -63,12 +85,44 @@ def install(system: System, wheels: Path | None = None, *, with_console: bool = 
     if with_console:
         changed.append(console.put_drop_in(system, _shipped, _put_for_systemd))
     if any(changed) and system.asks("systemctl", "is-active", UNIT) == "active":
-        system.run("systemctl", "restart", UNIT)
+        _restart(system, rebuilt=rebuilt)
     if with_console:
         console.put_unit(system, _shipped, _put_for_systemd, restart=any(changed))
     environment.drop_old_releases(system)
     if not system.changes:
         system.note("Everything is in place; nothing was changed.")
+
+
+def _restart(system: System, *, rebuilt: bool) -> None:
+    """Start the service again; one that does not become ready gives way to the version before."""
+    try:
+        system.run("systemctl", "restart", UNIT)
+    except InstallError as error:
+        if not rebuilt or not system.has(environment.PREVIOUS):
+            raise
+        roll_back(system)
+        raise InstallError(
+            f"the new version did not become ready, and the one before is in use again\n  {error}"
+        ) from error
+
+
+def roll_back(system: System) -> None:
+    """Go back to the version before: its environment and its unit; a second time, forth again.
+
+    Raises:
+        InstallError: if there is none, or it does not start.
+    """
+    if PACKAGED:
+        raise InstallError(
+            "this lockd is a Debian package; go back with `apt install --allow-downgrades "
+            "./lockd_OLDER.deb`"
+        )
+    release = environment.swap(system)
+    unit = system.read(f"{release}/share/lockd/systemd/{UNIT}")
+    if unit is not None:
+        _put_for_systemd(system, UNIT_FILE, unit)
+    if system.asks("systemctl", "is-active", UNIT) in ("active", "activating", "failed"):
+        system.run("systemctl", "restart", UNIT)
 
 
 def fit(system: System) -> bool:
@@ -85,13 +139,15 @@ def uninstall(system: System, *, purge: bool = False) -> None:
     Raises:
         InstallError: if the service cannot be stopped; then nothing was removed.
     """
+    if PACKAGED:
+        raise InstallError("this lockd is a Debian package; use `apt remove lockd`, or `apt purge`")
     if system.has(UNIT_FILE):
         system.run("systemctl", "disable", "--now", UNIT)
         system.remove(UNIT_FILE)
         system.remove(NETWORK_FILE)
         for _, drop_in, _ in _DROP_INS:
             system.remove(drop_in)
-        system.remove_if_empty(f"{UNIT_FILE}.d")
+        system.remove_if_empty(DROP_INS)
         system.run("systemctl", "daemon-reload")
     if system.remove(UDEV) and _udev_runs(system):
         system.run("udevadm", "control", "--reload")
@@ -175,7 +231,7 @@ def _put_network(system: System) -> bool:
     if not system.live:
         system.note(f"{NETWORK_FILE} is not made below another root: `lockd install` in there does")
         return False
-    lockd = f"{environment.LINK}/bin/lockd"
+    lockd = f"{ENVIRONMENT}/bin/lockd"
     text = system.asks(lockd, "check-config", "--network", "--config", CONFIG)
     if text is None and system.dry_run:
         return False
@@ -217,7 +273,7 @@ def _put_drop_ins(system: System) -> bool:
     """Let the service reach what its configuration asks for, and nothing that it does not."""
     changed = False
     for shipped, drop_in, asks in _DROP_INS:
-        wanted = system.asks(f"{environment.LINK}/bin/python", "-P", "-c", asks, CONFIG)
+        wanted = system.asks(f"{ENVIRONMENT}/bin/python", "-P", "-c", asks, CONFIG)
         if wanted == "True":
             changed |= system.write(drop_in, _shipped(shipped))
         elif wanted == "False":

@@ -1,0 +1,1 @@
+"""Which versions there are, by a signed list: `lockd update`."""

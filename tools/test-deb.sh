@@ -1,0 +1,136 @@
+#!/usr/bin/env bash
+# Tries Debian's package in a clean Debian: installs an earlier version, updates, goes back, removes,
+# installs again and purges, and kills dpkg in the midst of an update. Types docs/quick-start.md.
+#
+#   tools/test-deb.sh [--suite bookworm|trixie] [--arch amd64|arm64] [--kills N] [DEB]
+#
+# Without DEB tools/deb.sh builds it, twice, and both must be the same. Needs what that needs, and lintian.
+set -euo pipefail
+cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
+
+suite=bookworm arch=$(dpkg --print-architecture) kills=5 deb=
+while (($#)); do
+    case $1 in
+        --suite) suite=$2 && shift 2 ;;
+        --arch) arch=$2 && shift 2 ;;
+        --kills) kills=$2 && shift 2 ;;
+        *.deb) deb=$(realpath "$1") && shift ;;
+        *) echo "usage: tools/test-deb.sh [--suite SUITE] [--arch ARCH] [--kills N] [DEB]" >&2 && exit 2 ;;
+    esac
+done
+work=$(mktemp -d)
+root=$work/root
+finish() {
+    for place in dev/null proc; do mountpoint -q "$root/$place" && umount "$root/$place"; done
+    rm -rf --one-file-system "$work"
+}
+trap finish EXIT
+passed=0
+ok() { passed=$((passed + 1)) && echo "ok: $*"; }
+fail() { echo "FAILED: $*" >&2 && exit 1; }
+
+if [[ -z $deb ]]; then
+    for turn in 1 2; do tools/deb.sh --suite "$suite" --arch "$arch" --out "$work/$turn" >/dev/null; done
+    deb=$(echo "$work"/1/*.deb)
+    cmp "$deb" "$work"/2/*.deb || fail "two builds of one commit differ"
+    ok "two builds of one commit are the same, byte for byte"
+fi
+lintian --fail-on error --suppress-tags bad-distribution-in-changes-file "$deb" || fail "lintian"
+ok "lintian finds no error"
+
+# An earlier version: the same, but for its number and a remark in the configuration.
+dpkg-deb -R "$deb" "$work/old"
+sed -i 's/^Version: .*/Version: 0.1.9/' "$work/old/DEBIAN/control"
+echo "# of an earlier version" >>"$work/old/etc/lockd/lockd.yaml"
+(cd "$work/old" && find . -path ./DEBIAN -prune -o -type f -printf '%P\0' | sort -z | xargs -0 md5sum >DEBIAN/md5sums)
+dpkg-deb --root-owner-group -Znone -b "$work/old" "$work/old.deb" >/dev/null
+
+cache=${LOCKD_DEB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lockd-deb}
+base=$cache/clean-$suite-$arch.tar
+mkdir -p "$cache"
+if [[ ! -s $base ]]; then
+    mmdebstrap --quiet --arch="$arch" --variant=minbase --include=ca-certificates,python3,systemd \
+        "$suite" "${base%.tar}.part.tar"
+    mv "${base%.tar}.part.tar" "$base"
+fi
+mkdir "$root" && chmod 755 "$work" "$root"
+tar -xf "$base" -C "$root"
+cp "$deb" "$root/new.deb"
+cp "$work/old.deb" "$root/old.deb"
+cp /etc/resolv.conf "$root/etc/resolv.conf"
+printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d" && chmod +x "$root/usr/sbin/policy-rc.d"
+mount -t proc proc "$root/proc"
+inside() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
+    DEBIAN_FRONTEND=noninteractive "$@"; }
+apt() { inside apt-get -qq -y -o Dpkg::Options::=--force-confold "$@" >"$work/log" 2>&1 || { cat "$work/log" && fail "apt-get $*"; }; }
+version() { inside dpkg-query -W -f '${Version}' lockd; }
+people() { inside lockd-enroll list --json | python3 -c 'import json, sys; print(*(one["name"] for one in json.load(sys.stdin)))'; }
+new_version=$(dpkg-deb -f "$deb" Version)
+
+inside apt-get -qq update
+apt install /old.deb
+grep -q "kept in /var/lib/lockd for 30 days" "$work/log" || fail "nothing is said of what is kept"
+[[ $(inside lockd --version) == "lockd, version "* ]] || fail "lockd --version"
+[[ $(inside stat -c '%a %U %G' /etc/lockd/lockd.yaml /var/lib/lockd | xargs) == "640 root lockd 700 lockd lockd" ]] ||
+    fail "rights: $(inside stat -c '%a %U %G' /etc/lockd/lockd.yaml /var/lib/lockd | xargs)"
+[[ -L $root/etc/systemd/system/multi-user.target.wants/lockd.service ]] || fail "the service is not enabled"
+inside systemd-analyze verify --man=no lockd.service || fail "systemd-analyze verify"
+ok "installed: user, folders, rights, an enabled service"
+
+inside lockd check-config >/dev/null || fail "check-config"
+share=/usr/lib/lockd/share/lockd
+inside lockd replay $share/demo/porch.mp4 --gallery $share/demo/people --liveness off >"$work/seen" || fail "replay"
+grep -q access_granted "$work/seen" && grep -q '"stranger"' "$work/seen" || fail "the door did not open: $(cat "$work/seen")"
+ok "the door opens in the film, and does not for the stranger"
+
+# What an owner does.
+inside sh -c 'lockd-enroll folder '$share'/demo/people >/dev/null' || fail "enrolling"
+before=$(people)
+[[ -n $before ]] || fail "nobody is enrolled"
+sed -i 's/^  name: Front door/  name: Back door/' "$root/etc/lockd/lockd.yaml"
+cp "$root/etc/lockd/lockd.yaml" "$work/owners.yaml"
+
+kept() {
+    cmp -s "$root/etc/lockd/lockd.yaml" "$work/owners.yaml" || fail "$1: the owner's configuration is another"
+    [[ $(people) == "$before" ]] || fail "$1: people: $(people)"
+    inside lockd store check >/dev/null || fail "$1: the store is not whole"
+    [[ $(inside stat -c '%a %U %G' /etc/lockd/lockd.yaml) == "640 root lockd" ]] || fail "$1: rights"
+    ok "$1: configuration and people are what they were"
+}
+apt install /new.deb
+[[ $(version) == "$new_version" ]] || fail "not updated: $(version)"
+kept "updated"
+apt install --allow-downgrades /old.deb
+[[ $(version) == 0.1.9 ]] || fail "not gone back: $(version)"
+kept "gone back"
+
+for ((turn = 1; turn <= kills; turn++)); do
+    inside dpkg --force-confold -i /new.deb >"$work/log" 2>&1 &
+    sleep "$(python3 -c "import random; print(random.uniform(0.05, 6))")"
+    # Of the processes within the chroot, dpkg's.
+    for one in $(pgrep -x "dpkg|dpkg-deb|lockd.postinst|lockd.prerm" || true); do
+        [[ $(readlink "/proc/$one/root") == "$root" ]] && kill -9 "$one" 2>/dev/null || true
+    done
+    wait || true
+    state=$(version)
+    [[ $state == 0.1.9 || $state == "$new_version" ]] || fail "killed: version '$state'"
+    inside dpkg --force-confold --configure -a >"$work/log" 2>&1 || true
+    apt install --allow-downgrades /old.deb
+    kept "killed in the midst of an update ($turn), and mended by apt"
+done
+
+apt install /new.deb
+apt remove lockd
+[[ ! -e $root/usr/lib/lockd && ! -e $root/usr/bin/lockd ]] || fail "removed, and still there: $(ls "$root/usr/lib/lockd")"
+cmp -s "$root/etc/lockd/lockd.yaml" "$work/owners.yaml" || fail "removed, and the configuration with it"
+[[ -e $root/var/lib/lockd/lockd.db ]] || fail "removed, and everybody with it"
+ok "removed: the program is gone, configuration and people stay"
+apt install /new.deb
+kept "installed again"
+apt purge lockd
+grep -q "biometric" "$work/log" || fail "purge does not say what it deletes"
+left=$(inside find /etc /var /usr /opt /run -xdev \( -path '*lockd*' \) -not -path '/var/cache/*' -not -path '/var/log/*' -not -path '/var/lib/dpkg/*')
+[[ -z $left ]] || fail "purged, and there is still: $left"
+inside getent passwd lockd >/dev/null && fail "purged, and the user is still there"
+ok "purged: nothing is left, and what was biometric was said"
+echo "$passed passed, 0 failed"
