@@ -375,6 +375,43 @@ def manifest(files: list[Item]) -> Manifest:
     )
 
 
+class Machine:
+    """A machine whose service runs, and what is done to it."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.ran = RAN
+
+    def asks(self, *command: str) -> str:
+        assert command == ("systemctl", "is-active", "lockd.service")
+        return "active"
+
+    def run(self, *command: str) -> None:
+        self.ran.append(command[1])
+
+
+RAN: list[str] = []
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_service_is_stopped_meanwhile_and_runs_again_in_any_case(
+    door: Door, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    RAN.clear()
+    file = door.folder / "lockd.service"
+    file.touch()
+    monkeypatch.setattr("lockd.commands.backup.command.SYSTEM_CONFIG", str(door.config))
+    monkeypatch.setattr("lockd.commands.backup.command.UNIT_FILE", str(file))
+    monkeypatch.setattr("lockd.commands.backup.command.System", Machine)
+    fitted = "lockd.commands.backup.command.steps.fit"
+    monkeypatch.setattr(fitted, lambda system: system.run("", "fit"))
+    with door.opened() as store:
+        store.people.add("Zoë", "m", [unit(7)], by="root")
+    result = door.restore(*([] if fails else ["--replace"]))
+    assert (result.exit_code, RAN) == (
+        (5, ["stop", "start"]) if fails else (0, ["stop", "fit", "start"])
+    )
+
+
 # What is in the file
 
 
