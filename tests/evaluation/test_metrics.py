@@ -144,7 +144,9 @@ def test_impostors_that_are_only_counted_change_no_rate(
         found = partly.threshold(far)
         assert partly.far(found) <= far + 1e-9
         assert found == pytest.approx(exact.threshold(far), abs=2e-4) or found == -1.0
-    assert partly.eer() == pytest.approx(exact.eer(), abs=1 / len(impostor) + 1 / len(genuine))
+    nearly = 1 / len(impostor) + 1 / len(genuine)
+    if exact.eer() <= 0.5 - nearly:  # else it lies among those that are only counted
+        assert partly.eer() == pytest.approx(exact.eer(), abs=nearly)
 
 
 def test_a_unit_that_weighs_nothing_takes_its_comparisons_with_it() -> None:
