@@ -129,7 +129,8 @@ apt install /new.deb
 kept "installed again"
 apt purge lockd
 grep -q "biometric" "$work/log" || fail "purge does not say what it deletes"
-left=$(inside find /etc /var /usr /opt /run -xdev \( -path '*lockd*' \) -not -path '/var/cache/*' -not -path '/var/log/*' -not -path '/var/lib/dpkg/*')
+left=$(inside find /etc /var /usr /opt /run -xdev -regextype posix-extended -regex '.*/([0-9]+-)?lockd[^/]*' \
+    -not -path '/var/cache/*' -not -path '/var/log/*')
 [[ -z $left ]] || fail "purged, and there is still: $left"
 inside getent passwd lockd >/dev/null && fail "purged, and the user is still there"
 ok "purged: nothing is left, and what was biometric was said"
