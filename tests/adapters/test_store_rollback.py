@@ -28,7 +28,7 @@ from tests.killing import PLACES, killed_after
 from tests.patience import running
 
 MODEL = ScriptedVision().fingerprint
-SIZE = ScriptedVision().size
+SPACE = ScriptedVision().space
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def known(path: Path) -> set[str]:
         StoreError: if it may go by nobody.
     """
     with opened(path) as store:
-        faces = store.gallery.read(MODEL, SIZE).faces
+        faces = store.gallery.read(SPACE).faces
         return {f"{one.name} {sum(t.person.id == one.id for t in faces)}" for one in faces.people}
 
 
@@ -311,7 +311,7 @@ class TestWhatKnowsTheGeneration:
             closing(Store.open(path, vault, generation_file=elsewhere)) as store,
             pytest.raises(StoreError, match="older copy"),
         ):
-            store.gallery.read(MODEL, SIZE)
+            store.gallery.read(SPACE)
 
     def test_whoever_reads_while_others_change_people_is_never_alarmed(self, path: Path) -> None:
         code = (
@@ -325,7 +325,7 @@ class TestWhatKnowsTheGeneration:
         ):
             assert writer.stdout is not None
             writer.stdout.readline()
-            stamps = {store.gallery.read(MODEL, SIZE).stamp for _ in range(400)}
+            stamps = {store.gallery.read(SPACE).stamp for _ in range(400)}
         assert len(stamps) > 1
 
     def test_two_who_change_people_at_once_leave_the_later_generation(self, path: Path) -> None:

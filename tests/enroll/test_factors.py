@@ -24,9 +24,10 @@ from lockd.identity.factors import FactorKind, hash_card, is_card, is_pin
 from lockd.service.second_factor import SecondFactor
 from lockd.types import FactorEntry
 from tests.enroll.conftest import Enrol, opened
-from tests.fakes import FixedTime
+from tests.fakes import FixedTime, unit
 from tests.invoking import Run
 from tests.patience import PATIENCE_S, eventually
+from tests.service.test_second_factor import store_work
 
 PIN, CARD = FactorKind.PIN, FactorKind.CARD
 
@@ -76,7 +77,7 @@ class TestPin:
         config = configured(tmp_path, least_digits=6, alone=["pin"])
         with closing(Store.open(load(config).store.path(), vault(config))) as store:
             for name in ("Ada", "Grace"):
-                store.people.make(name)
+                store.people.add(name, "model", [unit(1)], by="root")
         assert typed("258013\n", "pin", "Ada", "--config", config).exit_code == 0
         assert typed("258013\n", "pin", "Ada", "--config", config).exit_code == 0, "their own"
         result = typed("258013\n", "pin", "Grace", "--config", config)
@@ -283,6 +284,7 @@ class Service:
                 store=lambda: store,
                 wall=FixedTime(),
                 wake=self._wake,
+                have_done=store_work(store),
             )
             while self._wakes.get():
                 factor.serve(0.0)

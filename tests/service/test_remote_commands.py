@@ -418,7 +418,7 @@ def test_what_was_refused_is_refused_when_it_comes_again(
     assert (result["result"], result["reason"]) == (expected, why)
     door.pass_time(20)
     for _ in range(2):
-        assert door.hear(command)[0]["reason"] in ("refused_before", "too_often")
+        assert door.hear(command)[0]["reason"] in ("refused_before", "known", "too_often")
     assert "on" not in door.output.log
 
 
@@ -654,7 +654,7 @@ def test_an_order_that_the_disk_takes_too_long_for_is_refused_for_good(afar: Mak
     door.commander.pass_time()
     assert [one["reason"] for one in door.results] == ["store"]
     door.step()
-    assert door.hear(command)[0]["reason"] == "refused_before"
+    assert door.hear(command)[0]["reason"] == "known"
     assert "on" not in door.output.log
 
 

@@ -46,7 +46,7 @@ def cosine(first: Embedding, second: list[float]) -> float:
 
 @pytest.fixture(scope="module")
 def facenet(vision: Vision) -> Embedder:
-    return Embedder(vision.models, "light")
+    return Embedder(vision.models, "facenet")
 
 
 def ours(facenet: Embedder, path: str) -> Embedding:
