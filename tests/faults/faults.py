@@ -105,7 +105,8 @@ def _stick_for_good(site: Site, _: random.Random) -> Undo:
 
 
 GOES_ON_WITHOUT = ("outbox", "store-writer", "mqtt", "paho", "control", "signals", "voice")
-"""Threads that are replaced when they die."""
+"""Threads that are replaced when they die; those of the signals where a door has `SIGNALS`."""
+SIGNALS = {"led": {"pin": 22}, "voice": {"device": "null"}}
 ENDS_WITH = ("main", "camera", "pins", "strike-guard", "signal-listener")
 """Threads with which the service ends, and is started again."""
 

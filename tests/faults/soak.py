@@ -38,7 +38,7 @@ import numpy as np
 
 from tests.faults.callers import Callers
 from tests.faults.clip import ClipFilm
-from tests.faults.faults import FAULTS, Fault
+from tests.faults.faults import FAULTS, SIGNALS, Fault
 from tests.faults.records import Opening, openings, seen_before
 from tests.faults.site import KNOWN, RELAY, Site, enroll
 
@@ -358,7 +358,7 @@ def _site(folder: Path) -> Site:
         mqtt=Callers.settings(folder),
         access={"clock": "trusted"},
         control={"socket": "run/control"},
-        signals={"led": {"pin": 22}},
+        signals=SIGNALS,
     )
 
 

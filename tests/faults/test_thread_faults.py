@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.conftest import ROOT
-from tests.faults.faults import ENDS_WITH, GOES_ON_WITHOUT, end_thread
+from tests.faults.faults import ENDS_WITH, GOES_ON_WITHOUT, SIGNALS, end_thread
 from tests.faults.site import Site
 from tests.patience import eventually
 
@@ -19,7 +19,6 @@ FOR_A_MOMENT = {"control-caller", "camera-name", "seal", "enrolling"}
 """Threads that end by themselves, each with a test of its own beside what it belongs to."""
 OF_A_FACTOR = {"keypad", "wiegand", "factor-check"}
 """Threads that are there with a second factor, and have their tests beside it."""
-SIGNALS = {"led": {"pin": 22}, "voice": {"device": "null"}}
 HARNESS = {"saboteur"}
 ELSEWHERE = {
     "lockd/adapters/broker.py",
