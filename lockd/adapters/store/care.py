@@ -211,16 +211,20 @@ class Care:
         """Whatever is sealed and does not open, or not to what it should be."""
         run, vault = self._database.run, self._database.vault
         theirs = {id_: kept.holds for id_, kept, _ in self._rights() if kept}
+
+        def wrong(sealed: bytes, id_: str, *, opens: bool) -> str | None:
+            if not opens:
+                return "does not open, or is none"
+            planted = id_ in theirs and nonce_of(sealed) not in theirs[id_]
+            return "was put there past lockd" if planted else None
+
         for number, id_, name, model, sealed in run(
             "SELECT templates.id, people.id, name, fingerprint, sealed FROM templates "
             "JOIN people ON people.id = person_id JOIN models ON models.id = model_id"
         ):
-            if open_template(vault, sealed, id_, model) is None:
-                text = f"{name}: template {number} does not open, or is none"
-                yield Fault(text, "templates", number, id_)
-            elif id_ in theirs and nonce_of(sealed) not in theirs[id_]:
-                text = f"{name}: template {number} was put there past lockd"
-                yield Fault(text, "templates", number, id_)
+            opens = open_template(vault, sealed, id_, model) is not None
+            if (said := wrong(sealed, id_, opens=opens)) is not None:
+                yield Fault(f"{name}: template {number} {said}", "templates", number, id_)
         for number, id_, name, sealed in run(
             "SELECT photographs.id, people.id, name, photographs.sealed FROM photographs "
             "JOIN templates ON templates.id = template_id JOIN people ON people.id = person_id"
@@ -232,12 +236,9 @@ class Care:
             "SELECT factors.id, people.id, name, kind, sealed FROM factors "
             "JOIN people ON people.id = person_id"
         ):
-            if open_factor(vault, sealed, id_, kind) is None:
-                text = f"{name}: {kind} {number} does not open, or is none"
-                yield Fault(text, "factors", number, id_)
-            elif id_ in theirs and nonce_of(sealed) not in theirs[id_]:
-                text = f"{name}: {kind} {number} was put there past lockd"
-                yield Fault(text, "factors", number, id_)
+            opens = open_factor(vault, sealed, id_, kind) is not None
+            if (said := wrong(sealed, id_, opens=opens)) is not None:
+                yield Fault(f"{name}: {kind} {number} {said}", "factors", number, id_)
         for number, event_id, sealed in run("SELECT id, event_id, sealed FROM strangers"):
             if open_picture(vault, sealed, event_id) is None:
                 yield Fault(f"picture {number} of a stranger does not open", "strangers", number)
