@@ -9,6 +9,7 @@ import pty
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,15 @@ def test_a_recording_that_looked_seldom_while_nobody_came_keeps_its_time(
     assert of_type(result, "summary")[0]["frames"] == len(visit) + 4
 
 
+def all_of(terminal: int) -> bytes:
+    """What was written to a terminal, until nobody has it open any more."""
+    seen = b""
+    with contextlib.suppress(OSError):  # which is how a terminal ends
+        while part := os.read(terminal, 9999):
+            seen += part
+    return seen
+
+
 def test_how_far_it_has_come_is_shown_on_a_terminal_only(tmp_path: Path, porch: Result) -> None:
     assert porch.stderr == ""
     folder = folder_of(tmp_path, PHOTOS / "barack-obama.jpg", 5)
@@ -186,15 +196,17 @@ def test_how_far_it_has_come_is_shown_on_a_terminal_only(tmp_path: Path, porch: 
     command = [sys.executable, "-m", "lockd", "replay", folder, "--gallery", PEOPLE]
     environment = {**os.environ, "TERM": "xterm"}
     pipes = {"stdout": subprocess.PIPE, "stderr": terminal}
-    with running(*command, env=environment, cwd=ROOT, **pipes) as done:
+    with (
+        ThreadPoolExecutor(1) as pool,
+        running(*command, env=environment, cwd=ROOT, **pipes) as done,
+    ):
+        # A terminal has room for 4 kB: unread, whoever takes long to load waits for it for ever.
+        looking = pool.submit(all_of, shown)
         os.close(terminal)
         assert done.stdout is not None
         events = done.stdout.read().decode()
         done.wait(PATIENCE_S)
-    seen = b""
-    with contextlib.suppress(OSError):  # which is how a terminal ends
-        while part := os.read(shown, 9999):
-            seen += part
+        seen = looking.result(PATIENCE_S)
     os.close(shown)
     assert done.returncode == 0
     assert b"loading" in seen
