@@ -115,9 +115,14 @@ class Sitter:
 
 
 def sat(sitter: Sitter, rules: ChallengeRules, seed: int, fps: float) -> tuple[Outcome, float]:
-    """Ask somebody who does as told, by about 35 degrees; return how it ended, and when."""
+    """Ask somebody who does as told, by about 35 degrees, and on if that is not enough.
+
+    Return how it ended, and when.
+    """
     rng = random.Random(f"sitter {seed}")
-    turner = Turner(rng, moves_s=(0.8, 1.2), turns=(32.0, 42.0), rest=sitter.ahead)
+    turner = Turner(
+        rng, moves_s=(0.8, 1.2), turns=(30.0, 40.0), rest=sitter.ahead, goes_on=12.0, farthest=55.0
+    )
     _, known = sitter.seen(sitter.ahead, rng)
     challenge = Challenge(rules, now=0.0, rng=random.Random(seed), known=known)
     t = 0.0

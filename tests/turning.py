@@ -49,6 +49,8 @@ class Turner:
         moves_s: from one angle to another.
         turns: how far, in eye distances, or in degrees: whatever `shift` is to be.
         rest: the shift of this person who looks at the camera.
+        goes_on: by so much a second further while the same is asked, as far as `farthest`.
+        farthest: from the front.
     """
 
     rng: random.Random
@@ -56,8 +58,10 @@ class Turner:
     moves_s: tuple[float, float] = (0.6, 1.0)
     turns: tuple[float, float] = (0.3, 0.45)
     rest: float = 0.0
+    goes_on: float = 0.0
+    farthest: float = math.inf
     _heard: Prompt = Prompt.FRONT
-    _moves: list[tuple[float, float, float]] = field(default_factory=list)
+    _moves: list[tuple[float, float, Prompt, float]] = field(default_factory=list)
 
     def hears(self, prompt: Prompt, t: float) -> None:
         if prompt is self._heard:
@@ -67,12 +71,15 @@ class Turner:
         if self._moves:
             begin = max(begin, self._moves[-1][0] + self._moves[-1][1])
         far = self.rng.uniform(*self.turns)
-        where = {Prompt.FRONT: 0.0, Prompt.LEFT: far, Prompt.RIGHT: -far}[prompt]
-        self._moves.append((begin, self.rng.uniform(*self.moves_s), self.rest + where))
+        self._moves.append((begin, self.rng.uniform(*self.moves_s), prompt, far))
 
     def shift(self, t: float) -> float:
         now = self.rest
-        for begin, lasts, where in self._moves:
+        ends = [*(begin for begin, *_ in self._moves[1:]), math.inf]
+        for (begin, lasts, prompt, far), end in zip(self._moves, ends, strict=False):
+            longer = self.goes_on * max(0.0, min(t, end) - begin - lasts)
+            side = {Prompt.FRONT: 0, Prompt.LEFT: 1, Prompt.RIGHT: -1}[prompt]
+            where = self.rest + side * max(far, min(far + longer, self.farthest))
             u = min(1.0, max(0.0, (t - begin) / lasts))
             now += (where - now) * (3 * u**2 - 2 * u**3)
         return now

@@ -126,7 +126,11 @@ def _visit(clip: Clip, camera: Camera, gallery: Gallery) -> Visit:
         fit = [one for one in look.sightings if one.unfit is None]
         if not fit:
             continue
-        live = {one.visit: camera.liveness.score(frame.image, one.face) for one in fit}
+        mirrored = len(scores) % 2 == 1  # by turns, as at a door
+        live = {
+            one.visit: camera.liveness.score(frame.image, one.face, mirrored=mirrored)
+            for one in fit
+        }
         scores.append(live[max(fit, key=lambda one: _area(one.face)).visit])
         for one in fit:
             if one.match is not None and one.match.person is not None:

@@ -12,13 +12,13 @@ What is measured is the nose's shift across the eyes: its offset from the mean o
 corners, along the eyes, in eye distances. It does not change when a flat picture is moved, turned
 in its plane or tilted far away, and little when it is bent.
 
-A turn that is too quick to be followed is asked once more, with another side at random.
+A turn to the right side that could not be followed, too quick or lost in profile, is asked once
+more, with another side at random.
 
 A recording knows neither the sides nor the pauses. One that alternates and runs on comes too early
 or turns wrongly; one that is held until it is asked, or begun just in time, passes with
-the probability `ChallengeRules.guessed`, if it turns slowly enough. Somebody who chooses
-between recordings while they are asked, a mask with a nose, and a face computed while it is asked
-are not told from a person here.
+the probability `ChallengeRules.guessed`, if it turns slowly enough. Whoever chooses recordings as
+they are asked, a mask with a nose, and a face computed meanwhile are not told from a person here.
 """
 
 from __future__ import annotations
@@ -99,15 +99,16 @@ class ChallengeRules:
         leaves: from this on a head has begun to turn. Between the two it does neither.
         between: a turn is followed if one angle at least was seen in the middle of it, by so much
             beyond that at which it was asked, and by so much before that at which it passed.
-        pause_s: the least and greatest pause before a turn is asked.
-        repeats: how many turns too quick to be followed may be made again.
+        settles_s: for how long the front must be seen: one frame in profile may look like it.
+        pause_s: the least and greatest pause before a turn is asked, in which that is included.
+        repeats: how many turns that could not be followed may be made again.
         earliest_s: whoever begins sooner after they were asked did not wait for it.
         begin_s: within which a turn must begin, after it was asked.
         turn_s: within which it must pass `least_shift`.
         longest_s: the whole.
         gap_s: the longest time between two frames that show the face.
         missed: how many frames in a row may show no face, within `gap_s`.
-        profile_s: how long a head may go unseen on its way back, after a turn that counted.
+        profile_s: how long a head may go unseen in profile, on its way back or for another try.
         lost_s: nothing was seen for so long by the clock, be it for want of frames: given up.
 
     Raises:
@@ -120,6 +121,7 @@ class ChallengeRules:
     front: float = 0.12
     leaves: float = 0.16
     between: float = 0.08
+    settles_s: float = 0.2
     pause_s: tuple[float, float] = (0.3, 1.0)
     repeats: int = 1
     earliest_s: float = 0.2
@@ -217,6 +219,7 @@ class Challenge:
         self._looked_at = -math.inf
         self._missed = 0
         self._last: _Sight | None = None
+        self._ahead_since: float | None = None
         self._settled: float | None = None
         self._returning = False
         self._asked: _Sight | None = None
@@ -250,12 +253,10 @@ class Challenge:
             return self._fail(Failure.TIME_OVER)
         sight = self._sight(t, face, embedding)
         self._missed += sight is None
-        if not self._unbroken(t):
-            return self._fail(Failure.GAP)
-        if sight is None:
+        self._look_for_gaps(t)
+        if self.outcome is not None or sight is None:
             return None
-        flaw = self._flaw(sight)
-        if flaw is not None:
+        if (flaw := self._flaw(sight)) is not None:
             return self._fail(flaw)
         if self._asked is None or self._last is None:
             self._wait(sight)
@@ -264,14 +265,21 @@ class Challenge:
         self._missed, self._seen_at, self._last = 0, t, sight
         return None
 
-    def _unbroken(self, t: float) -> bool:
-        """Whether the face was seen often enough up to now for this to be the same one."""
-        rules, last = self._rules, self._last
-        if self._returning and last is not None and abs(last.shift) > rules.leaves:
-            # Few detectors find a face in profile. The turn has counted; the next one begins
-            # at the front, with whoever was recognised.
-            return t - self._seen_at <= rules.profile_s
-        return t - self._seen_at <= rules.gap_s and self._missed <= rules.missed
+    def _look_for_gaps(self, t: float) -> None:
+        """See that the face was seen often enough up to now for this to be the same one."""
+        rules = self._rules
+        if t - self._seen_at <= rules.gap_s and self._missed <= rules.missed:
+            return
+        # Few detectors find a face in profile. What is next begins at the front, with the same one.
+        if not self._in_profile or t - self._seen_at > rules.profile_s:
+            self._fail(Failure.GAP)
+        elif self._asked is not None:
+            self._again(Failure.GAP)
+
+    @property
+    def _in_profile(self) -> bool:
+        """Whether a head turns away as it was asked to, or is on its way back."""
+        return self._returning or (self._asked is not None and self._begun)
 
     def _fail(self, reason: Failure) -> None:
         self.outcome = Failed(reason)
@@ -284,36 +292,45 @@ class Challenge:
         measures = (shift, side, *face.box.centre, float(np.sum(embedding)))
         if not (all(map(math.isfinite, measures)) and side > 0):
             return None
-        return _Sight(t, shift, face.box, side, embedding)
+        sight = _Sight(t, shift, face.box, side, embedding)
+        # A face in profile says little; at the front it has to be theirs.
+        return None if self._in_profile and self._strange(sight) else sight
 
     def _flaw(self, sight: _Sight) -> Failure | None:
         """What tells that this is not the face of before, one frame later."""
-        rules, last = self._rules, self._last
-        if last is not None:
-            if not _near(last, sight):
-                return Failure.JUMP
-            known = [] if self._known is None else [self._known]
-            if not self._alike(sight, last.embedding, *known):
-                return Failure.OTHER_FACE
-        if abs(sight.shift) <= rules.front:
-            if self._known is None:
-                self._known = sight.embedding
-            if not self._alike(sight, self._known):
-                return Failure.OTHER_FACE
+        if self._last is not None and not _near(self._last, sight):
+            return Failure.JUMP
+        if self._strange(sight):
+            return Failure.OTHER_FACE
+        if self._known is None and self._ahead(sight):
+            self._known = sight.embedding
         return None
 
-    def _alike(self, sight: _Sight, *others: Embedding) -> bool:
-        return any(float(other @ sight.embedding) >= self._rules.alike for other in others)
+    def _strange(self, sight: _Sight) -> bool:
+        """Whether it is not whoever was recognised; in profile, nor the face of the last frame."""
+        if self._known is not None:
+            if self._alike(sight, self._known):
+                return False
+            if self._ahead(sight):
+                return True
+        return self._last is not None and not self._alike(sight, self._last.embedding)
+
+    def _alike(self, sight: _Sight, other: Embedding) -> bool:
+        return float(other @ sight.embedding) >= self._rules.alike
+
+    def _ahead(self, sight: _Sight) -> bool:
+        return abs(sight.shift) <= self._rules.front
 
     def _wait(self, sight: _Sight) -> None:
         """Look for a head at the front, that stays there until it is asked."""
-        side, pause = self._todo[0]
-        ahead = abs(sight.shift) <= self._rules.front
+        rules, (side, pause) = self._rules, self._todo[0]
+        ahead, since = self._ahead(sight), self._ahead_since
+        self._ahead_since = (sight.t if since is None else since) if ahead else None
         if self._settled is None:
-            if ahead:
-                self._settled, self._returning = sight.t, False
-        elif not abs(sight.shift) <= self._rules.leaves:
-            if sight.t - self._settled >= self._rules.earliest_s:
+            if since is not None and sight.t - since >= rules.settles_s and ahead:
+                self._settled, self._returning = since, False
+        elif not abs(sight.shift) <= rules.leaves:
+            if sight.t - self._settled >= rules.earliest_s:
                 return self._fail(Failure.TOO_EARLY)
             self._settled = None  # it was still on its way back
         elif ahead and sight.t - self._settled >= pause:
@@ -335,17 +352,17 @@ class Challenge:
                 return self._fail(Failure.TOO_EARLY)
             self._begun = True
         if not _steady(last, sight):
-            return self._again()
+            return self._again(Failure.JUMP)
         if shift >= rules.least_shift and shift >= self._between + rules.between:
             return self._turned()
         on_the_way = shift >= sign * asked.shift + rules.between
         self._between = min(self._between, shift) if on_the_way else math.inf
         return None
 
-    def _again(self) -> None:
+    def _again(self, reason: Failure) -> None:
         """Ask for another turn in place of one that nobody could follow."""
         if not self._repeats:
-            return self._fail(Failure.JUMP)
+            return self._fail(reason)
         self._repeats -= 1
         self._todo[0] = self._drawn()
         self._look_ahead()
@@ -359,7 +376,7 @@ class Challenge:
 
     def _look_ahead(self) -> None:
         self.prompt, self._asked, self._settled = Prompt.FRONT, None, None
-        self._returning = True
+        self._ahead_since, self._returning = None, True
 
     def _drawn(self) -> tuple[Prompt, float]:
         """A side at random, and the pause before it is asked."""

@@ -20,7 +20,7 @@ from lockd.identity.tracks import Tracker
 from lockd.recognition.attention import Attention
 from lockd.recognition.naming import Named, NamingRule, name
 from lockd.recognition.second_eye import SecondEye
-from lockd.types import Embedding, Frame, Person
+from lockd.types import Embedding, Face, Frame, Image, Person
 from lockd.vision import quality
 from lockd.vision.embedder import Embedder, Probe
 from lockd.vision.geometry import Octaves
@@ -87,6 +87,7 @@ class Recogniser:
         self._strangers = Strangers(
             self._rule.alone, tries=lock_out.denials, barred_s=lock_out.lasts_s
         )
+        self._mirrored = False
         self.gallery = gallery
         self.second_eye: SecondEye | None = None
         self.challenged: frozenset[int] = frozenset()
@@ -131,7 +132,7 @@ class Recogniser:
                 named = self._named(track.id, probe, frame.t)
                 match, embedding = named.match, named.whole
                 if embedding is not None and match.person and self._vision.liveness is not None:
-                    live = self._vision.liveness.score(frame.image, face)
+                    live = self._live(self._vision.liveness, frame.image, face)
                 if embedding is not None and match.person and self.second_eye is not None:
                     there = self.second_eye.sees(frame, face)
                 verdicts += self._counted(track.id, named, frame.t)
@@ -139,6 +140,11 @@ class Recogniser:
             sightings.append(Sighting(visit, face, unfit, match, embedding, live, there))
         evidence = (seen.change.share, seen.change.noise) if seen.change else ()
         return Observation(sightings, verdicts, seen.effort, *evidence)
+
+    def _live(self, liveness: Liveness, image: Image, face: Face) -> float:
+        """How live a face looks, by turns as it is and as in a mirror."""
+        mirrored, self._mirrored = self._mirrored, not self._mirrored
+        return liveness.score(image, face, mirrored=mirrored)
 
     def _named(self, track: int, probe: Probe, now: float) -> Named:
         """Who a face is; all networks judge those of whom more is asked."""

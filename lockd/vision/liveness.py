@@ -65,15 +65,19 @@ class Liveness:
         self._parts = [_part(models, part, threads) for part in described]
         self.names: tuple[str, ...] = tuple(part["network"] for part in described)
         identity = [{**part, "sha256": models.sha256(part["network"])} for part in described]
-        canonical = json.dumps(identity, sort_keys=True).encode()
+        canonical = json.dumps([identity, "mirrored by turns"], sort_keys=True).encode()
         self.fingerprint = hashlib.sha256(canonical).hexdigest()
 
-    def score(self, image: Image, face: Face) -> float:
+    def score(self, image: Image, face: Face, *, mirrored: bool = False) -> float:
         """Return how much the face looks as if it were there.
+
+        A visit's mean is worth more where every other frame was judged as in a mirror: what the
+        networks mistake, they mistake less often from both sides.
 
         Args:
             image: uint8 (height, width, 3), BGR, in which the face was found.
             face: in pixels of that image.
+            mirrored: whether the networks see it as in a mirror.
 
         Returns:
             Log-odds in nats, summed over the networks; rises with liveness. NaN where a
@@ -84,6 +88,8 @@ class Liveness:
             crop = context(image, face.box, part.enlarged, part.crop_px)
             if crop is None:
                 return math.nan
+            if mirrored:
+                crop = np.ascontiguousarray(crop[:, ::-1])
             total += log_odds(part.network(as_input(crop)).reshape(-1))
         return total
 

@@ -498,6 +498,73 @@ def test_a_recording_that_is_held_until_it_is_asked_guesses_the_sides(turns: int
     assert passed / 400 == pytest.approx(rules.guessed, abs=0.06)
 
 
+# Heads in profile, of which a detector sees little.
+
+
+def in_profile() -> Story:
+    """Asked for LEFT, turned so far that the face is lost, and not seen for three frames."""
+    story = Story(LEFT, RIGHT, RIGHT).asked().film(0.0, 0.0, 0.1, 0.2)
+    return story.look(None, None).look(None, None).look(None, None)
+
+
+def test_a_face_lost_in_profile_is_asked_once_more() -> None:
+    story = in_profile()
+    assert (story.prompt, story.outcome) == (FRONT, None)
+    assert story.look(None, None, 0.5).film(0.2, 0.1).asked().prompt is RIGHT
+    story.turned(-1)
+    assert story.outcome is None  # two turns are still two turns
+    assert story.asked().turned(-1).outcome == Passed()
+
+
+def test_a_face_lost_in_profile_a_second_time_fails() -> None:
+    story = in_profile().film(0.2, 0.1).asked().film(0.0, 0.0, -0.1, -0.2)
+    for _ in range(2):
+        assert story.look(None, None).outcome is None
+    assert story.look(None, None).outcome == failed(Failure.GAP)
+
+
+def test_a_face_lost_before_it_turned_or_for_too_long_fails() -> None:
+    story = Story().asked().film(0.0, 0.0, 0.1, 0.15)
+    assert story.look(None, None).look(None, None).outcome is None
+    assert story.look(None, None).outcome == failed(Failure.GAP)
+    assert in_profile().look(None, None, 1.4).outcome is None
+    assert in_profile().look(None, None, 1.5).outcome == failed(Failure.GAP)
+
+
+def test_who_was_lost_in_profile_comes_back_as_the_same() -> None:
+    story = in_profile().see(0.2, who=GRACES)
+    assert story.outcome is None  # not seen, as far as anybody knows
+    back = in_profile().film(0.1, 0.0, 0.0)
+    assert back.see(0.0, who=GRACES).outcome == failed(Failure.OTHER_FACE)
+    for _ in range(14):
+        story.see(0.0, who=GRACES)
+    assert story.outcome == failed(Failure.GAP)
+
+
+def test_on_the_way_back_a_profile_may_look_like_somebody_else() -> None:
+    story = Story(known=ADAS).asked().film(0.0, 0.0, 0.1, 0.2, 0.3)
+    assert story.prompt is FRONT
+    assert story.see(0.4, who=GRACES).see(0.05, who=GRACES).outcome is None
+    assert story.film(0.3, 0.2, 0.1).asked().prompt is RIGHT
+
+
+def test_a_front_that_is_seen_for_a_moment_only_may_be_a_mistake() -> None:
+    story = Story().asked().film(0.0, 0.0, 0.1, 0.2, 0.3)
+    story.film(0.02, 0.05, 0.25, 0.3, 0.25, 0.2)
+    assert (story.prompt, story.outcome) == (FRONT, None)
+    assert story.film(0.1).asked().prompt is RIGHT
+
+
+def test_on_its_way_out_a_profile_that_looks_like_somebody_else_was_not_seen() -> None:
+    story = Story(known=ADAS).asked().film(0.0, 0.0, 0.1, 0.2).see(0.22, who=GRACES)
+    assert story.film(0.24, 0.3).prompt is FRONT
+    story = Story(LEFT, RIGHT, RIGHT, known=ADAS).asked().film(0.0, 0.0, 0.1, 0.2)
+    story.see(0.22, who=GRACES).see(0.26, who=GRACES)
+    assert (story.prompt, story.outcome) == (LEFT, None)
+    assert story.see(0.3, who=GRACES).prompt is FRONT  # lost, and asked once more
+    assert story.film(0.2, 0.1).asked().prompt is RIGHT
+
+
 # What ends it.
 
 

@@ -274,3 +274,18 @@ class TestRealNetworks:
 def enrolled(embedder: Embedder, vision: Vision, path: Any) -> Embedding:
     octaves = Octaves(read(path))
     return embedder.enrolled(octaves, vision.detector.detect_in(octaves)[0])
+
+    def test_the_network_that_looks_for_pictures_sees_every_other_face_mirrored(self) -> None:
+        vision, seen = TwoNetworks(), []
+
+        def score(_image: object, _face: Face, *, mirrored: bool) -> float:
+            seen.append(mirrored)
+            return 1.0
+
+        vision.liveness = SimpleNamespace(score=score)  # type: ignore[assignment]
+        gallery = Gallery([Template(Person("1", "Ada"), ADA)], ALL)
+        door = Recogniser(Settings(), vision, gallery)  # type: ignore[arg-type]
+        for frame in film((vision.scene(ADA), 2.0)):
+            door.look(frame)
+        assert len(seen) >= Settings().recognition.agree_frames
+        assert seen == [bool(index % 2) for index in range(len(seen))]

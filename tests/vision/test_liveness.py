@@ -69,6 +69,17 @@ class TestPhotographs:
         liveness.score(read(OBAMA), face)
         assert liveness.score(image, face) == first
 
+    def test_mirrored_is_as_in_a_mirror(self, vision: Vision, liveness: Liveness) -> None:
+        image = read(COLLINS)
+        face = face_in(vision, image)
+        width = image.shape[1]
+        box = Box(width - face.box.x1, face.box.y0, width - face.box.x0, face.box.y1)
+        turned = np.ascontiguousarray(image[:, ::-1])
+        seen = liveness.score(image, face, mirrored=True)
+        as_well = liveness.score(turned, Face(box, NO_LANDMARKS, 1.0))
+        assert seen == pytest.approx(as_well, abs=0.2)
+        assert seen != liveness.score(image, face)
+
 
 class TestComposition:
     @staticmethod
