@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -56,6 +57,10 @@ class Guesses:
         self._tries.pop(("account", account), None)
 
     def _drop(self) -> None:
-        """Make room: what holds nobody up goes first, the oldest of it."""
-        soonest = min(self._tries, key=lambda key: (self._tries[key].until, self._tries[key].last))
-        del self._tries[soonest]
+        """Make room for many more: what holds nobody up goes first, the oldest of it."""
+
+        def soonest(key: tuple[str, str]) -> tuple[float, float]:
+            return self._tries[key].until, self._tries[key].last
+
+        for key in heapq.nsmallest(_KEPT // 8, self._tries, key=soonest):
+            del self._tries[key]
