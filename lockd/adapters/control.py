@@ -186,6 +186,9 @@ class ControlSocket:
 
     def _accept(self) -> None:
         """Wait for a caller, and hand it to a thread of its own."""
+        waiting = select.poll()  # whatever ends this thread while it waits takes no caller along
+        waiting.register(self._socket, select.POLLIN)
+        waiting.poll()
         connection, _ = self._socket.accept()
         with contextlib.ExitStack() as stack:
             stack.enter_context(connection)

@@ -214,10 +214,16 @@ class Outbox:
     # In the outbox's thread
 
     def _carry(self) -> None:
-        while not self._closing:
-            self._wake.wait(_IDLE_S)
-            self._wake.clear()
-            self._move_safely()
+        try:
+            while not self._closing:
+                self._wake.wait(_IDLE_S)
+                self._wake.clear()
+                self._move_safely()
+            self._say_farewell()
+        finally:
+            self._own.close()
+
+    def _say_farewell(self) -> None:
         end = time.monotonic() + _FAREWELL_S
         self._own.try_now()  # for the last time
         while self._move_safely() and time.monotonic() < end:
@@ -226,7 +232,6 @@ class Outbox:
         if self._backlog or self._loose:
             left = len(self._backlog), len(self._loose)
             log.error("at the end %d events were not written, %d messages not delivered", *left)
-        self._own.close()
 
     def _move_safely(self) -> bool:
         try:

@@ -116,13 +116,15 @@ class StoreWriter:
     # In its thread
 
     def _write(self) -> None:
-        while not self._closing:
-            self._stir.wait(_IDLE_S)
-            self._stir.clear()
+        try:
+            while not self._closing:
+                self._stir.wait(_IDLE_S)
+                self._stir.clear()
+                self.work()
+            self._own.try_now()
             self.work()
-        self._own.try_now()
-        self.work()
-        self._own.close()
+        finally:
+            self._own.close()
 
     def work(self) -> int:
         """Do what waits, and return how much it was.
