@@ -121,7 +121,7 @@ class ChallengeRules:
     front: float = 0.12
     leaves: float = 0.16
     between: float = 0.08
-    settles_s: float = 0.2
+    settles_s: float = 0.3
     pause_s: tuple[float, float] = (0.3, 1.0)
     repeats: int = 1
     earliest_s: float = 0.2
@@ -324,18 +324,18 @@ class Challenge:
     def _wait(self, sight: _Sight) -> None:
         """Look for a head at the front, that stays there until it is asked."""
         rules, (side, pause) = self._rules, self._todo[0]
-        ahead, since = self._ahead(sight), self._ahead_since
-        self._ahead_since = (sight.t if since is None else since) if ahead else None
-        if self._settled is None:
-            if since is not None and sight.t - since >= rules.settles_s and ahead:
-                self._settled, self._returning = since, False
-        elif not abs(sight.shift) <= rules.leaves:
-            if sight.t - self._settled >= rules.earliest_s:
+        if not abs(sight.shift) <= rules.leaves:
+            if self._settled is not None and sight.t - self._settled >= rules.earliest_s:
                 return self._fail(Failure.TOO_EARLY)
-            self._settled = None  # it was still on its way back
-        elif ahead and sight.t - self._settled >= pause:
-            self.prompt, self._asked = side, sight
-            self._begun, self._between = False, math.inf
+            self._ahead_since = self._settled = None  # it is still on its way back
+        if not self._ahead(sight):
+            return None
+        since = self._ahead_since = sight.t if self._ahead_since is None else self._ahead_since
+        if sight.t - since >= rules.settles_s:
+            self._settled, self._returning = since, False
+            if sight.t - since >= pause:
+                self.prompt, self._asked = side, sight
+                self._begun, self._between = False, math.inf
         return None
 
     def _follow(self, sight: _Sight, last: _Sight, asked: _Sight) -> None:

@@ -269,7 +269,7 @@ def test_a_turn_to_the_other_side_fails_at_once() -> None:
 
 
 def test_a_turn_that_was_recorded_too_early_fails() -> None:
-    story = Story(pause=1.0).film(0.0, 0.0, 0.08, 0.16)
+    story = Story(pause=1.0).film(0.0, 0.0, 0.0, 0.08, 0.16)
     assert story.outcome is None
     assert story.see(0.1601).outcome == failed(Failure.TOO_EARLY)
 
@@ -534,7 +534,7 @@ def test_a_face_lost_before_it_turned_or_for_too_long_fails() -> None:
 def test_who_was_lost_in_profile_comes_back_as_the_same() -> None:
     story = in_profile().see(0.2, who=GRACES)
     assert story.outcome is None  # not seen, as far as anybody knows
-    back = in_profile().film(0.1, 0.0, 0.0)
+    back = in_profile().film(0.1, 0.0, 0.0, 0.0)
     assert back.see(0.0, who=GRACES).outcome == failed(Failure.OTHER_FACE)
     for _ in range(14):
         story.see(0.0, who=GRACES)
