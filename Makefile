@@ -5,10 +5,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 ARGS ?=
 BIN := .venv/bin
-TESTS := $(BIN)/pytest -q -n 3 --dist loadfile -m "not fault_slow and not kills and not afar and not browser"
+TESTS := $(BIN)/pytest -q -n 3 --dist loadfile -m "not fault_slow and not kills and not afar and not browser and not thorough"
 QUICK := $(addprefix tests/,door identity vision remote publishing evaluation commands test_*.py)
 
-.PHONY: help demo test quick test-browser test-busy test-kills test-faults test-systemd soak lint models clip bench bench-arm bench-compare \
+.PHONY: help demo test quick test-thorough test-browser test-busy test-kills test-faults test-systemd soak lint models clip bench bench-arm bench-compare \
 	test-tflite-runtime mutants fuzz clean setup-demo setup-test lock audit deb test-deb release
 
 help: ## this list
@@ -18,7 +18,7 @@ demo: setup-demo ## the whole system on this computer: camera, door and broker a
 	@$(BIN)/lockd demo $(ARGS)
 
 quick: lint ## lint, pure rooms and command lines, in less than a minute: for between two edits
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow and not afar and not browser" $(QUICK) $(ARGS)
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow and not afar and not browser and not thorough" $(QUICK) $(ARGS)
 
 test: lint ## lint, then the tests, without the slowest faults (ARGS="tests/door -x" for some)
 	$(TESTS) $(ARGS)
@@ -32,6 +32,9 @@ test-faults: setup-test ## every fault that we can cause, against the real servi
 test-browser: ## the console in Debian's Chromium, and its interface under hostile requests (long)
 	@tools/bootstrap.sh browser
 	$(BIN)/pytest -q -m browser tests/web $(ARGS)
+
+test-thorough: setup-test ## what `make test` tries once or in short, in all its ways
+	$(BIN)/pytest -q -n 2 -m thorough $(ARGS)
 
 soak: setup-test ## a door for a long time, one fault after the other (ARGS="--minutes 60 --seed 1")
 	$(BIN)/python -m tests.faults.soak $(ARGS)

@@ -153,16 +153,21 @@ def broker_setup(folder: Path, config: Path, number: int) -> None:
 STORE = ("lockd.db", "lockd.db-wal", "lockd.db-shm", "lockd.db-journal", "lockd.db.reserve")
 
 
+RACES = [
+    (look_after, (*STORE, "template-key", *(f"key-{number}" for number in range(ROUNDS)))),
+    (copies, (*STORE, "lockd.db.restoring", *(f"copy-{one}" for one in range(ROUNDS)))),
+    (copies, tuple(f"copy-{one}.unfinished" for one in range(ROUNDS))),
+    (files, tuple(f"{one}-{n}" for one in ("people", "report") for n in range(ROUNDS))),
+    (broker_setup, ("passwords", "ca.key", "acl", "written.json")),
+]
+
+
 @pytest.mark.parametrize(
     ("command", "names"),
     [
         (command_key, ("command-keys",)),
         (remove, (*STORE, "template-key")),
-        (look_after, (*STORE, "template-key", *(f"key-{number}" for number in range(ROUNDS)))),
-        (copies, (*STORE, "lockd.db.restoring", *(f"copy-{one}" for one in range(ROUNDS)))),
-        (copies, tuple(f"copy-{one}.unfinished" for one in range(ROUNDS))),
-        (files, tuple(f"{one}-{n}" for one in ("people", "report") for n in range(ROUNDS))),
-        (broker_setup, ("passwords", "ca.key", "acl", "written.json")),
+        *(pytest.param(*race, marks=pytest.mark.thorough) for race in RACES),
     ],
 )
 def test_a_link_put_there_in_the_midst_of_a_command_leads_it_nowhere(

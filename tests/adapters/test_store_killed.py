@@ -172,10 +172,10 @@ ADA, GRACE, EVE = ("Ada", 2), ("Grace", 3), ("Eve", 1)
 @pytest.mark.parametrize(
     ("what", "step", "after"),
     [
-        ("merge", 13, [("Ada", 5)]),
+        pytest.param("merge", 13, [("Ada", 5)], marks=pytest.mark.thorough),
         ("remove", 13, [ADA]),
-        ("restore", 61, [EVE]),
-        ("vacuum", 13, [ADA, GRACE]),
+        pytest.param("restore", 61, [EVE], marks=pytest.mark.thorough),
+        pytest.param("vacuum", 13, [ADA, GRACE], marks=pytest.mark.thorough),
     ],
 )
 def test_other_changes_killed_at_many_lines_of_them_are_done_or_not_begun(

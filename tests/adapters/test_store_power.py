@@ -43,8 +43,8 @@ def left(folder: Path) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("others", [0, 300])
-@pytest.mark.parametrize("photographs", [0, 3])
+@pytest.mark.parametrize("others", [0, pytest.param(300, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("photographs", [0, pytest.param(3, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("reader", ["alone", "open", "writes"])
 def test_a_power_cut_once_it_is_said_brings_nobody_back(
     tmp_path: Path, power: Path, reader: str, photographs: int, others: int

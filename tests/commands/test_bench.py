@@ -65,6 +65,7 @@ def test_who_walks_up_is_recognised_as_soon_as_enough_frames_agree(
     assert walk["clip_ms"] <= 2.5 * 1000 / 15
 
 
+@pytest.mark.thorough
 def test_it_tells_people_and_what_is_ours_where_asked() -> None:
     told = invoke(bench, "--seconds", "0.5", "--limit").stdout
     assert "frames a second" in told

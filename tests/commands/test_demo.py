@@ -109,6 +109,7 @@ def test_the_demo_succeeds_and_shows_each_part_of_the_path() -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.thorough
 def test_it_watches_any_source_to_its_end(tmp_path: Path) -> None:
     film = record(tmp_path / "film.webm", clip(3, 6), options={"live": "1"})
     done = run("--camera", film)
@@ -132,7 +133,14 @@ def test_it_gives_up_a_camera_that_is_not_there() -> None:
     assert "nothing: missing: camera /dev/video63" in shown.getvalue()
 
 
-@pytest.mark.parametrize("moment", ["Enrolling", "Service ready", "sees"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param("Enrolling", marks=pytest.mark.thorough),
+        pytest.param("Service ready", marks=pytest.mark.thorough),
+        "sees",
+    ],
+)
 def test_it_ends_quietly_when_told_to(moment: str) -> None:
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}

@@ -163,7 +163,13 @@ def test_in_real_time_a_recording_takes_its_time(tmp_path: Path) -> None:
     assert of_type(result, "service_stopped")[0]["t"] >= off
 
 
-@pytest.mark.parametrize("options", [{}, {"live": "1"}], ids=["whole", "of a browser"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({}, id="whole", marks=pytest.mark.thorough),
+        pytest.param({"live": "1"}, id="of a browser"),
+    ],
+)
 def test_a_recording_that_looked_seldom_while_nobody_came_keeps_its_time(
     tmp_path: Path, options: dict[str, str]
 ) -> None:

@@ -108,6 +108,7 @@ def answers(path: Path) -> bool:
         return False
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_who_does_as_told_is_enrolled_through_the_service_which_then_knows_them(
     configuration: Path, log: Path, camera: StreamCamera, vision: Vision

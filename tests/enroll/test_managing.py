@@ -342,6 +342,7 @@ class TestCompletion:
         assert self.completed(tmp_path, "show", "Z") == "Zara\\ O\\'Hara|Zoë\\ King|"
         assert self.completed(tmp_path, "merge", "Bob", "zo") == "Zoë\\ King|"
 
+    @pytest.mark.thorough
     def test_within_quotes_it_completes_as_these_have_it(
         self, enrol: Enrol, tmp_path: Path
     ) -> None:

@@ -32,6 +32,7 @@ def test_the_camera_is_gone_and_comes_back(site: Site) -> None:
     site.judge()
 
 
+@pytest.mark.fault_slow
 def test_the_camera_hangs(site: Site) -> None:
     lives = site.manager.count("started")
     problem, recovered = site.hear("camera_problem"), site.hear("camera_recovered")
@@ -59,6 +60,7 @@ def test_the_camera_hangs_in_the_midst_of_a_visit(site: Site) -> None:
     site.judge()
 
 
+@pytest.mark.fault_slow
 def test_the_camera_sends_garbage(site: Site) -> None:
     lives = site.manager.count("started")
     problem, recovered = site.hear("camera_problem"), site.hear("camera_recovered")
@@ -71,6 +73,7 @@ def test_the_camera_sends_garbage(site: Site) -> None:
     assert site.manager.count("started") == lives
 
 
+@pytest.mark.fault_slow
 def test_the_camera_sends_pictures_that_break_off(site: Site) -> None:
     lives = site.manager.count("started")
     granted = len(site.events("access_granted"))
@@ -85,6 +88,7 @@ def test_the_camera_sends_pictures_that_break_off(site: Site) -> None:
     assert site.manager.count("started") == lives
 
 
+@pytest.mark.fault_slow
 @pytest.mark.parametrize("size", [(1280, 720), (320, 240)], ids=["larger", "smaller"])
 def test_the_pictures_change_their_size(site: Site, size: tuple[int, int]) -> None:
     image = porch(PICTURES[NOBODY])
@@ -93,6 +97,7 @@ def test_the_pictures_change_their_size(site: Site, size: tuple[int, int]) -> No
     site.judge()
 
 
+@pytest.mark.fault_slow
 def test_a_picture_of_one_pixel(site: Site) -> None:
     site.camera.show(encode_jpeg(np.zeros((1, 1, 3), np.uint8)))
     site.let_in()
@@ -207,6 +212,7 @@ def test_the_device_is_not_there(sites: Sites) -> None:
     site.end()
 
 
+@pytest.mark.fault_slow
 def test_the_stream_comes_late(sites: Sites) -> None:
     """Somebody enrolled is in pictures of twenty seconds ago, and long gone."""
 
@@ -228,6 +234,7 @@ def test_the_stream_comes_late(sites: Sites) -> None:
         site.end()
 
 
+@pytest.mark.fault_slow
 def test_the_second_camera_sees_nobody_or_nothing(sites: Sites) -> None:
     """A telephone is held before the first camera; then somebody comes; then the second goes."""
     second = StreamCamera(film_of(NOBODY), fps=12)

@@ -19,6 +19,7 @@ Sites = Callable[..., Site]
 BROKEN = "door: {open_s: forever}\ncamrea: {}\n"
 
 
+@pytest.mark.fault_slow
 def test_the_configuration_is_broken_when_it_is_read_again(site: Site) -> None:
     lives = site.manager.count("started")
     good = site.file.read_text()
@@ -36,6 +37,7 @@ def test_the_configuration_is_broken_when_it_is_read_again(site: Site) -> None:
     assert site.manager.count("started") == lives
 
 
+@pytest.mark.fault_slow
 def test_the_configuration_names_a_relay_that_cannot_be_had_when_it_is_read_again(
     site: Site,
 ) -> None:
@@ -97,6 +99,7 @@ def test_a_network_was_altered(sites: Sites) -> None:
     site.end()
 
 
+@pytest.mark.fault_slow
 def test_everything_is_missing_at_the_start(sites: Sites) -> None:
     site = sites(people=None)
     store = site.state / "deeper" / "lockd.db"
@@ -172,6 +175,7 @@ def test_the_control_socket_is_fed_junk(site: Site) -> None:
     site.judge()
 
 
+@pytest.mark.fault_slow
 def test_the_configuration_is_read_again_and_again(site: Site) -> None:
     files = Path(f"/proc/{site.manager.pid}/fd")
     open_files = set()

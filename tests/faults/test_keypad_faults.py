@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.faults.site import Site
 from tests.patience import eventually
 
@@ -12,6 +14,7 @@ Sites = Callable[..., Site]
 KEYPAD = {"keypad": {"device": "/dev/input/by-id/usb-no-such-keypad"}}
 
 
+@pytest.mark.fault_slow
 def test_the_keypad_is_not_there(sites: Sites) -> None:
     site = sites(second_factor=KEYPAD)
     site.start()
@@ -21,6 +24,7 @@ def test_the_keypad_is_not_there(sites: Sites) -> None:
     site.end()
 
 
+@pytest.mark.fault_slow
 def test_the_thread_of_the_keypad_dies(sites: Sites) -> None:
     site = sites(second_factor=KEYPAD)
     site.start()

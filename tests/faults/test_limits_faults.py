@@ -27,6 +27,7 @@ def limit_broker(site: Site) -> None:
     site.restart_broker()
 
 
+@pytest.mark.fault_slow
 def test_a_picture_is_larger_than_the_broker_takes(sites: Sites) -> None:
     site = sites(mqtt={"protocol": "5", "snapshot": {"of": "frame"}, "alerts": {"cooldown_s": 0}})
     limit_broker(site)
@@ -51,6 +52,7 @@ def twin() -> Iterator[mqtt.Client]:
     client.loop_stop()
 
 
+@pytest.mark.fault_slow
 def test_somebody_else_has_the_doors_client_id(sites: Sites, twin: mqtt.Client) -> None:
     site = sites()
     site.start()
@@ -70,6 +72,7 @@ def most_memory_mb(pid: int) -> float:
     return int(found[1]) / 1000
 
 
+@pytest.mark.fault_slow
 def test_a_message_is_larger_than_the_memory_should_be(sites: Sites) -> None:
     site = sites(mqtt={"protocol": "3.1.1", "commands": {"plain": ["lock"]}})
     site.start()

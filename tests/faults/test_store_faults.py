@@ -145,6 +145,7 @@ def test_the_disk_is_full(sites: Sites) -> None:
         site.end()
 
 
+@pytest.mark.fault_slow
 @needs_root
 def test_somebody_is_disabled_while_the_disk_is_full(sites: Sites) -> None:
     site = sites()
@@ -215,6 +216,7 @@ def test_damaged_at_the_start(sites: Sites) -> None:
     site.end()
 
 
+@pytest.mark.fault_slow
 def test_killed_before_a_change_s_generation_is_known(sites: Sites) -> None:
     site = sites()
     file = site.state / "lockd.db"
@@ -227,6 +229,7 @@ def test_killed_before_a_change_s_generation_is_known(sites: Sites) -> None:
     site.end()
 
 
+@pytest.mark.fault_slow
 def test_an_older_copy_is_put_in_its_place(sites: Sites) -> None:
     site = sites()
     file = site.state / "lockd.db"

@@ -169,6 +169,7 @@ class TestLargePhotographs:
             whole = type(box)(*(s / scale for s in (box.x0, box.y0, box.x1, box.y1)))
             assert max(iou(whole, one.box) for one in found) > 0.999
 
+    @pytest.mark.thorough
     def test_it_takes_little_more_memory_than_the_picture(self, tmp_path: Path) -> None:
         save(pasted(pictures.read(OBAMA), 8160, 6144, 0.4, 0.4), tmp_path / "50mp.jpg")
         prepare = (
