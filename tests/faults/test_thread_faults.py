@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Callable
 
@@ -72,6 +73,11 @@ def connections(site: Site) -> int:
     return sum(line.text == "mqtt: connected" for line in site.journal())
 
 
+def open_files(site: Site) -> int:
+    """How many the service has."""
+    return len(os.listdir(f"/proc/{site.manager.pid}/fd"))
+
+
 @pytest.mark.fault_slow
 @pytest.mark.parametrize("name", [*GOES_ON_WITHOUT, *ENDS_WITH])
 def test_a_thread_dies(sites: Sites, name: str) -> None:
@@ -79,7 +85,7 @@ def test_a_thread_dies(sites: Sites, name: str) -> None:
     site.start()
     lives, ready = site.manager.count("started"), site.manager.count("running")
     site.forgiven.append(site.manager.pid)
-    connected = connections(site)
+    connected, files = connections(site), open_files(site)
     end_thread(site, name)
     if name in ENDS_WITH:
         site.await_ready(ready)
@@ -91,6 +97,8 @@ def test_a_thread_dies(sites: Sites, name: str) -> None:
         eventually(lambda: connections(site) > connected)
     eventually(lambda: name in running(site))
     assert not site.logged("the outbox stumbled")
+    if name in GOES_ON_WITHOUT:  # it left nothing open
+        eventually(lambda: open_files(site) <= files)
     site.end()
 
 
