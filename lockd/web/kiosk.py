@@ -81,6 +81,8 @@ def sign_of(item: dict[str, Any]) -> dict[str, Any]:
         return {"sign": "closed"}
     if state.get("challenge", "none") != "none":
         return {"sign": "challenge", "what": state["challenge"]}
+    if item["result"] == "no_picture":
+        return {"sign": "blind"}
     faces = item.get("faces") or []
     if not faces:
         return {"sign": "idle"}

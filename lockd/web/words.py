@@ -105,6 +105,7 @@ PAGES: Mapping[str, str] = {
     "wait": "One moment",
     "not_admitted": "You cannot be let in just now",
     "closed": "Closed",
+    "blind": "The camera sees nothing just now",
     "nobody": "Nobody",
     "no_face": "No face found",
     "remove": "Remove",

@@ -15,7 +15,7 @@ import yaml
 from lockd.adapters.control import listens
 from tests.conftest import PEOPLE, PHOTOS, ROOT, SCENES, free_port
 from tests.patience import eventually, running
-from tests.porch import StreamCamera, filmed, porch
+from tests.porch import Film, StreamCamera, filmed, porch
 from tests.web.house import PASSWORD
 from tests.web.house import PEOPLE as USERS
 
@@ -33,12 +33,14 @@ class Porch:
         base: the console's address.
     """
 
-    def __init__(self, camera: StreamCamera, base: str) -> None:
+    def __init__(self, camera: StreamCamera, films: dict[str, Film], base: str) -> None:
         self._camera = camera
+        self._films = films
         self.base = base
 
     def show(self, who: str) -> None:
-        self._camera.show(filmed(porch(PICTURES[who])))
+        """Go on with somebody's film: one that began anew would be a recording, and was refused."""
+        self._camera.show(self._films[who])
 
 
 def _lockd(*words: str, said: str = "") -> None:
@@ -50,7 +52,8 @@ def _lockd(*words: str, said: str = "") -> None:
 
 @contextmanager
 def a_porch(folder: Path) -> Iterator[Porch]:
-    camera = StreamCamera(filmed(porch(PICTURES["nobody"])), fps=8)
+    films = {who: filmed(porch(picture)) for who, picture in PICTURES.items()}
+    camera = StreamCamera(films["nobody"], fps=8)
     port, config = free_port(), folder / "lockd.yaml"
     settings = {
         "door": {"id": "front", "name": "Front door", "lock_out": {"denials": 0},
@@ -81,7 +84,7 @@ def a_porch(folder: Path) -> Iterator[Porch]:
         eventually(lambda: listens(folder / "console"))
         eventually(lambda: _answers(base))
         assert service.poll() is None, (folder / "log").read_text()
-        yield Porch(camera, base)
+        yield Porch(camera, films, base)
         service.terminate()
         service.wait()
     camera.close()

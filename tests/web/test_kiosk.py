@@ -26,7 +26,7 @@ def face(verdict: str | None = None, unfit: str | None = None, px: int = 100) ->
         ({"result": "ok", "state": {**QUIET, "challenge": "left"}},
          {"sign": "challenge", "what": "left"}),
         ({"result": "ok", "state": QUIET, "faces": []}, {"sign": "idle"}),
-        ({"result": "no_picture", "state": QUIET}, {"sign": "idle"}),
+        ({"result": "no_picture", "state": QUIET}, {"sign": "blind"}),
         ({"result": "ok", "state": QUIET, "faces": [face(unfit="too_small", px=20), face()]},
          {"sign": "looking"}),
         ({"result": "ok", "state": QUIET, "faces": [face(unfit="too_dark")]},

@@ -29,6 +29,7 @@ const SAID = {
   refused: () => words.say.not_admitted,
   unknown: () => words.say.not_admitted,
   closed: () => words.say.closed,
+  blind: () => words.say.blind,
   down: () => words.say.down,
 };
 const NOTES = { welcome: [660, 880], open: [660, 880], refused: [330, 262], challenge: [520] };
