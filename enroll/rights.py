@@ -11,6 +11,7 @@ import click
 
 from lockd.adapters.store import Access
 from lockd.config import Settings
+from lockd.door.validity import is_moment
 from lockd.errors import PersonError
 from lockd.types import Person
 
@@ -29,11 +30,34 @@ def day(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     return value
 
 
+def moment(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Take a date, a minute such as 2026-12-31T14:30, or `none` for no such limit."""
+    if value in (None, NONE):
+        return value
+    text = value.replace(" ", "T", 1)
+    if not is_moment(text):
+        raise click.BadParameter(
+            f"{value!r} is no date; use one such as 2026-12-31, one with a time such as "
+            f"2026-12-31T14:30, or {NONE}"
+        )
+    return text
+
+
 def rights_options(command: _C) -> _C:
-    """Let a command take groups and validity dates: `group`, `valid_from`, `valid_until`."""
+    """Let a command take groups and validity: `group`, `valid_from`, `valid_until`."""
     for option in (
-        click.option("--valid-until", metavar="DATE", callback=day, help="Last day, or none."),
-        click.option("--valid-from", metavar="DATE", callback=day, help="First day, or none."),
+        click.option(
+            "--valid-until",
+            metavar="DATE",
+            callback=moment,
+            help="Last day; or, with a time, until then; or none.",
+        ),
+        click.option(
+            "--valid-from",
+            metavar="DATE",
+            callback=moment,
+            help="First day; or, with a time, from then on; or none.",
+        ),
         click.option(
             "--group",
             "groups",

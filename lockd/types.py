@@ -158,8 +158,9 @@ class Person:
         id: theirs for good.
         name: shown to people.
         groups: names of the groups whose rights they have.
-        valid_from: the first day on which they may come in, ISO 8601, or None.
-        valid_until: the last day, or None.
+        valid_from: the first day on which they may come in, or minute, ISO 8601; see
+            `lockd.door.validity`. Or None.
+        valid_until: the last day, or the minute that ends it, or None.
     """
 
     id: str

@@ -16,6 +16,7 @@ from lockd.adapters.keys import keys_in, read_keys
 from lockd.adapters.mqtt.visitor import Heard, Visitor
 from lockd.commands.broker_options import Broker, broker_options
 from lockd.console import Choice, err, printable, reported
+from lockd.door.validity import is_moment
 from lockd.errors import BusError, ControlError
 from lockd.messages import Topics
 from lockd.paths import credential
@@ -55,6 +56,10 @@ _COMMON = ("schema", "id", "door", "utc", "command", "by", "result", "people")
     help="Whom, for enrol, its confirm, enable, disable, rename and remove.",
 )
 @click.option("--new-name", help="What they are to be called.")
+@click.option("--valid-from", metavar="DATE", help="Of enrol: first day, or minute.")
+@click.option(
+    "--valid-until", metavar="DATE", help="Of enrol: last day, or the minute that ends it."
+)
 @click.option("--identity", help="Who commands [default: the only one of the key file].")
 @click.option(
     "--key-file",
@@ -79,13 +84,17 @@ def send(
     seconds: int | None,
     name: str | None,
     new_name: str | None,
+    valid_from: str | None,
+    valid_until: str | None,
 ) -> None:
     """Sign COMMAND, send it to a door and wait for what becomes of it.
 
     Ends with exit code 0 if it was obeyed, 1 if it was refused, 10 if the broker cannot be
     spoken to, and 12 if no answer came.
     """
-    _check_arguments(command, seconds=seconds, name=name, new_name=new_name)
+    arguments: dict[str, Any] = {"name": name, "new_name": new_name}
+    arguments |= {"valid_from": valid_from, "valid_until": valid_until}
+    _check_arguments(command, seconds=seconds, **arguments)
     if broker.door is None:
         raise click.UsageError("--host needs --door: which one is commanded")
     identity, key = _key_of(identity, key_file)
@@ -102,8 +111,7 @@ def send(
         time=int(time.time()),
         nonce=secrets.token_urlsafe(18),
         seconds=seconds,
-        name=name,
-        new_name=new_name,
+        **arguments,
     )
     topics = Topics(broker.settings.base_topic, order.door)
     result: dict[str, Any] = {}
@@ -136,6 +144,10 @@ def _check_arguments(command: str, **given: object) -> None:
             raise click.UsageError(f"{command} does not take {option}")
         if isinstance(value, str) and not (len(value) <= LONGEST_NAME and is_printable(value)):
             raise click.UsageError(f"{option}: at most {LONGEST_NAME} printable characters")
+        if name.startswith("valid_") and value is not None and not is_moment(str(value)):
+            raise click.UsageError(
+                f"{option}: {value!r} is neither 2026-12-31 nor 2026-12-31T14:30"
+            )
 
 
 def _key_of(identity: str | None, file: Path | None) -> tuple[str, bytes]:

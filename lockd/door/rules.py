@@ -7,7 +7,8 @@
     of a group with hours                    within them
     of several groups                        when one of them lets them in
     of groups that do not exist              never
-    with validity dates                      only from the first to the last, as above
+    with validity dates                      only from the first to the last, as above:
+                                             door.validity
 
 What depends on the time is refused while the time is not known. What does not, is not:
 a clock that is wrong keeps out nobody who may always come in.
@@ -17,11 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
 from lockd.door.schedules import Holiday, Schedule
+from lockd.door.validity import has_begun, is_over
 from lockd.types import Person
 
 
@@ -148,17 +150,8 @@ def _invalid(person: Person, when: datetime | None) -> AccessRefusal | None:
         return None
     if when is None:
         return AccessRefusal.CLOCK_UNKNOWN
-    today = when.date()
-    # A date that cannot be read keeps them out as well.
-    if person.valid_from is not None and not (_date(person.valid_from, date.max) <= today):
+    if person.valid_from is not None and not has_begun(person.valid_from, when):
         return AccessRefusal.NOT_YET_VALID
-    if person.valid_until is not None and not (today <= _date(person.valid_until, date.min)):
+    if person.valid_until is not None and is_over(person.valid_until, when):
         return AccessRefusal.EXPIRED
     return None
-
-
-def _date(text: str, otherwise: date) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return otherwise

@@ -35,11 +35,9 @@ class Command:
     event: Callable[[float], DoorEvent] | None = None
 
 
-_NAME, _SECONDS, _NAMES = (
-    frozenset({"name"}),
-    frozenset({"seconds"}),
-    frozenset({"name", "new_name"}),
-)
+_NAME, _SECONDS = frozenset({"name"}), frozenset({"seconds"})
+_NAMES = frozenset({"name", "new_name"})
+_VALID = frozenset({"valid_from", "valid_until"})
 
 # fmt: off
 COMMANDS: Mapping[str, Command] = {
@@ -56,7 +54,7 @@ COMMANDS: Mapping[str, Command] = {
     "snapshot":  Command("publish what the camera sees", plain=b"SNAPSHOT"),
     "reload":    Command("read the configuration anew"),
     "people":    Command("list who is enrolled"),
-    "enrol":     Command("enrol whoever stands at the door", needs=_NAME, may=_SECONDS),
+    "enrol":     Command("enrol whoever stands at the door", needs=_NAME, may=_SECONDS | _VALID),
     "confirm":   Command("say that it is you for whom the door waits; with a name, let in whom "
                          "`enrol` took, once their picture was seen", may=_NAME),
     "cancel":    Command("end an enrolment that goes on"),

@@ -42,7 +42,7 @@ class Result(StrEnum):
     NOT_ENABLED = "not_enabled"
 
 
-_ARGUMENTS = ("seconds", "name", "new_name")
+_ARGUMENTS = ("seconds", "name", "new_name", "valid_from", "valid_until")
 _NOBODYS_KEY = bytes(KEY_BYTES)
 
 Rejection: TypeAlias = tuple[Result, str]

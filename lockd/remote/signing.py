@@ -27,6 +27,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from lockd.door.validity import begins_before_it_ends, is_moment
 from lockd.types import JOINERS
 
 VERSION = 2
@@ -49,8 +50,9 @@ _FORMS = {
     "signature": re.compile(r"[0-9a-f]{64}"),
 }
 _NAMES = ("name", "new_name")
+_MOMENTS = ("valid_from", "valid_until")
 _NEEDED = frozenset({*_FORMS, "v", "time", "base_topic"})
-_ALLOWED = _NEEDED | {"seconds", *_NAMES}
+_ALLOWED = _NEEDED | {"seconds", *_NAMES, *_MOMENTS}
 
 
 class Malformed(ValueError):  # noqa: N818  # it is what it says
@@ -82,6 +84,8 @@ class Order:
         seconds: for how long, with commands that take it.
         name: of whom, with commands about people.
         new_name: what they are to be called.
+        valid_from: from when on they may come in, see `lockd.door.validity`.
+        valid_until: until when.
     """
 
     id: str
@@ -94,6 +98,8 @@ class Order:
     seconds: int | None = None
     name: str | None = None
     new_name: str | None = None
+    valid_from: str | None = None
+    valid_until: str | None = None
 
     def canonical(self) -> bytes:
         """Return the bytes that are signed, without their label."""
@@ -173,6 +179,7 @@ def _wrong(fields: dict[str, Any]) -> str | None:
     good = [
         *(_has_form(fields[key], form) for key, form in _FORMS.items()),
         *(_is_text(fields[key], LONGEST_NAME) for key in _NAMES if key in fields),
+        _is_time([fields[key] for key in _MOMENTS if key in fields]),
         _is_text(fields["base_topic"], LONGEST_TOPIC),
         _is_integer(fields["time"], 1, _LATEST),
         "seconds" not in fields or _is_integer(fields["seconds"], 1, LONGEST_S),
@@ -182,6 +189,12 @@ def _wrong(fields: dict[str, Any]) -> str | None:
 
 def _has_form(value: object, form: re.Pattern[str]) -> bool:
     return isinstance(value, str) and form.fullmatch(value) is not None
+
+
+def _is_time(moments: list[Any]) -> bool:
+    """Whether these are moments, and there is time between them if there are two."""
+    good = all(isinstance(one, str) and is_moment(one) for one in moments)
+    return good and (len(moments) < 2 or begins_before_it_ends(*moments))
 
 
 def _is_integer(value: object, least: int, most: int) -> bool:

@@ -111,18 +111,29 @@ class RemoteEnrolments:
         self._child: _Child | None = None
         self._unconfirmed: dict[str, float] = {}
 
-    def start(self, id_: str, name: str, by: str, now: float, lasts_s: float = 0.0) -> str | None:
+    def start(
+        self,
+        id_: str,
+        name: str,
+        by: str,
+        now: float,
+        lasts_s: float = 0.0,
+        valid: tuple[str | None, str | None] = (None, None),
+    ) -> str | None:
         """Begin to enrol somebody; return why not, in a word, if that cannot be.
 
         Args:
             by: who gave it; the audit trail says so.
             lasts_s: how long whoever asked waits; 0 is as long as it may last.
+            valid: from when on and until when they may come in.
         """
         if self._child is not None:
             return "busy"
         lasts_s = min(lasts_s or LASTS_S, LASTS_S)
         lines: deque[bytes] = deque(maxlen=_LINES)
         terms = ["--unconfirmed"] if self._confirm else []
+        for option, moment in zip(("--valid-from", "--valid-until"), valid, strict=True):
+            terms += [option, moment] if moment else []
         try:
             process = subprocess.Popen(
                 [*self._command, *terms, "--timeout", f"{max(1.0, lasts_s):g}", "-"],

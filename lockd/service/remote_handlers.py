@@ -196,7 +196,8 @@ class RemoteHandlers:
         name = clean_name(str(order.name))
         if store.people.find(name) is not None:  # whose face is it that would be added?
             return CommandOutcome("name_refused")
-        reason = self._enrolments.start(order.id, name, by, now, float(order.seconds or 0))
+        valid = (order.valid_from, order.valid_until)
+        reason = self._enrolments.start(order.id, name, by, now, float(order.seconds or 0), valid)
         return CommandOutcome(reason, {} if reason else {"stage": "started"})
 
 

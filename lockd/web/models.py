@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lockd.remote.commands import DOOR
 
-Day = Annotated[str, Field(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
+Moment = Annotated[str, Field(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2})?)?$")]
 Text = Annotated[str, Field(max_length=64)]
 Command = Literal["lock", "unlock", "lock-down", "lift", "hold-open", "silence"]
 assert set(Command.__args__) == {*DOOR, "silence"}  # type: ignore[attr-defined]  # noqa: S101
@@ -90,8 +90,8 @@ class PersonChange(BaseModel):
     name: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     enabled: bool | None = None
     groups: list[Text] | None = None
-    valid_from: Day | None = None
-    valid_until: Day | None = None
+    valid_from: Moment | None = None
+    valid_until: Moment | None = None
     external_id: Text | None = None
     notes: Annotated[str, Field(max_length=2000)] | None = None
     consent_by: Text | None = None

@@ -193,7 +193,12 @@ class TestRights:
             ({"valid_from": "2026-02-30"}, "'2026-02-30' is no day"),
             ({"valid_until": "20261231"}, "'20261231' is no day"),
             ({"valid_until": ""}, "'' is no day"),
-            ({"valid_from": "2027-01-01", "valid_until": "2026-12-31"}, "before the first day"),
+            ({"valid_until": "2026-12-31T24:00"}, "is no day, and no minute of one"),
+            ({"valid_until": "2026-12-31T14:30:00"}, "is no day, and no minute of one"),
+            ({"valid_until": "2026-12-31T14:30Z"}, "is no day, and no minute of one"),
+            ({"valid_from": "2026-12-31T14:30", "valid_until": "2026-12-31T14:30"}, "before it"),
+            ({"valid_from": "2026-12-31", "valid_until": "2026-12-31T00:00"}, "before it begins"),
+            ({"valid_from": "2027-01-01", "valid_until": "2026-12-31"}, "before it begins"),
         ],
     )
     def test_what_makes_no_sense_is_refused_and_nothing_written(

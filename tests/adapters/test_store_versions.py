@@ -75,6 +75,29 @@ def test_a_later_version_takes_the_steps_that_are_left_and_everybody_is_still_th
     assert tables(path) == tables(new)
 
 
+def test_what_was_valid_for_whole_days_stays_so_and_may_be_to_the_minute_from_then_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state" / "lockd.db"
+    days = [one for one in schema.STEPS if "%H:%M" not in one]
+    assert len(days) == len(schema.STEPS) - 1
+    with monkeypatch.context() as before:
+        before.setattr(schema, "STEPS", days)
+        with closing(Store.open(path, Vault.beside(path))) as store:
+            whole = {"valid_from": "2026-01-01", "valid_until": "2026-12-31"}
+            store.people.add("Ada", MODEL, [unit(1)], by="root", **whole)  # type: ignore[arg-type]
+            with pytest.raises(StoreError, match="CHECK"):
+                store.people.change_access("Ada", by="root", valid_until="2026-12-31T17:00")
+    with closing(Store.open(path, Vault.beside(path))) as store:
+        assert store.care.examine() == []
+        ada = store.people.named("Ada").person
+        assert (ada.valid_from, ada.valid_until) == ("2026-01-01", "2026-12-31")
+        store.people.change_access("Ada", by="root", valid_until="2026-12-31T17:00")
+        assert store.care.examine() == []
+    with closing(Store.open_read_only(path, Vault.beside(path))) as store:
+        assert store.people.named("Ada").person.valid_until == "2026-12-31T17:00"
+
+
 def test_a_step_that_fails_leaves_the_store_as_the_step_before_made_it(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,6 +281,8 @@ class TestWhatTheDatabaseItselfRefuses:
             ("valid_from", "2026-02-30"),
             ("valid_until", "tomorrow"),
             ("valid_until", "now"),
+            ("valid_until", "2026-12-31T25:00"),
+            ("valid_until", "2026-12-31 14:30"),
         ],
     )
     def test_rights_that_make_no_sense(self, path: Path, column: str, value: str | None) -> None:

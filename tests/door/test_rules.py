@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from lockd.door.rules import AccessRefusal, AccessRules, Admission, Admitted, Group, Refused
 from lockd.door.schedules import Schedule, read_holiday
+from lockd.door.validity import has_begun, is_moment, is_over
 from lockd.types import Person
 from tests.fakes import ADA, GRACE
 
@@ -148,6 +151,69 @@ class TestValidity:
         self, dates: dict[str, str], reason: AccessRefusal
     ) -> None:
         assert RULES.admits(of("admins", **dates), MONDAY_NOON) == refused(reason)
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+class TestValidityToTheMinute:
+    """A visitor's pass: from its first minute on, until its last begins."""
+
+    PASS = of(valid_from="2026-11-23T09:30", valid_until="2026-11-23T17:00")
+
+    @pytest.mark.parametrize(
+        ("hour", "minute", "second", "reason"),
+        [
+            (9, 29, 59, AccessRefusal.NOT_YET_VALID),
+            (9, 30, 0, None),
+            (16, 59, 59, None),
+            (17, 0, 0, AccessRefusal.EXPIRED),
+        ],
+    )
+    def test_it_begins_and_ends_with_the_minute(
+        self, hour: int, minute: int, second: int, reason: AccessRefusal | None
+    ) -> None:
+        when = datetime(2026, 11, 23, hour, minute, second, tzinfo=BERLIN)
+        assert RULES.admits(self.PASS, when) == (refused(reason) if reason else Admitted())
+
+    def test_of_a_day_and_a_minute_each_counts_as_what_it_is(self) -> None:
+        person = of(valid_from="2026-11-23T12:00", valid_until="2026-11-23")
+        assert RULES.admits(person, MONDAY_NOON) == Admitted()
+        assert RULES.admits(person, MONDAY_NIGHT) == Admitted()
+        assert isinstance(RULES.admits(person, MONDAY_NOON.replace(hour=11)), Refused)
+
+    @pytest.mark.parametrize("fold", [0, 1])
+    def test_of_a_minute_that_comes_twice_it_begins_with_the_later_and_ends_with_the_earlier(
+        self, fold: int
+    ) -> None:
+        when = datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN, fold=fold)
+        begins, ends = of(valid_from="2026-10-25T02:20"), of(valid_until="2026-10-25T02:40")
+        assert isinstance(RULES.admits(begins, when), Admitted) == (fold == 1)
+        assert isinstance(RULES.admits(ends, when), Admitted) == (fold == 0)
+
+    @pytest.mark.parametrize("side", ["valid_from", "valid_until"])
+    def test_of_a_minute_that_never_comes_the_hour_after_is_right(self, side: str) -> None:
+        person = of(**{side: "2026-03-29T02:30"})
+        before = datetime(2026, 3, 29, 1, 20, tzinfo=BERLIN)
+        after = datetime(2026, 3, 29, 3, 40, tzinfo=BERLIN)
+        admitted = [isinstance(RULES.admits(person, when), Admitted) for when in (before, after)]
+        assert admitted == ([False, True] if side == "valid_from" else [True, False])
+
+    @given(st.text(max_size=20) | st.datetimes().map(str) | st.datetimes().map(datetime.isoformat))
+    def test_what_is_written_otherwise_is_no_moment(self, text: str) -> None:
+        canonical = re.fullmatch(r"\d{4}-\d\d-\d\d(T\d\d:\d\d)?", text, re.ASCII)
+        assert canonical or not is_moment(text)
+
+    @given(st.datetimes(), st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)), st.booleans())
+    def test_whoever_is_over_never_comes_back_and_whoever_has_begun_stays(
+        self, moment: datetime, when: datetime, later: bool
+    ) -> None:
+        text = moment.isoformat(timespec="minutes")
+        now = when.replace(tzinfo=UTC)
+        after = now + timedelta(minutes=40 if later else 20)
+        earlier, late = now.astimezone(BERLIN), after.astimezone(BERLIN)
+        assert not is_over(text, earlier) or is_over(text, late)
+        assert not has_begun(text, earlier) or has_begun(text, late)
 
 
 class TestUnknownTime:

@@ -377,17 +377,25 @@ access:
         assert run("add", "Joe", BIDEN_ENROLLED).exit_code == 0
         assert self.rights(run) == (["staff"], None, None)
 
-    @pytest.mark.parametrize("day", ["2026-02-30", "tomorrow", "20261231", "31.12.2026", ""])
+    @pytest.mark.parametrize(
+        "day", ["2026-02-30", "tomorrow", "20261231", "31.12.2026", "2026-12-31T24:00", ""]
+    )
     def test_what_is_no_date_is_wrong_usage(self, run: Run, day: str) -> None:
         result = run("access", "Joe", "--valid-until", day)
         assert result.exit_code == 2
         assert f"{day!r} is no date" in result.stderr
 
+    def test_a_visitors_pass_is_to_the_minute(self, run: Run) -> None:
+        run("add", "Joe", BIDEN_ENROLLED, "--valid-from", "2026-12-01 09:30")
+        result = run("access", "Joe", "--valid-until", "2026-12-01T17:00")
+        assert "from 2026-12-01T09:30 until 2026-12-01T17:00" in result.stdout
+        assert self.rights(run) == ([], "2026-12-01T09:30", "2026-12-01T17:00")
+
     def test_a_last_day_before_the_first_is_refused(self, run: Run) -> None:
         run("add", "Joe", BIDEN_ENROLLED, "--valid-from", "2026-12-01")
         result = run("access", "Joe", "--valid-until", "2026-11-30")
         assert result.exit_code == 9
-        assert "before the first day" in result.stderr
+        assert "before it begins" in result.stderr
         assert self.rights(run) == ([], "2026-12-01", None)
 
     def test_groups_and_no_groups_exclude_each_other(self, with_groups: Run) -> None:

@@ -146,10 +146,10 @@ class TestPeople:
 
     def test_changes_are_made_and_others_stay(self, house: House) -> None:
         said(house, "change", id=house.ada.id, notes="knows the way")
-        said(house, "change", id=house.ada.id, groups=["staff"], valid_until="2027-01-31")
+        said(house, "change", id=house.ada.id, groups=["staff"], valid_until="2027-01-31T17:00")
         one = said(house, "person", id=house.ada.id)
         assert (one["notes"], one["groups"], one["valid_until"]) == (
-            *("knows the way", ["staff"], "2027-01-31"),
+            *("knows the way", ["staff"], "2027-01-31T17:00"),
         )
 
     @pytest.mark.parametrize(

@@ -63,13 +63,15 @@ def test_progress_and_then_what_came_of_it(enrolments: Make) -> None:
         print(json.dumps({"hint": "nobody", "taken": 0, "of": 8}), flush=True)
         assert os.environ["LOCKD_ON_BEHALF_OF"] == "mqtt:anna"
         print("no JSON at all")
-        assert sys.argv[1:] == ["--unconfirmed", "--timeout", "120", "-"]
+        terms = ["--unconfirmed", "--valid-until", "2026-12-31T17:00"]
+        assert sys.argv[1:] == [*terms, "--timeout", "120", "-"]
         name = sys.stdin.readline().strip()
         print(json.dumps([{"name": name, "accepted": 8, "refused": []}]))
         assert (name, sys.stdin.read()) == ("Ada", "")
         """
     )
-    assert one.start("x7", "Ada", "mqtt:anna", 0.0) is None
+    valid = (None, "2026-12-31T17:00")
+    assert one.start("x7", "Ada", "mqtt:anna", 0.0, valid=valid) is None
     news = all_of(one)
     assert {(each.id, each.command, each.by) for each in news} == {("x7", "enrol", "mqtt:anna")}
     assert details(news) == [

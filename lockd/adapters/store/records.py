@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import unicodedata
 from dataclasses import dataclass, field, fields
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
 
+from lockd.door.validity import begins_before_it_ends, is_moment
 from lockd.errors import PersonError
 from lockd.messages import utc_text
 from lockd.types import JOINERS, Embedding, Person
@@ -186,14 +187,15 @@ def checked(person: Person) -> Person:
     Raises:
         PersonError: if theirs do not.
     """
-    for day in (person.valid_from, person.valid_until):
-        if day is not None and not _is_day(day):
-            raise PersonError(f"{person.name}: {day!r} is no day; use one such as 2026-12-31")
-    if person.valid_from and person.valid_until and person.valid_from > person.valid_until:
-        raise PersonError(
-            f"{person.name}: valid until {person.valid_until}, which is before the first day, "
-            f"{person.valid_from}"
-        )
+    first, last = person.valid_from, person.valid_until
+    for moment in (first, last):
+        if moment is not None and not is_moment(moment):
+            raise PersonError(
+                f"{person.name}: {moment!r} is no day, and no minute of one; use 2026-12-31 or "
+                "2026-12-31T14:30"
+            )
+    if first and last and not begins_before_it_ends(first, last):
+        raise PersonError(f"{person.name}: valid until {last}, which is before it begins, {first}")
     return person
 
 
@@ -229,13 +231,6 @@ def is_unit(embedding: Embedding) -> bool:
 def utc_now() -> str:
     """Return the time as it is written."""
     return utc_text(timespec="seconds")
-
-
-def _is_day(text: str) -> bool:
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
 
 
 def _is_time(text: str) -> bool:

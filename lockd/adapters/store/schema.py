@@ -163,7 +163,24 @@ _CLOSED = """
     ALTER TABLE nonces ADD COLUMN refused INTEGER NOT NULL DEFAULT 0 CHECK (refused IN (0, 1))
     """
 
-STEPS = [_TABLES, _LIVENESS, _FACTORS, _STRANGERS, SEALED, _CLOSED]
+# As SQLite's ALTER TABLE says it is done where nothing that is kept changes; rights stay as sealed.
+# The index is made anew so that whoever has the store open reads the tables' text again.
+_TO_THE_MINUTE = """
+    PRAGMA writable_schema = ON;
+    UPDATE sqlite_schema SET sql = replace(replace(sql,
+        'valid_from IS date(valid_from, ''+0 days'')',
+        'valid_from IS date(valid_from, ''+0 days'')
+            OR valid_from IS strftime(''%Y-%m-%dT%H:%M'', valid_from, ''+0 days'')'),
+        'valid_until IS date(valid_until, ''+0 days'')',
+        'valid_until IS date(valid_until, ''+0 days'')
+            OR valid_until IS strftime(''%Y-%m-%dT%H:%M'', valid_until, ''+0 days'')')
+        WHERE type = 'table' AND name = 'people';
+    DROP INDEX people_by_revision;
+    CREATE INDEX people_by_revision ON people (revision);
+    PRAGMA writable_schema = RESET
+    """
+
+STEPS = [_TABLES, _LIVENESS, _FACTORS, _STRANGERS, SEALED, _CLOSED, _TO_THE_MINUTE]
 """The way to each version from the one before, `FIRST` first. Never change one: add one."""
 
 _PROOF = b"lockd"

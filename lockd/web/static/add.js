@@ -12,7 +12,7 @@ function body(dryRun) {
     const given = new FormData(form);
     data.set("name", given.get("name") || "?");
     for (const group of given.getAll("groups")) data.append("groups", group);
-    for (const name of ["valid_from", "valid_until"]) if (given.get(name)) data.set(name, given.get(name));
+    for (const [name, moment] of validity(form)) if (moment) data.set(name, moment);
     if (given.get("consent")) data.set("consent_utc", new Date().toISOString().slice(0, 10));
   }
   const reason = new FormData(form).get("anyway");

@@ -65,6 +65,15 @@ function local(utc, withDay = true) {
   return new Intl.DateTimeFormat(me.language, options).format(when);
 }
 
+// From when and until when, of a form: whole days, or days with a time.
+function validity(form) {
+  const given = new FormData(form);
+  return ["valid_from", "valid_until"].map((name) => {
+    const [day, time] = [given.get(name), given.get(name + "_time")];
+    return [name, day && time ? `${day}T${time}` : day];
+  });
+}
+
 function eventLine(event, fresh = false) {
   const bad = ["stranger", "access_denied", "spoof_suspected", "door_forced", "tamper", "door_held"];
   const kind = words.kinds[event.type] ?? event.type;

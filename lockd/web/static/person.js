@@ -6,7 +6,8 @@ const again = () => location.reload();
 $("#change").addEventListener("submit", (event) => {
   event.preventDefault();
   const form = event.target;
-  const change = Object.fromEntries([...new FormData(form)].filter(([name]) => name !== "groups"));
+  const change = Object.fromEntries([...new FormData(form)].filter(([name]) => name !== "groups" && !name.startsWith("valid_")));
+  Object.assign(change, Object.fromEntries(validity(form)));
   change.groups = [...form.querySelectorAll("[name=groups]:checked")].map((one) => one.value);
   attempt(event.submitter, async () => { await api("PATCH", path, change); again(); });
 });
