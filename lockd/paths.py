@@ -11,6 +11,9 @@ from lockd.errors import LockdError
 ON_BEHALF_OF = "LOCKD_ON_BEHALF_OF"
 """The environment's variable that says for whom a service runs a command."""
 
+ASKED_BY_SERVICE = "LOCKD_ASKED_BY_SERVICE"
+"""The one that tells a command that the service started it, which has the camera and the pins."""
+
 CONFIG_VARIABLE = "LOCKD_CONFIG"
 SYSTEM_CONFIG = "/etc/lockd/lockd.yaml"
 

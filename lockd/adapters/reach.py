@@ -1,9 +1,10 @@
 """Whom the service has to reach over the network, as systemd's `IPAddressAllow=` writes it.
 
 The unit denies every address but this machine's own; the drop-in that `lockd install` writes
-adds the broker's and the camera's. systemd knows no names, and a name may lead elsewhere
-tomorrow. So an address in digits is allowed alone. A name of this network allows every private
-address, and the name server's. A name of the Internet allows everything, and says so.
+adds the broker's and the camera's, and the list of releases' with `update.check_h`. systemd knows
+no names, and a name may lead elsewhere tomorrow. So an address in digits is allowed alone. A name
+of this network allows every private address, and the name server's. A name of the Internet allows
+everything, and says so.
 """
 
 from __future__ import annotations
@@ -123,6 +124,8 @@ def _hosts(settings: Settings) -> Iterator[tuple[str, str]]:
             yield f"{setting}.source", urlsplit(source).hostname or ""
     if settings.mqtt.host is not None:
         yield "mqtt.host", settings.mqtt.host
+    if settings.update.check_h and (settings.update.index or "").startswith("https://"):
+        yield "update.index", urlsplit(settings.update.index or "").hostname or ""
 
 
 def _of_a_name(setting: str, host: str, found: Sequence[str]) -> Need:

@@ -52,6 +52,9 @@ NEEDS: Mapping[str, Role] = {
     "drop": Role.ADMINISTRATOR,
     "alike": Role.ADMINISTRATOR,
     "audit": Role.ADMINISTRATOR,
+    "checks": Role.ADMINISTRATOR,
+    "check": Role.ADMINISTRATOR,
+    "wiring": Role.ADMINISTRATOR,
     "note": Role.VIEWER,
 }
 """By the name of a request, the least that may make it."""

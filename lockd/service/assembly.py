@@ -33,12 +33,10 @@ from lockd.ports import Camera, Observer, Requests
 from lockd.publishing.home_assistant import births
 from lockd.recognition.recogniser import Vision
 from lockd.recognition.second_eye import Placement, SecondEye
-from lockd.service.console_pictures import PictureDesk
-from lockd.service.console_watch import ConsoleWatch
 from lockd.service.housekeeping import Housekeeping
 from lockd.service.indicators import open_indicators
 from lockd.service.keypads import open_second_factor
-from lockd.service.parts import Handover, Parts, asks_network
+from lockd.service.parts import ConsoleParts, Handover, Parts, asks_network
 from lockd.service.people import People
 from lockd.service.relay_safe import leave_word, relay_of
 from lockd.service.remote_commands import subscriptions
@@ -217,9 +215,9 @@ def open_service(
     writer.wake = camera.wake
     stack.callback(writer.close)
     writer.start()
-    requests, watch, pictures = _open_requests(settings, stack, camera, as_fast_as_possible)
-    if watch is not None:
-        observers = [*observers, watch]
+    requests, console = _open_requests(settings, stack, camera, as_fast_as_possible)
+    if console is not None:
+        observers = [*observers, console.watch]
     changes: queue.SimpleQueue[InputChange] = queue.SimpleQueue()
 
     def heard(change: InputChange) -> None:
@@ -254,8 +252,7 @@ def open_service(
         keys=keys,
         requests=requests,
         second_eye=second_eye,
-        watch=watch,
-        pictures=pictures,
+        console=console,
         inputs=inputs,
         changes=changes,
         indicators=indicators,
@@ -270,11 +267,11 @@ def open_service(
 
 def _open_requests(
     settings: Settings, stack: ExitStack, camera: Camera, as_fast_as_possible: bool
-) -> tuple[list[Requests], ConsoleWatch | None, PictureDesk | None]:
+) -> tuple[list[Requests], ConsoleParts | None]:
     """What comes from this machine: over the control socket, and from the console."""
     requests: list[Requests] = []
     if as_fast_as_possible:
-        return requests, None, None
+        return requests, None
     for path, of_console in (
         (settings.control.path(), False),
         (settings.console.path(), True),
@@ -284,10 +281,10 @@ def _open_requests(
             stack.callback(control.close)
             requests.append(control)
     if settings.console.path() is None:
-        return requests, None, None
-    pictures = PictureDesk(settings)
-    stack.callback(pictures.close)
-    return requests, ConsoleWatch(settings.console.strangers_min * 60), pictures
+        return requests, None
+    console = ConsoleParts.of(settings)
+    stack.callback(console.close)
+    return requests, console
 
 
 def _open_heartbeat(board: Board, settings: Settings) -> Heartbeat | None:

@@ -24,15 +24,10 @@ from lockd.ports import Emit, Request
 from lockd.remote.commands import DOOR
 from lockd.remote.roles import NEEDS, Role, least
 from lockd.remote.signing import LONGEST_S
-from lockd.service.console_pictures import PictureDesk
 from lockd.service.console_store import LOOKS, changed, looked_up
-from lockd.service.console_watch import (
-    ConsoleWatch,
-    face_jpeg,
-    live_jpeg,
-    without_strangers_likeness,
-)
+from lockd.service.console_watch import face_jpeg, live_jpeg, without_strangers_likeness
 from lockd.service.door_controller import DoorController
+from lockd.service.parts import ConsoleParts
 from lockd.service.remote_handlers import SILENCE_S
 from lockd.types import Image
 
@@ -90,8 +85,7 @@ class ConsoleDesk:
     def __init__(
         self,
         settings: Settings,
-        watch: ConsoleWatch,
-        pictures: PictureDesk,
+        parts: ConsoleParts,
         door: DoorController,
         state: Callable[[], dict[str, Any]],
         emit: Emit,
@@ -100,19 +94,19 @@ class ConsoleDesk:
         """Take requests.
 
         Args:
-            watch: has what is seen, and what happened.
-            pictures: judges photographs.
+            parts: what is seen, what judges photographs, and what looks at the machine.
             state: returns what is published of the service.
             emit: takes events.
             silence: lets nobody be disturbed for a while.
         """
         self._settings = settings
-        self._watch = watch
+        self._watch = parts.watch
         self._door = door
         self._state = state
         self._emit = emit
         self._silence = silence
-        self._pictures = pictures
+        self._pictures = parts.pictures
+        self._checks = parts.checks
 
     def take(self, request: Request, now: float, camera_problem: str | None) -> None:
         """Look who asks for whom, and obey and answer if they may."""
@@ -154,14 +148,13 @@ class ConsoleDesk:
             self._hand_out(request, self._watch.face(values.get("visit")))
         elif command in ("strangers", "stranger"):
             self._strangers(command, request, now)
-        elif command == "note":
-            said = str(values.get("what"))
-            ok = _NOTES.fullmatch(said) is not None
-            answer = {"result": "ok" if ok else "malformed"}
-            if ok:
-                self._write_later(request, caller, said, answer)
-            else:
-                request.answer(answer)
+        elif command in ("note", "wiring", "checks", "check"):
+            {
+                "note": self._take_note,
+                "wiring": self._try_wiring,
+                "checks": self._tell_checks,
+                "check": self._check,
+            }[command](request, caller)
         elif command in _WITH_PICTURES:
             request.answer_later(
                 lambda: self._pictures.ask(command, values, request.body, caller.by)
@@ -200,6 +193,38 @@ class ConsoleDesk:
             result = self._door.command(command, float(seconds), caller.by)
         answer = {"result": result, **self._state()}
         self._write_later(request, caller, f"{command}: {result}", answer)
+
+    def _try_wiring(self, request: Request, caller: Caller) -> None:
+        """Release once, as `unlock` does and with its bounds, on the word that nothing opens."""
+        if request.values.get("strike_disconnected") is not True:
+            reason = "disconnect the strike first, and say that you did: strike_disconnected"
+            request.answer({"result": "refused", "reason": reason})
+            return
+        result = self._door.command("unlock", 0.0, caller.by)
+        note = f"wiring test, with the strike disconnected: {result}"
+        self._write_later(request, caller, note, {"result": result, **self._state()})
+
+    def _take_note(self, request: Request, caller: Caller) -> None:
+        said = str(request.values.get("what"))
+        if _NOTES.fullmatch(said) is not None:
+            self._write_later(request, caller, said, {"result": "ok"})
+        else:
+            request.answer({"result": "malformed"})
+
+    def _tell_checks(self, request: Request, _: Caller) -> None:
+        request.answer_later(lambda: _as_body(self._checks.last()))
+
+    def _check(self, request: Request, caller: Caller) -> None:
+        name = str(request.values.get("name"))
+
+        def work() -> Told:
+            answer = self._checks.run(name)
+            if answer["result"] == "ok":
+                self._note(caller, f"check: {name}")
+                return _as_body(answer)
+            return answer, b""
+
+        request.answer_later(work)
 
     def _show(self, request: Request, caller: Caller, now: float, problem: str | None) -> None:
         state = self._state()
@@ -278,14 +303,17 @@ class ConsoleDesk:
         """Answer, once the audit trail has it, or that cannot be."""
 
         def work() -> Told:
-            try:
-                with opened(self._settings.store, writable=True, make=True) as store:
-                    store.audit.note_command(caller.by, note)
-            except LockdError as error:
-                log.error("not in the audit trail: %s, by %s: %s", note, caller.by, error)
+            self._note(caller, note)
             return answer, b""
 
         request.answer_later(work)
+
+    def _note(self, caller: Caller, note: str) -> None:
+        try:
+            with opened(self._settings.store, writable=True, make=True) as store:
+                store.audit.note_command(caller.by, note)
+        except LockdError as error:
+            log.error("not in the audit trail: %s, by %s: %s", note, caller.by, error)
 
 
 def partial_health(

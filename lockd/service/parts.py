@@ -17,6 +17,7 @@ from lockd.door.events import DoorMemory
 from lockd.ports import Camera, IncomingMessage, Indicator, Inputs, Keys, LocalTime, Requests
 from lockd.recognition.recogniser import Recogniser, Vision
 from lockd.recognition.second_eye import SecondEye
+from lockd.service.console_checks import ConsoleChecks
 from lockd.service.console_pictures import PictureDesk
 from lockd.service.console_watch import ConsoleWatch
 from lockd.service.housekeeping import Housekeeping
@@ -45,6 +46,32 @@ class Tally:
     relay: list[tuple[float, bool]] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class ConsoleParts:
+    """What the console's requests need.
+
+    Attributes:
+        watch: has what it shows.
+        pictures: judges the photographs that it sends.
+        checks: looks at what an administrator wants to have looked at.
+    """
+
+    watch: ConsoleWatch
+    pictures: PictureDesk
+    checks: ConsoleChecks
+
+    @classmethod
+    def of(cls, settings: Settings) -> ConsoleParts:
+        """Make them for a service."""
+        watch = ConsoleWatch(settings.console.strangers_min * 60)
+        return cls(watch, PictureDesk(settings), ConsoleChecks(settings))
+
+    def close(self) -> None:
+        """End their child processes."""
+        self.pictures.close()
+        self.checks.close()
+
+
 @dataclass(slots=True)
 class Parts:
     """What a service is built from; somebody else opened it and will close it.
@@ -64,8 +91,7 @@ class Parts:
         keys: of those who may command from afar, if anybody may.
         requests: where commands of this machine come from.
         second_eye: the camera for near infrared, if there is one.
-        watch: has what the console shows, if there is one.
-        pictures: judges the photographs that it sends.
+        console: what answers the console, if there is one.
         inputs: exit button, contact, tamper switch, if any is wired.
         changes: of the inputs, filled by their threads.
         second_factor: PINs, cards and telephones, if any is taken.
@@ -89,8 +115,7 @@ class Parts:
     keys: Keys | None = None
     requests: Sequence[Requests] = ()
     second_eye: SecondEye | None = None
-    watch: ConsoleWatch | None = None
-    pictures: PictureDesk | None = None
+    console: ConsoleParts | None = None
     inputs: Inputs | None = None
     changes: queue.SimpleQueue[InputChange] = field(default_factory=queue.SimpleQueue)
     second_factor: SecondFactor | None = None

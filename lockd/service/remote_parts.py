@@ -70,6 +70,6 @@ def console_desk(
         emit: takes events.
         desk: lets nobody be disturbed for a while.
     """
-    if parts.watch is None or parts.pictures is None:
+    if parts.console is None:
         return None
-    return ConsoleDesk(settings, parts.watch, parts.pictures, door, state, emit, desk.silence)
+    return ConsoleDesk(settings, parts.console, door, state, emit, desk.silence)

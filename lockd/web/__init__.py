@@ -10,6 +10,7 @@ for, in the name of whoever is logged in, and the service looks who may what.
     sessions.py   who is logged in; guards.py what is looked at before any request is served
     hub.py        one watcher of the service for all browsers that look; streams.py hands it out
     pages.py, people_pages.py   what a browser shows; texts.py in whose language
-    interface.py  /api/v1; models.py what goes in and out; metrics.py for Prometheus
+    interface.py  /api/v1; models.py what goes in and out; metrics.py for Prometheus;
+                  checks.py what an administrator has looked at
     templates/, static/, locale/
 """

@@ -11,7 +11,7 @@ from fastapi.staticfiles import StaticFiles
 
 from lockd import __version__
 from lockd.config import ConsoleSettings
-from lockd.web import interface, kiosk, metrics, pages
+from lockd.web import checks, interface, kiosk, metrics, pages
 from lockd.web.accounts import Accounts
 from lockd.web.guards import Asgi, Guards, names_of
 from lockd.web.hub import Hub
@@ -83,6 +83,7 @@ def application(view: ConsoleView, link: Link, accounts: Accounts) -> Asgi:
     )
     handle_problems(app, pages.problem_page)
     app.include_router(interface.router)
+    app.include_router(checks.router)
     app.include_router(pages.router)
     app.include_router(metrics.router)
     if settings.kiosk:

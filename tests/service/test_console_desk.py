@@ -257,3 +257,40 @@ def test_a_request_from_the_other_socket_has_no_say_here(house: House) -> None:
     request = Request({"command": "status"}, "root")
     assert not request.console
     assert request.body == b""
+
+
+class TestWiring:
+    def test_the_relay_switches_once_and_by_itself_off_again(self, house: House) -> None:
+        answer = said(house, "wiring", strike_disconnected=True)
+        assert (answer["result"], answer["lock"]) == ("ok", "UNLOCKED")
+        house.keeping.keeper.pass_time(house.settings.door.open_s)
+        assert said(house, "status")["lock"] == "LOCKED"
+        assert house.keeping.output.log == ["on", "off"]
+        note = "wiring test, with the strike disconnected: ok"
+        assert house.audit()[-1][2] == note
+
+    @pytest.mark.parametrize(
+        "word", [{}, {"strike_disconnected": "true"}, {"strike_disconnected": 1}]
+    )
+    def test_without_the_word_that_nothing_opens_it_stays_as_it_is(
+        self, house: House, word: dict[str, Any]
+    ) -> None:
+        assert said(house, "wiring", **word)["result"] == "refused"
+        assert house.keeping.output.log == []
+
+    def test_what_keeps_everybody_out_keeps_it_still(self, house: House) -> None:
+        said(house, "lock-down")
+        assert said(house, "wiring", strike_disconnected=True)["result"] == "locked_down"
+        assert house.keeping.output.log == []
+
+
+class TestChecks:
+    def test_what_was_found_is_told_again_and_is_in_the_audit_trail(self, house: House) -> None:
+        assert said(house, "checks")["checks"] == {}
+        assert said(house, "check", name="doctor")["findings"] == []
+        assert said(house, "checks")["checks"]["doctor"]["findings"] == []
+        assert house.audit()[-1][2] == "check: doctor"
+
+    def test_what_fails_says_so(self, house: House) -> None:
+        assert said(house, "check", name="thresholds")["result"] == "refused"
+        assert said(house, "check", name="rm")["result"] == "malformed"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import getpass
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -22,9 +23,11 @@ from lockd.config import Settings
 from lockd.identity.observation import Observation, Sighting
 from lockd.messages import Event, EventType
 from lockd.remote.roles import Role
+from lockd.service.console_checks import ConsoleChecks
 from lockd.service.console_desk import ConsoleDesk
 from lockd.service.console_pictures import PictureDesk
 from lockd.service.console_watch import ConsoleWatch
+from lockd.service.parts import ConsoleParts
 from lockd.types import Frame, Person
 from lockd.web.accounts import FILE, Accounts
 from lockd.web.application import ConsoleView, application
@@ -37,6 +40,8 @@ from tests.service.test_door_controller import Keeping
 PASSWORD = "correct horse battery"
 PEOPLE = {"ada": Role.ADMINISTRATOR, "pia": Role.PORTER, "vic": Role.VIEWER}
 MODEL = "a model"
+CHECKS = (sys.executable, "-c", """print('{"checks": []}')""")
+"""A doctor with nothing to say."""
 
 
 class House:
@@ -48,7 +53,7 @@ class House:
         silenced: for how long nobody was to be disturbed.
     """
 
-    def __init__(self, folder: Path, **console: Any) -> None:
+    def __init__(self, folder: Path, checks: Sequence[str] = CHECKS, **console: Any) -> None:
         self.socket = folder / "console"
         self.keeping = Keeping(
             access={"groups": {"staff": {"hours": {"mon-fri": ["08:00-18:00"]}}}},
@@ -62,12 +67,12 @@ class House:
             self.ada = enrolled(store, "Ada Lovelace", 1)
             self.grace = enrolled(store, "Grace Hopper", 2)
         self.watch = ConsoleWatch(60.0)
-        self.silenced: list[float] = []
         self.pictures = PictureDesk(self.settings)
+        self.checks = ConsoleChecks(self.settings, checks)
+        self.silenced: list[float] = []
         self.desk = ConsoleDesk(
             self.settings,
-            self.watch,
-            self.pictures,
+            ConsoleParts(self.watch, self.pictures, self.checks),
             self.keeping.keeper,
             self.state,
             self._emit,
@@ -127,6 +132,7 @@ class House:
         self._thread.join()
         self.control.close()
         self.pictures.close()
+        self.checks.close()
 
 
 def enrolled(store: Store, name: str, seed: int) -> Person:

@@ -190,6 +190,32 @@ class TestUploads:
         assert answer.status_code in (400, 422)
 
 
+def test_the_relay_is_tried_only_on_the_word_that_the_strike_is_off(
+    house: House, ada: httpx.Client, console: Console
+) -> None:
+    path = f"{API}/wiring-test"
+    for word in ({}, {"strike_disconnected": 1}, {"strike_disconnected": "true"}):
+        assert ada.post(path, json=word).status_code == 422
+    assert ada.post(path, json={"strike_disconnected": False}).status_code == 409
+    good = {"strike_disconnected": True}
+    assert console.program(Role.PORTER).post(path, json=good).status_code == 403
+    assert house.keeping.output.log == []
+    assert ada.post(path, json=good).json()["lock"] == "UNLOCKED"
+
+
+def test_the_machine_is_looked_at_for_administrators(ada: httpx.Client, console: Console) -> None:
+    assert ada.get(f"{API}/checks").json()["checks"] == {}
+    assert ada.post(f"{API}/checks/doctor").json()["findings"] == []
+    assert set(ada.get(f"{API}/checks").json()["checks"]) == {"doctor"}
+    failed = ada.post(f"{API}/checks/thresholds")
+    assert (failed.status_code, failed.json()["code"]) == (409, "refused")
+    assert ada.post(f"{API}/checks/rm").status_code == 422
+    for role in (Role.VIEWER, Role.PORTER):
+        client = console.program(role)
+        assert client.get(f"{API}/checks").status_code == 403
+        assert client.post(f"{API}/checks/doctor").status_code == 403
+
+
 @pytest.fixture(scope="module")
 def open_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, Console]]:
     with a_house(tmp_path_factory.mktemp("open")) as both:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+import os
 import pwd
 import re
 import subprocess
@@ -13,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from lockd.config import Settings, find, load
-from lockd.paths import DROP_INS, UNIT, UNIT_FILE
+from lockd.paths import ASKED_BY_SERVICE, DROP_INS, UNIT, UNIT_FILE
 
 INSTALL = "run `sudo lockd install`"
 _COMMAND_S = 8.0
@@ -153,6 +154,8 @@ class Machine:
     @property
     def service_runs(self) -> bool:
         """Whether the service has the camera and the pins just now."""
+        if ASKED_BY_SERVICE in os.environ:
+            return True
         return self.unit.get("ActiveState") in ("active", "reloading", "deactivating")
 
 
