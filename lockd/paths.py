@@ -33,6 +33,8 @@ INPUT_DROP_IN = f"{DROP_INS}/lockd-input.conf"
 INPUT_GROUP = "input"
 # Lets it play on the sound card, where the configuration has a voice.
 SOUND_DROP_IN = f"{DROP_INS}/lockd-sound.conf"
+# Lets it write to I2C or SPI, where the configuration has a display.
+DISPLAY_DROP_IN = f"{DROP_INS}/lockd-display.conf"
 
 # The console, where it is installed.
 CONSOLE_USER = "lockd-console"

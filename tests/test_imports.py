@@ -41,7 +41,8 @@ ONE_PLACE = {
     "paho": "lockd/adapters/mqtt/",
     "picamera2": "lockd/adapters/cameras/picamera.py",
     "matplotlib": "lockd/evaluation/plots.py",
-    "PIL": "lockd/vision/decoding.py",
+    "PIL": ("lockd/vision/decoding.py", "lockd/adapters/display/"),
+    "luma": "lockd/adapters/display/",
     "pi_heif": "lockd/vision/decoding.py",
 }
 

@@ -249,14 +249,19 @@ def test_every_device_is_reachable_and_no_other(unit: dict[str, list[str]]) -> N
 
 @pytest.mark.parametrize(
     ("drop_in", "devices", "group"),
-    [("lockd-input.conf", "char-input r", "input"), ("lockd-sound.conf", "char-alsa rw", "audio")],
+    [
+        ("lockd-input.conf", ["char-input r"], "input"),
+        ("lockd-sound.conf", ["char-alsa rw"], "audio"),
+        ("lockd-display.conf", ["char-i2c rw", "char-spi rw"], "i2c spi"),
+    ],
 )
-def test_a_keypad_or_loudspeaker_is_reachable_by_a_drop_in_that_opens_nothing_else(
-    drop_in: str, devices: str, group: str
+def test_what_is_wired_besides_is_reachable_by_a_drop_in_that_opens_nothing_else(
+    drop_in: str, devices: list[str], group: str
 ) -> None:
     lines = (ROOT / "systemd" / drop_in).read_text().splitlines()
     said = [line for line in lines if not line.startswith("#")]
-    assert said == ["[Service]", f"DeviceAllow={devices}", f"SupplementaryGroups={group}"]
+    allowed_devices = [f"DeviceAllow={one}" for one in devices]
+    assert said == ["[Service]", *allowed_devices, f"SupplementaryGroups={group}"]
 
 
 def test_nobody_may_take_the_processor_from_the_door(unit: dict[str, list[str]]) -> None:

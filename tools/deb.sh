@@ -64,7 +64,7 @@ if [[ ! -e $wheels/.complete ]]; then
     echo "* fetching what requirements.lock names"
     cp /etc/resolv.conf "$root/etc/resolv.conf"
     cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
-    inside sh -c 'cd /build/lockd && mkdir wheels && python3 -B -m lockd.commands.install.lock pi >wheels/all.txt &&
+    inside sh -c 'cd /build/lockd && mkdir wheels && python3 -B -m lockd.commands.install.lock display pi >wheels/all.txt &&
         python3 -m pip download --quiet --no-cache-dir --disable-pip-version-check --only-binary=:all: \
             --require-hashes --dest wheels --requirement wheels/all.txt'
     rm -rf "$wheels" && cp -r "$tree/wheels" "$wheels" && touch "$wheels/.complete"

@@ -23,6 +23,7 @@ from lockd.config.mqtt import (
 )
 from lockd.config.pins import (
     ContactSettings,
+    DisplaySettings,
     ExitSettings,
     InputsSettings,
     LedSettings,
@@ -49,6 +50,7 @@ __all__ = [
     "ConsoleSettings",
     "ContactSettings",
     "ControlSettings",
+    "DisplaySettings",
     "DoorSettings",
     "ExitSettings",
     "HomeAssistantSettings",

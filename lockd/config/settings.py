@@ -57,7 +57,10 @@ class Settings(Section):
     def means(self) -> Means:
         """Return what the door can ask with."""
         signals = self.signals
-        asks = (signals.led, signals.buzzer, signals.left_led, signals.right_led, signals.voice)
+        asks = (
+            *(signals.led, signals.buzzer, signals.left_led, signals.right_led),
+            *(signals.voice, signals.display),
+        )
         return Means(
             challenge=signals.screen or any(one is not None for one in asks),
             second_factor=bool(self.second_factor.kinds),
@@ -108,6 +111,8 @@ class Settings(Section):
             for name, part in getattr(self, section):
                 if hasattr(part, "pin"):
                     yield f"{section}.{name}.pin", part.pin
+        if (display := self.signals.display) is not None:
+            yield from ((f"signals.display.{name}", pin) for name, pin in display.pins())
         if (wiegand := self.second_factor.wiegand) is not None:
             yield "second_factor.wiegand.d0_pin", wiegand.d0_pin
             yield "second_factor.wiegand.d1_pin", wiegand.d1_pin

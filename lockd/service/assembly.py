@@ -233,6 +233,7 @@ def open_service(
     if second_factor is not None:
         stack.callback(second_factor.close)
     indicators = open_indicators(board, settings, stack)
+    observers = [*observers, *(one for one in indicators if isinstance(one, Observer))]
     strike = Strike(relay, clock.now, heartbeat=heartbeat)
     stack.callback(strike.close)
     spool = Spool.of_service() if stored else None

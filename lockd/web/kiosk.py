@@ -75,8 +75,10 @@ async def _signs(hub: Hub) -> AsyncIterator[bytes]:
 def sign_of(item: dict[str, Any]) -> dict[str, Any]:
     """Return what to show of what is seen, in words of which none says who anybody is."""
     state = item.get("state") or {}
-    if item["result"] == "down" or state.get("lock") == "JAMMED":
+    if item["result"] == "down":
         return {"sign": "down"}
+    if state.get("lock") == "JAMMED":
+        return {"sign": "fault"}
     if state.get("locked_down"):
         return {"sign": "closed"}
     if state.get("challenge", "none") != "none":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from lockd.door.events import State
-from lockd.types import Unfit
+from lockd.types import Signal, Unfit
 
 KINDS: Mapping[str, str] = {
     "access_granted": "Came in",
@@ -119,6 +119,7 @@ PAGES: Mapping[str, str] = {
     "wait": "One moment",
     "not_admitted": "You cannot be let in just now",
     "closed": "Closed",
+    "out_of_order": "Out of order",
     "blind": "The camera sees nothing just now",
     "nobody": "Nobody",
     "no_face": "No face found",
@@ -142,6 +143,27 @@ PAGES: Mapping[str, str] = {
     "name_them": "This is …",
 }
 """What the scripts of the pages say."""
+
+
+SIGNALS: Mapping[str, str] = {
+    Signal.IDLE: PAGES["come"],
+    Signal.ALARM: PAGES["come"],
+    Signal.LOOKING: PAGES["wait"],
+    Signal.GRANTED: PAGES["welcome"],
+    Signal.DENIED: PAGES["not_admitted"],
+    Signal.FAULT: PAGES["out_of_order"],
+    Signal.LOCKED_DOWN: PAGES["closed"],
+    Signal.ASK_FRONT: CHALLENGES["front"],
+    Signal.ASK_LEFT: CHALLENGES["left"],
+    Signal.ASK_RIGHT: CHALLENGES["right"],
+    "blind": PAGES["blind"],
+}
+"""What a display at the door says, in the words of the door's screen."""
+
+
+def door_words(gettext: Callable[[str], str]) -> dict[str, str]:
+    """Return what a display at the door says in a language, by signals and by `Unfit`."""
+    return {str(name): gettext(text) for name, text in {**SIGNALS, **UNFIT}.items()}
 
 
 def words_of(gettext: Callable[[str], str]) -> dict[str, dict[str, str]]:

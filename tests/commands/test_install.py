@@ -46,6 +46,7 @@ class Pretended(System):
         self.network: str | None = "[Service]"
         self.names_a_device: str | None = "False"
         self.has_a_voice: str | None = "False"
+        self.has_a_display: str | None = "False"
         self.fails = ""
 
     def run(self, *command: str, environment: Mapping[str, str] | None = None) -> None:
@@ -64,7 +65,10 @@ class Pretended(System):
             return self.network
         if command[0] == f"{environment.LINK}/bin/python":
             assert command[-1] == steps.CONFIG
-            return self.has_a_voice if "voice" in command[3] else self.names_a_device
+            for word, answer in (("voice", self.has_a_voice), ("display", self.has_a_display)):
+                if word in command[3]:
+                    return answer
+            return self.names_a_device
         assert command == ("systemctl", "is-active", "lockd.service")
         return self.active
 
@@ -96,7 +100,11 @@ def live(root: Path, **options: bool) -> Pretended:
 
 # Keypads, readers and a loudspeaker
 
-DROP_INS = [("names_a_device", "lockd-input.conf"), ("has_a_voice", "lockd-sound.conf")]
+DROP_INS = [
+    ("names_a_device", "lockd-input.conf"),
+    ("has_a_voice", "lockd-sound.conf"),
+    ("has_a_display", "lockd-display.conf"),
+]
 
 
 @pytest.mark.parametrize(("answers", "name"), DROP_INS)
@@ -128,7 +136,7 @@ def test_devices_are_opened_to_the_service_only_while_the_configuration_names_on
 
 def test_it_is_taken_away_with_the_rest(tmp_path: Path, installed: None) -> None:
     system = live(tmp_path)
-    system.names_a_device = system.has_a_voice = "True"
+    system.names_a_device = system.has_a_voice = system.has_a_display = "True"
     steps.install(system)
     steps.uninstall(live(tmp_path))
     assert not (tmp_path / "etc/systemd/system/lockd.service.d").exists()

@@ -104,9 +104,22 @@ def _stick_for_good(site: Site, _: random.Random) -> Undo:
     return nothing
 
 
-GOES_ON_WITHOUT = ("outbox", "store-writer", "mqtt", "paho", "control", "signals", "voice")
+GOES_ON_WITHOUT = (
+    "outbox",
+    "store-writer",
+    "mqtt",
+    "paho",
+    "control",
+    "signals",
+    "voice",
+    "display",
+)
 """Threads that are replaced when they die; those of the signals where a door has `SIGNALS`."""
-SIGNALS = {"led": {"pin": 22}, "voice": {"device": "null"}}
+SIGNALS = {
+    "led": {"pin": 22},
+    "voice": {"device": "null"},
+    "display": {"driver": "ssd1306", "port": 32},
+}
 ENDS_WITH = ("main", "camera", "pins", "strike-guard", "signal-listener")
 """Threads with which the service ends, and is started again."""
 

@@ -21,7 +21,7 @@ def face(verdict: str | None = None, unfit: str | None = None, px: int = 100) ->
     ("seen", "sign"),
     [
         ({"result": "down"}, {"sign": "down"}),
-        ({"result": "ok", "state": {**QUIET, "lock": "JAMMED"}}, {"sign": "down"}),
+        ({"result": "ok", "state": {**QUIET, "lock": "JAMMED"}}, {"sign": "fault"}),
         ({"result": "ok", "state": {**QUIET, "locked_down": True}}, {"sign": "closed"}),
         ({"result": "ok", "state": {**QUIET, "challenge": "left"}},
          {"sign": "challenge", "what": "left"}),

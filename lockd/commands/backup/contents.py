@@ -25,6 +25,7 @@ from lockd.errors import LockdError, StoreError, TransferError
 from lockd.files import UnreadableError, acting_for, move_new, read_file, to_disk
 from lockd.messages import utc_text
 from lockd.paths import (
+    DISPLAY_DROP_IN,
     DROP_INS,
     INPUT_DROP_IN,
     NETWORK_FILE,
@@ -35,7 +36,7 @@ from lockd.paths import (
 
 MOST_BYTES = 1 << 20
 """Of a file beside the store."""
-_MADE_ANEW = (NETWORK_FILE, INPUT_DROP_IN, SOUND_DROP_IN)
+_MADE_ANEW = (NETWORK_FILE, INPUT_DROP_IN, SOUND_DROP_IN, DISPLAY_DROP_IN)
 
 
 def back_up(

@@ -161,7 +161,7 @@ def _build(
     shutil.rmtree(path, ignore_errors=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     options = ["--system-site-packages"] if shared else []
-    extras = extras if shared else [*extras, "pi"]
+    extras = [*extras, "display"] if shared else [*extras, "display", "pi"]
     offline = ["--no-index", "--find-links", str(wheels)] if wheels else []
     quiet = ["--quiet", "--no-input", "--disable-pip-version-check", "--no-cache-dir"]
     with tempfile.TemporaryDirectory(prefix="lockd-install-") as folder:

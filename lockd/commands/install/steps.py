@@ -11,6 +11,7 @@ from lockd.commands.install import console, environment
 from lockd.commands.install.system import System
 from lockd.errors import InstallError
 from lockd.paths import (
+    DISPLAY_DROP_IN,
     DROP_INS,
     ENVIRONMENT,
     GROUPS,
@@ -47,6 +48,11 @@ _DROP_INS = (
         "systemd/lockd-sound.conf",
         SOUND_DROP_IN,
         f"{_LOAD} print(settings.signals.voice is not None)",
+    ),
+    (
+        "systemd/lockd-display.conf",
+        DISPLAY_DROP_IN,
+        f"{_LOAD} print(settings.signals.display is not None)",
     ),
 )
 

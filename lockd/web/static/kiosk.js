@@ -29,6 +29,7 @@ const SAID = {
   refused: () => words.say.not_admitted,
   unknown: () => words.say.not_admitted,
   closed: () => words.say.closed,
+  fault: () => words.say.out_of_order,
   blind: () => words.say.blind,
   down: () => words.say.down,
 };
