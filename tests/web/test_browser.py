@@ -232,6 +232,48 @@ def test_the_keyboard_is_enough(page: Any) -> None:
     playwright.expect(page.locator("#state")).to_have_text("Locked")
 
 
+def test_thresholds_are_shown_and_the_wiring_is_tried_with_the_strike_off(page: Any) -> None:
+    log_in(page, "ada")
+    page.goto("/health")
+    page.get_by_role("button", name="Compare").click()
+    playwright.expect(page.locator("#thresholds-said")).to_contain_text("Templates")
+    assert page.locator("#histogram rect").count() == 48
+    assert page.locator("#histogram line.accept").count() == 1
+    tried, relay = page.get_by_role("button", name="Switch the relay once"), "#relay-seen"
+    playwright.expect(tried).to_be_disabled()
+    page.get_by_label("The strike is disconnected.").check()
+    tried.click()
+    page.get_by_role("button", name="Cancel").click()
+    playwright.expect(page.locator(relay)).to_have_text("off, locked")
+    tried.click()
+    page.get_by_role("button", name="Yes").click()
+    playwright.expect(page.locator(relay)).to_have_text("on, unlocked")
+    playwright.expect(page.locator("#wiring-seen li").first).to_contain_text("unlock by ada@")
+    playwright.expect(page.locator(relay)).to_have_text("off, locked")
+    playwright.expect(tried).to_be_disabled()
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    found = axe.run(page).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_visitor_gets_a_pass_to_the_minute(page: Any) -> None:
+    log_in(page, "ada")
+    person(page, "Joe Biden").get_by_role("link").click()
+    page.get_by_label("Until, day").fill("2099-12-31")
+    page.get_by_label("Until, time").fill("17:00")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Save").click()
+    playwright.expect(page.get_by_label("Until, time")).to_have_value("17:00")
+    playwright.expect(person(page, "Joe Biden")).to_contain_text("until 2099-12-31 17:00")
+    person(page, "Joe Biden").get_by_role("link").click()
+    page.get_by_label("Until, time").fill("")
+    page.get_by_label("Until, day").fill("")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Save").click()
+    playwright.expect(page.get_by_label("Until, day")).to_have_value("")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_stands_in_anybodys_way(page: Any, at_porch: Porch, scheme: str) -> None:
     """Axe finds nothing, and no page is wider than its screen."""
