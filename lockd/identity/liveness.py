@@ -283,7 +283,7 @@ def shortcoming(policies: Policies, means: Means, doubt: Doubt) -> str | None:
             return (
                 f"{name}: {policy} has people turn their head, but nothing at this door can ask "
                 "them to, so they are refused: configure signals.left_led and "
-                "right_led, signals.voice, .led, .buzzer or .screen, or choose another policy"
+                "right_led, signals.voice, .display, .led, .buzzer or .screen, or another policy"
             )
         if "second_factor" in asked and not means.second_factor:
             return (
