@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import importlib.util
+import os
 import secrets
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from lockd.config import Settings
 from lockd.errors import LockdError
+from lockd.paths import CONFIG_VARIABLE
 from lockd.remote.roles import Role
 
 USER = "demo"
@@ -52,9 +54,17 @@ def served(settings: Settings, folder: Path, say: Callable[[str], None]) -> Iter
         f"name {USER}, password {password}\n"
         "The visit is shown again and again; Ctrl-C ends it."
     )
+    # For what the console has looked at: each such command reads its configuration by itself.
+    file = folder / "lockd.yaml"
+    file.write_text(settings.model_dump_json(exclude_defaults=True), "utf-8")
+    before = os.environ.get(CONFIG_VARIABLE)
+    os.environ[CONFIG_VARIABLE] = str(file)
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         yield
     finally:
         process.terminate()
         process.wait()
+        del os.environ[CONFIG_VARIABLE]
+        if before is not None:
+            os.environ[CONFIG_VARIABLE] = before

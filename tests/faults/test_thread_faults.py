@@ -102,6 +102,17 @@ def test_a_thread_dies(sites: Sites, name: str) -> None:
     site.end()
 
 
+def test_a_display_is_not_there(sites: Sites) -> None:
+    site = sites(signals={"display": SIGNALS["display"]})
+    site.start()
+    eventually(lambda: site.logged("the display shows nothing"))
+    site.let_in()
+    site.press_exit()
+    told = [line for line in site.journal() if "the display shows nothing" in line.text]
+    assert len(told) == 1
+    site.end()
+
+
 @pytest.mark.fault_slow
 def test_threads_die_one_after_the_other(sites: Sites) -> None:
     site = sites(control={"socket": "run/control"}, signals=SIGNALS)
