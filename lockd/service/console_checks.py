@@ -80,6 +80,8 @@ class ConsoleChecks:
             with tempfile.TemporaryDirectory(prefix="lockd-check-") as folder:
                 code, said, wrong = self._told(words, Path(folder))
                 found = told(said) if said else None
+            if self._closed:
+                return {"result": "refused", "reason": "the service ended meanwhile"}
             if found is None:
                 reason = wrong.strip().splitlines()[-1:] or [f"exit code {code}"]
                 return {"result": "refused", "reason": reason[0][:500]}

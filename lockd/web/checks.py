@@ -66,7 +66,7 @@ async def check(name: Check, actor: Administrator, link: ToService) -> Checked:
     `lockd update --check`.
     """
     answer: dict[str, Any] = await link.ask("check", actor, patience_s=CHECK_S, name=name)
-    return Checked(**answer)
+    return Checked(**{key: one for key, one in answer.items() if key != "result"})
 
 
 @router.post("/wiring-test")
