@@ -114,20 +114,21 @@ def picture(
     return image
 
 
+@lru_cache(maxsize=64)
 def fitted(text: str, room: tuple[int, int], face: Typeface) -> tuple[list[str], FreeTypeFont]:
     """Break a text into lines, in the largest font with which it has room.
 
     With the smallest one what has no room is cut off.
     """
     draw = ImageDraw.Draw(Image.new("1", (1, 1)))
-    lines: list[str] = []
-    for px in range(min(_LARGEST_PX, room[1]), _LEAST_PX - 1, -1):
-        font = face.at(px)
-        lines = _broken(text, room[0], font)
-        box = draw.multiline_textbbox((0, 0), "\n".join(lines), font=font, spacing=1)
-        if box[2] <= room[0] and box[3] <= room[1]:
-            return lines, font
-    return lines, face.at(_LEAST_PX)
+    least, most = _LEAST_PX, max(_LEAST_PX, min(_LARGEST_PX, room[1]))
+    while least < most:
+        px = (least + most + 1) // 2
+        text_lines = "\n".join(_broken(text, room[0], face.at(px)))
+        box = draw.multiline_textbbox((0, 0), text_lines, font=face.at(px), spacing=1)
+        has_room = box[2] <= room[0] and box[3] <= room[1]
+        least, most = (px, most) if has_room else (least, px - 1)
+    return _broken(text, room[0], face.at(least)), face.at(least)
 
 
 def _broken(text: str, width: int, font: FreeTypeFont) -> list[str]:
