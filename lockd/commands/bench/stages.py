@@ -104,7 +104,7 @@ class Measured:
         walk_up: frames judged from the first fit face to the verdict, seconds of the clip between
             them, and seconds that the last look took; None without a verdict.
         start_s: until the networks were ready.
-        memory_mb: resident, with them and all that a frame needs; None where nobody says.
+        memory_mb: resident, with them and all that a first frame needs; None where nobody says.
     """
 
     stages: Times
@@ -129,8 +129,8 @@ def measure(settings: Settings, seconds: float, templates: int) -> tuple[Measure
     vision = Vision(settings)
     start_s = time.perf_counter() - began
     gallery = _crowd(templates, vision.embedder.size, _known(vision))
+    memory = memory_mb()  # before there are scenes
     looks = _looks(settings, vision, gallery)
-    memory = memory_mb()
     kinds, whole, limit = Stopwatch(), Stages(settings, gallery), Stopwatch()
     scenes = {"nobody": nobody(), "one face": one_face()}
     bare = {name: whole.bare(image) for name, image in scenes.items()}
