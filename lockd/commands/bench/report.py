@@ -6,7 +6,7 @@ import json
 import math
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -157,14 +157,23 @@ def load(path: Path) -> dict[str, Any]:
 def plot(run: Mapping[str, Any]) -> str:
     """Return the medians as bars: SVG."""
     rows = [(name, one["p50"], one["p95"]) for part in _PARTS for name, one in run[part].items()]
+    return bars(rows, f"{run['machine']['board']}: median, and 95 of 100 runs (pale)")
+
+
+def bars(rows: Sequence[tuple[str, float, float]], title: str) -> str:
+    """Return bars: SVG.
+
+    Args:
+        rows: a name, milliseconds, and how far the pale bar behind goes, in milliseconds.
+        title: what stands below.
+    """
     longest = max(most for _, _, most in rows) or 1.0
     height = 24 * len(rows) + 40
-    bars = [_bar(18 + 24 * row, *one, 500 / longest) for row, one in enumerate(rows)]
-    title = escape(f"{run['machine']['board']}: median, and 95 of 100 runs (pale)")
+    drawn = [_bar(18 + 24 * row, *one, 500 / longest) for row, one in enumerate(rows)]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="800" height="{height}" '
         f'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>'
-        f'{"".join(bars)}<text x="200" y="{height - 10}">{title}</text></svg>\n'
+        f'{"".join(drawn)}<text x="200" y="{height - 10}">{escape(title)}</text></svg>\n'
     )
 
 
