@@ -96,7 +96,7 @@ def as_text(run: Mapping[str, Any], *, limit: bool = False) -> str:
             f"  {name}: ours on top {share:.0%} of the processor's time"
             for name, share in run["overhead"].items()
         ]
-    lines += ["", _walked(run["walk_up"])]
+    lines += ["", _walked(run["walk_up"]), _viewed(run["stages"], run["frames"])]
     whole = run["frames"]["one face"]["p50"]
     lines.append(
         f"{1000 / whole:.1f} frames a second with a new face in each; networks ready in "
@@ -112,6 +112,16 @@ def _walked(walk: Mapping[str, Any] | None) -> str:
         f"somebody walking up at 15 frames a second: recognised by {walk['judged']} judged frames, "
         f"{walk['clip_ms']:.0f} ms after the first that was fit, the last of them "
         f"{walk['last_look_ms']:.0f} ms of work"
+    )
+
+
+def _viewed(
+    stages: Mapping[str, Mapping[str, float]], frames: Mapping[str, Mapping[str, float]]
+) -> str:
+    share = stages["noted for viewers"]["cpu"] / frames["known, followed"]["cpu"]
+    return (
+        f"the console's viewers, however many: {share:.1%} on top of a followed frame, and in "
+        f"another thread {stages['a picture for viewers']['cpu']:.1f} ms for each picture"
     )
 
 
