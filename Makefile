@@ -8,7 +8,7 @@ BIN := .venv/bin
 TESTS := $(BIN)/pytest -q -n 3 --dist loadfile -m "not fault_slow and not kills and not afar and not browser and not thorough"
 QUICK := $(addprefix tests/,door identity vision remote publishing evaluation commands test_*.py)
 
-.PHONY: help demo test quick test-thorough test-browser test-busy test-kills test-faults test-systemd soak lint models clip bench bench-arm bench-compare \
+.PHONY: help demo test quick test-thorough test-browser test-busy test-kills test-faults test-systemd soak lint models clip bench bench-arm bench-peers \
 	test-tflite-runtime mutants fuzz clean setup-demo setup-test lock audit deb test-deb release
 
 help: ## this list
@@ -77,8 +77,8 @@ bench: setup-demo ## how fast this computer is at it
 bench-arm: ## count the ARM64 instructions of networks and stages (root, QEMU, minutes each)
 	PYTHON=$(abspath $(BIN))/python bench/arm/run.sh $(ARGS)
 
-bench-compare: ## compare with other face recognition projects (long, in its own environments)
-	bench/compare/run.sh $(ARGS)
+bench-peers: ## compare with other face recognition projects (long, in its own environments)
+	PYTHON=$(abspath $(BIN))/python bench/peers/run.sh $(ARGS)
 
 test-tflite-runtime: ## the vision tests on the older TFLite runtime (Python 3.11)
 	tools/test-tflite-runtime.sh $(ARGS)

@@ -67,7 +67,7 @@ def main() -> None:
     options.add_argument("--json", type=Path, help="write the counts")
     chosen = options.parse_args()
     counts: dict[str, dict[str, int]] = {}
-    print(f"{'M instructions':24}" + "".join(f"{cpu:>8}" for cpu in CPUS), end="")
+    print(f"{'M instructions':28}" + "".join(f"{cpu:>8}" for cpu in CPUS), end="")
     print("   estimate, one core at one instruction a cycle")
     for stage in chosen.stage or STAGES:
         own = counts.setdefault(stage, {})
@@ -79,7 +79,7 @@ def main() -> None:
         guess = ", ".join(
             f"{board} {1e3 * own[cpu] / clock:.0f} ms" for cpu, (_, _, clock, board) in CPUS.items()
         )
-        print(f"{stage:24}{figures}   {guess}", flush=True)
+        print(f"{stage:28}{figures}   {guess}", flush=True)
     if chosen.json is not None:
         chosen.json.write_text(json.dumps(counts, indent=2) + "\n")
 

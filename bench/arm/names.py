@@ -12,4 +12,6 @@ STAGES = (
     "light, stranger",
     "accurate, stranger",
     "accurate, colleague",
+    "accurate, stranger followed",
+    "decided, followed",
 )

@@ -17,6 +17,7 @@ import numpy as np
 from lockd.identity.gallery import Gallery, Template
 from lockd.types import Image, Person
 from lockd.vision import quality
+from lockd.vision.change import ChangeGate
 from lockd.vision.embedder import Embedder
 from lockd.vision.geometry import Octaves
 from lockd.vision.models import Models
@@ -72,8 +73,15 @@ def detection(path: Path | None) -> Callable[[], object]:
     return lambda: detector.detect_in(Octaves(image))
 
 
-def judged(profile: str, path: Path) -> Callable[[], object]:
-    """A frame from its pixels to who is in it, with one person of some photographs enrolled."""
+def judged(
+    profile: str, path: Path, *, followed: bool = False, embedded: bool = True
+) -> Callable[[], object]:
+    """A frame from its pixels to who is in it, with one person of some photographs enrolled.
+
+    Args:
+        followed: the face was found in the frame before; else all of the frame is searched.
+        embedded: the frame is judged; else whoever has a verdict is only followed.
+    """
     models = Models.load(ROOT / "models")
     detector, embedder = Detector(models, min_face_px=FACE_PX), Embedder(models, profile)
     person = Person("1", "Barack Obama")
@@ -83,11 +91,18 @@ def judged(profile: str, path: Path) -> Callable[[], object]:
         face = detector.detect_in(octaves)[0]
         templates.append(Template(person, embedder.enrolled(octaves, face)))
     gallery, image = Gallery(templates, embedder.size), frame(path)
+    boxes = [face.box for face in detector.detect(image)]
+    gate = ChangeGate(FACE_PX)
 
     def look() -> object:
         octaves = Octaves(image)
-        for face in detector.detect_in(octaves):
+        gate.compare(octaves)
+        faces = detector.follow(octaves, boxes) if followed else detector.detect_in(octaves)
+        for face in faces:
+            assert face is not None
             quality.measure(octaves, face)
+            if not embedded:
+                continue
             probe = embedder.probe(octaves, face)
             match = None
             if not probe.complete:
@@ -112,6 +127,8 @@ STAGES: dict[str, Callable[[], Callable[[], object]]] = {
     "light, stranger": lambda: judged("light", OTHER),
     "accurate, stranger": lambda: judged("accurate", OTHER),
     "accurate, colleague": lambda: judged("accurate", SAME),
+    "accurate, stranger followed": lambda: judged("accurate", OTHER, followed=True),
+    "decided, followed": lambda: judged("light", OTHER, followed=True, embedded=False),
 }
 
 

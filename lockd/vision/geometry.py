@@ -44,16 +44,13 @@ def square(box: Box) -> Box:
     return Box(x - half, y - half, x + half, y + half)
 
 
-def suppress(
-    boxes: Floats, confidences: Floats, limit: float, kinds: Floats | None = None
-) -> NDArray[np.int64]:
+def suppress(boxes: Floats, confidences: Floats, limit: float) -> NDArray[np.int64]:
     """Greedy non-maximum suppression on intersection over union.
 
     Args:
         boxes: float32 (n, 4).
         confidences: float32 (n,), finite.
         limit: a box that overlaps a better one by more than this falls, 0..1.
-        kinds: (n,), whole numbers; only boxes of the same kind suppress each other.
 
     Returns:
         Indices of the boxes kept, best first.
@@ -64,12 +61,8 @@ def suppress(
     rectangles[:, 2:] -= rectangles[:, :2]
     # OpenCV drops what is not above a threshold of at least 0; here all take part.
     above = confidences - confidences.min() + 1.0
-    if kinds is None:
-        kept = cv2.dnn.NMSBoxes(rectangles, above, 0.0, limit)  # type: ignore[arg-type]
-        return np.asarray(kept, np.int64).reshape(-1)
-    kept = cv2.dnn.NMSBoxesBatched(rectangles, above, kinds.astype(np.int32), 0.0, limit)  # type: ignore[arg-type]
-    some = np.asarray(kept, np.int64).reshape(-1)
-    return some[np.argsort(-confidences[some], kind="stable")]
+    kept = cv2.dnn.NMSBoxes(rectangles, above, 0.0, limit)  # type: ignore[arg-type]
+    return np.asarray(kept, np.int64).reshape(-1)
 
 
 def suppress_nested(boxes: Floats, confidences: Floats, limit: float) -> NDArray[np.int64]:
@@ -78,6 +71,8 @@ def suppress_nested(boxes: Floats, confidences: Floats, limit: float) -> NDArray
     It also removes a box that lies inside a better one, such as a mouth taken for
     a small face. Meant for the few boxes of the last stage.
     """
+    if len(boxes) < 2:
+        return np.arange(len(boxes))
     near = np.maximum(boxes[:, None, :2], boxes[:, :2])
     far = np.minimum(boxes[:, None, 2:], boxes[:, 2:])
     shared = np.maximum(far - near, 0).prod(axis=2)
@@ -148,30 +143,36 @@ class Octaves:
         x, y = box.width / size, box.height / size
         return self._sampled((x, 0.0, box.x0, 0.0, y, box.y0), max(x, y), size, replicate)
 
-    def patches(self, boxes: Floats, size: int) -> Image:
-        """Cut many boxes as `cut` does, black beyond the border.
+    def patches(self, boxes: Floats, size: int) -> tuple[Image, Floats]:
+        """Cut many squares, each along pixels of the octave it is read from.
 
         Args:
-            boxes: float32 (n, 4), finite, in pixels of the image.
+            boxes: float32 (n, 4), squares, in pixels of the image; they may reach beyond it.
             size: side of each result in pixels.
 
         Returns:
-            uint8 (n, size, size, 3).
+            uint8 (n, size, size, 3), black beyond the border, and the squares that were cut,
+            float32 (n, 4): their corners lie up to half a pixel of the octave elsewhere.
         """
-        step = (boxes[:, 2:] - boxes[:, :2]).astype(np.float64) / size
-        wanted = np.log2(np.maximum(step.max(axis=1), 1.0)) + 1e-6
-        exponents = wanted.astype(np.int64).tolist()
+        shrink = np.maximum((boxes[:, 2] - boxes[:, 0]) / np.float32(size), np.float32(1))
+        exponents = (np.log2(shrink) + np.float32(1e-6)).astype(np.int64).tolist()
         octaves = {one: self.octave(2.0**one) for one in set(exponents)}
-        scale = np.array([octaves[one][1] for one in exponents])[:, None]
-        matrices = np.zeros((len(boxes), 2, 3))
-        matrices[:, (0, 1), (0, 1)] = step * scale
-        # OpenCV's coordinates are those of pixel centres.
-        matrices[:, :, 2] = boxes[:, :2] * scale + (step * scale - 1) / 2
-        cut = np.empty((len(boxes), size, size, 3), np.uint8)
-        flags, whole = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, (size, size)
-        for one, matrix, patch in zip(exponents, matrices, cut, strict=True):
-            cv2.warpAffine(octaves[one][0], matrix, whole, patch, flags)
-        return cut
+        scale = np.array([octaves[one][1] for one in exponents], np.float32)[:, None]
+        corners = np.rint(boxes[:, :2] * scale)
+        sides = np.maximum(np.rint((boxes[:, 2:3] - boxes[:, :1]) * scale), np.float32(1))
+        squares: Floats = np.concatenate((corners, corners + sides), axis=1)
+        cut, beyond = np.empty((len(boxes), size, size, 3), np.uint8), []
+        for number, (x0, y0, x1, y1) in enumerate(squares.tolist()):
+            source = octaves[exponents[number]][0]
+            if x0 >= 0 and y0 >= 0 and x1 <= source.shape[1] and y1 <= source.shape[0]:
+                part = source[int(y0) : int(y1), int(x0) : int(x1)]
+                cv2.resize(part, (size, size), cut[number], interpolation=cv2.INTER_LINEAR)
+            else:
+                beyond.append(number)
+        squares /= scale
+        for number in beyond:
+            cut[number] = self.cut(Box(*squares[number].tolist()), size)
+        return cut, squares
 
     def align(self, points: Floats, template: Floats, size: int) -> Image:
         """Cut a patch in which points of the image come to lie on a template.

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,10 @@ from lockd.types import Box, Face, Floats, Image
 from lockd.vision.geometry import Octaves, iou, squared, suppress, suppress_nested
 from lockd.vision.models import Models, Network
 
-Cells: TypeAlias = tuple[NDArray[np.intp], ...]
+_Found: TypeAlias = tuple[NDArray[np.intp], Floats, tuple[float, ...]]
+"""Of a tile: P-Net's likely cells, numbered row by row, its answers there (n, 5), and how many
+columns it has, where it begins in the level, x and y, and the image's pixels in one of the
+level's, across and down."""
 
 _Part: TypeAlias = tuple[int, int, int, int]
 """x, y, width and height in pixels of a level."""
@@ -32,8 +35,12 @@ _Part: TypeAlias = tuple[int, int, int, int]
 _CELL_PX = 12  # P-Net's window
 _STRIDE_PX = 2  # and how far apart its windows lie
 _FACTOR = 0.709  # between two levels of the pyramid: half the area
+_PNET_OVERLAP = 0.6  # a box that overlaps a better one by more falls: intersection over union
+_RNET_OVERLAP = 0.8
+_ONET_OVERLAP = 0.7  # over the smaller
 _MOST_WINDOWS = 16_384  # of all levels: suppression takes the square of it
-_RNET_BATCH = 8  # several threads share a batch
+_RNET_BATCHES = (8, 4, 2, 1)  # of 28 patches a batch of eight takes 0.6 of the time of each alone
+_ONET_BATCHES = (4, 2, 1)
 _TOUCHING_PX = 18  # of a level, around what is looked at: a window and half of one
 _PART_PX = 32  # sides of a part of a level are multiples of this
 _NEARBY = np.array(
@@ -86,16 +93,15 @@ class Detector:
         self.min_face_px = min_face_px
         self._models = models
         self._threads = threads
-        self._thresholds = thresholds or Thresholds()
+        wanted = thresholds or Thresholds()
+        self._likely, self._rnet_likely, self._onet_likely = map(
+            _logit, (wanted.pnet, wanted.rnet, wanted.onet)
+        )
         names = models.manifest["detector"]
         self._pnet_name: str = names["pnet"]
         self._pnets: dict[tuple[int, int], Network] = {}
-        patch = models.manifest["networks"][names["rnet"]]["input"]["shape"][1:]
-        self._rnets = [
-            models.network(names["rnet"], (batch, *patch), threads=threads)
-            for batch in (_RNET_BATCH, 1)
-        ]
-        self._onet = models.network(names["onet"], threads=threads)
+        self._rnets = self._for_batches(names["rnet"], _RNET_BATCHES)
+        self._onets = self._for_batches(names["onet"], _ONET_BATCHES)
 
     def detect(self, image: Image) -> list[Face]:
         """Find the faces in an image.
@@ -147,61 +153,50 @@ class Detector:
     def _propose(self, octaves: Octaves, within: Box | None) -> Floats:
         """P-Net over the pyramid: square boxes, float32 (n, 4)."""
         height, width = octaves.image.shape[:2]
-        found: list[_Windows] = []
-        scale, number = _CELL_PX / self.min_face_px, 0
+        found: list[_Found] = []
+        scale = _CELL_PX / self.min_face_px
         while min(height, width) * scale >= _CELL_PX:
             level = octaves.resized(math.ceil(width * scale), math.ceil(height * scale))
             # By the level's true size, which was rounded up.
             stretch = width / level.shape[1], height / level.shape[0]
             part = _whole(level) if within is None else _part(level, within, stretch)
-            found += [_Windows(*some, *stretch, number) for some in self._windows(level, part)]
-            scale, number = scale * _FACTOR, number + 1
-        boxes, answers, levels = _located(found)
-        kept = suppress(boxes, answers[:, 0], 0.5, levels)
-        boxes, answers = boxes[kept], answers[kept]
-        kept = suppress(boxes, answers[:, 0], 0.6)
-        return squared(_moved(boxes[kept], answers[kept, 1:]))
-
-    def _windows(self, level: Image, part: _Part) -> Iterator[tuple[int, int, Cells, Floats]]:
-        """P-Net over a part of a level, by tiles: a tile's x and y, likely cells, their answers."""
-        limit = _logit(self._thresholds.pnet)
-        x0, y0, width, height = part
-        for y in tile_starts(height):
-            for x in tile_starts(width):
-                right, bottom = (
-                    min(x0 + x + TILE_PX, x0 + width),
-                    min(y0 + y + TILE_PX, y0 + height),
-                )
-                tile = level[y0 + y : bottom, x0 + x : right]
+            for x, y, tile in _tiles(level, part):
                 answer = self._pnet(tile)(tile[None])[0]
-                cells = np.nonzero(answer[..., 0] >= limit)
-                if len(cells[0]):
-                    yield x0 + x, y0 + y, cells, answer[cells]
+                columns, answer = answer.shape[1], answer.reshape(-1, 5)
+                likely = (answer[:, 0] >= self._likely).nonzero()[0]
+                if len(likely):
+                    found.append((likely, answer[likely], (columns, x, y, *stretch)))
+            scale *= _FACTOR
+        if not found:
+            return np.empty((0, 4), np.float32)
+        return _best(*_located(found), _PNET_OVERLAP)
 
     def _refine(self, octaves: Octaves, boxes: Floats) -> Floats:
         """R-Net: the boxes that still look like faces, squared, float32 (n, 4)."""
-        answers = _answers(self._rnets, octaves, boxes, 5)
-        likely = answers[:, 0] >= _logit(self._thresholds.rnet)
-        boxes, answers = boxes[likely], answers[likely]
-        kept = suppress(boxes, answers[:, 0], 0.6)
-        return squared(_moved(boxes[kept], answers[kept, 1:5]))
+        boxes, answers = _answers(self._rnets, octaves, boxes, 5)
+        likely = answers[:, 0] >= self._rnet_likely
+        return _best(boxes[likely], answers[likely], _RNET_OVERLAP)
 
     def _judge(self, octaves: Octaves, boxes: Floats) -> list[Face]:
         """O-Net: the faces, with landmarks."""
-        answers = _answers([self._onet], octaves, boxes, 15)
-        likely = answers[:, 0] >= _logit(self._thresholds.onet)
+        boxes, answers = _answers(self._onets, octaves, boxes, 15)
+        likely = answers[:, 0] >= self._onet_likely
         boxes, answers = boxes[likely], answers[likely]
-        sides = boxes[:, 2:] - boxes[:, :2]
-        landmarks = boxes[:, None, :2] + answers[:, 5:].reshape(-1, 5, 2) * sides[:, None]
+        sides = boxes[:, None, 2:] - boxes[:, None, :2]
+        landmarks = boxes[:, None, :2] + answers[:, 5:].reshape(-1, 5, 2) * sides
         final = _moved(boxes, answers[:, 1:5])
         return [
             Face(
-                box=Box(*(float(value) for value in final[index])),
+                box=Box(*final[index].tolist()),
                 landmarks=landmarks[index],
                 confidence=1.0 / (1.0 + math.exp(-float(answers[index, 0]))),
             )
-            for index in suppress_nested(final, answers[:, 0], 0.7)
+            for index in suppress_nested(final, answers[:, 0], _ONET_OVERLAP)
         ]
+
+    def _for_batches(self, name: str, sizes: Sequence[int]) -> list[Network]:
+        patch = self._models.manifest["networks"][name]["input"]["shape"][1:]
+        return [self._models.network(name, (size, *patch), threads=self._threads) for size in sizes]
 
     def _pnet(self, level: Image) -> Network:
         """Return P-Net for a level's shape, built once for each."""
@@ -239,44 +234,51 @@ def _part(level: Image, within: Box, stretch: tuple[float, float]) -> _Part:
     return x, y, width, height
 
 
-class _Windows(NamedTuple):
-    """P-Net's windows in one tile of a level that are likely enough.
-
-    Attributes:
-        x: where the tile begins, in pixels of the level; y as well.
-        cells: rows and columns of the answer.
-        answers: float32 (n, 5), logit and offsets.
-        stretch_x: the image's pixels in one of the level's; stretch_y as well.
-        level: its number.
-    """
-
-    x: int
-    y: int
-    cells: Cells
-    answers: Floats
-    stretch_x: float
-    stretch_y: float
-    level: int
+def _tiles(level: Image, part: _Part) -> Iterator[tuple[int, int, Image]]:
+    """A part of a level by tiles: where each begins, and its pixels."""
+    x0, y0, width, height = part
+    for y in tile_starts(height):
+        bottom = min(y0 + y + TILE_PX, y0 + height)
+        for x in tile_starts(width):
+            right = min(x0 + x + TILE_PX, x0 + width)
+            yield x0 + x, y0 + y, level[y0 + y : bottom, x0 + x : right]
 
 
-def _located(found: list[_Windows]) -> tuple[Floats, Floats, Floats]:
-    """Boxes in pixels of the image, float32 (n, 4), their answers (n, 5), and levels (n,)."""
-    if not found:
-        return np.empty((0, 4), np.float32), np.empty((0, 5), np.float32), np.empty(0, np.float32)
-    answers = np.concatenate([one.answers for one in found])
-    tiles = np.array([(one.x, one.y, one.stretch_x, one.stretch_y, one.level) for one in found])
-    tiles = tiles.astype(np.float32).repeat([len(one.answers) for one in found], axis=0)
-    rows, columns = (
-        np.concatenate(part) for part in zip(*(one.cells for one in found), strict=True)
-    )
-    corner = np.stack((columns, rows), axis=1) * np.float32(_STRIDE_PX) + tiles[:, :2]
-    boxes = np.concatenate((corner, corner + _CELL_PX), axis=1) * tiles[:, (2, 3, 2, 3)]
-    finite = np.isfinite(answers).all(axis=1)
-    boxes, answers, levels = boxes[finite], answers[finite], tiles[finite, 4]
+def _located(found: list[_Found]) -> tuple[Floats, Floats]:
+    """Windows in pixels of the image, float32 (n, 4), and P-Net's answers to them (n, 5)."""
+    cells = np.concatenate([likely for likely, _, _ in found])
+    answers = np.concatenate([answer for _, answer, _ in found])
+    places = np.array([place for _, _, place in found])
+    columns, x, y, across, down = places.repeat([len(one) for one, _, _ in found], axis=0).T
+    rows = cells // columns
+    boxes = np.empty((len(cells), 4), np.float32)
+    boxes[:, 0] = x + _STRIDE_PX * (cells - rows * columns)
+    boxes[:, 1] = y + _STRIDE_PX * rows
+    boxes[:, 2:] = boxes[:, :2] + np.float32(_CELL_PX)
+    boxes[:, ::2] *= across[:, None]
+    boxes[:, 1::2] *= down[:, None]
+    if not np.isfinite(answers).all():
+        finite = np.isfinite(answers).all(axis=1)
+        boxes, answers = boxes[finite], answers[finite]
     if len(boxes) > _MOST_WINDOWS:  # a picture can be full of faces
         best = np.argpartition(-answers[:, 0], _MOST_WINDOWS)[:_MOST_WINDOWS]
-        boxes, answers, levels = boxes[best], answers[best], levels[best]
-    return boxes.astype(np.float32), answers, levels
+        boxes, answers = boxes[best], answers[best]
+    return boxes, answers
+
+
+def _best(boxes: Floats, answers: Floats, limit: float) -> Floats:
+    """Move boxes as a network says; return those that no better one lies on, squared.
+
+    They are suppressed by where they come to lie: the windows of one face end up on each other,
+    those of one level as well as those of two.
+
+    Args:
+        boxes: float32 (n, 4).
+        answers: (n, 5), a logit and the offsets of each.
+        limit: of intersection over union.
+    """
+    moved = _moved(boxes, answers[:, 1:])
+    return squared(moved[suppress(moved, answers[:, 0], limit)])
 
 
 def tile_starts(side: int) -> list[int]:
@@ -292,20 +294,27 @@ def _logit(probability: float) -> float:
 
 def _moved(boxes: Floats, offsets: Floats) -> Floats:
     """Boxes with their corners moved by offsets in units of their sides."""
-    sides = boxes[:, 2:] - boxes[:, :2]
-    return boxes + offsets * sides[:, (0, 1, 0, 1)]
+    corners = boxes.reshape(-1, 2, 2)
+    sides = corners[:, 1:] - corners[:, :1]
+    moved: Floats = (corners + offsets.reshape(-1, 2, 2) * sides).reshape(-1, 4)
+    return moved
 
 
-def _answers(networks: list[Network], octaves: Octaves, boxes: Floats, channels: int) -> Floats:
-    """Run a network on the patch of each box: float32 (n, channels).
+def _answers(
+    networks: list[Network], octaves: Octaves, boxes: Floats, channels: int
+) -> tuple[Floats, Floats]:
+    """Run a network on the patch of each box.
 
     An answer with anything not finite in it is no face: its logit is NaN.
 
     Args:
         networks: one and the same, built for batches of several sizes, the largest first and one
             last: so no patch is judged that is not there.
+
+    Returns:
+        The boxes as they were cut, float32 (n, 4), and the answers, float32 (n, channels).
     """
-    patches = octaves.patches(boxes, networks[0].input_shape[1])
+    patches, boxes = octaves.patches(boxes, networks[0].input_shape[1])
     answers = np.empty((len(boxes), channels), np.float32)
     done = 0
     for network in networks:
@@ -314,5 +323,6 @@ def _answers(networks: list[Network], octaves: Octaves, boxes: Floats, channels:
             some = slice(done, done + batch)
             answers[some] = network(patches[some]).reshape(batch, -1)
             done += batch
-    answers[~np.isfinite(answers).all(axis=1), 0] = np.nan
-    return answers
+    if not np.isfinite(answers).all():
+        answers[~np.isfinite(answers).all(axis=1), 0] = np.nan
+    return boxes, answers

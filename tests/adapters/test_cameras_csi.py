@@ -118,6 +118,16 @@ class TestPictures:
         assert [np.unique(image).tolist() for image in images] == [[50], [100], [150]]
         one.close()
 
+    def test_where_nothing_moves_every_other_frame_is_left_out(self, board: Board) -> None:
+        board.install("for level in range(0, 120, 20):\n    write(frame(level))\nrest()")
+        one = source()
+        levels = []
+        for resting in (False, True, True, False):
+            one.resting = resting
+            levels.append(int(picture(one).mean()))
+        one.close()
+        assert levels == [0, 40, 80, 100]
+
     def test_black_and_white_are_0_and_255(self, board: Board) -> None:
         board.install("write(frame(0) + frame(255)); rest()")
         one = source()

@@ -18,6 +18,7 @@ from tests.invoking import invoke
 STAGES = {
     "decode", "pyramid", "gate", "mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet", "detect", "follow",
     "quality", "embed", "match", "decide", "publish",
+    "noted for viewers", "a picture for viewers",
 }  # fmt: skip
 FRAMES = ["nobody", "one face", "three faces", "eight faces"]
 

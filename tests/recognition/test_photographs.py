@@ -136,7 +136,7 @@ class TestLargePhotographs:
         assert float(embedding @ template_of(OBAMA, vision, LIMITS)) > 0.97
 
     def test_a_face_of_the_least_size_is_found_too(self, vision: Vision) -> None:
-        small = scaled(OBAMA, 0.56)
+        small = scaled(OBAMA, 0.54)
         (alone,) = search(small, vision).faces
         assert 80 <= max(alone.box.width, alone.box.height) < 125
         photograph = search(pasted(small, 6000, 4000, 0.3, 0.8), vision)

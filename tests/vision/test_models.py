@@ -252,3 +252,24 @@ def test_bytes_and_floats_of_the_same_picture_have_the_same_answer(vision: Visio
     network = vision.models.network("mtcnn-rnet")
     picture = np.random.default_rng(1).integers(0, 256, (1, 24, 24, 3)).astype(np.uint8)
     np.testing.assert_array_equal(network(picture), network(picture.astype(np.float32)))
+
+
+def test_the_file_of_a_large_network_takes_no_memory_once_it_is_built() -> None:
+    models = Models.load(ROOT / "models")
+    network = models.network("sface")
+    assert resident_kb(ROOT / "models" / "sface.tflite") < 1024
+    face = np.full((1, 112, 112, 3), 100, np.float32)
+    answer = network(face)
+    np.testing.assert_array_equal(models.network("sface")(face), answer)
+    np.testing.assert_array_equal(network(face), answer)
+
+
+def resident_kb(path: Path) -> int:
+    """Return how much of a file that is mapped is in memory."""
+    resident, mapped = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if "-" in line.split()[0]:
+            mapped = line.endswith(str(path))
+        elif mapped and line.startswith("Rss:"):
+            resident += int(line.split()[1])
+    return resident

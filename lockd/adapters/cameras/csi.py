@@ -90,6 +90,13 @@ class CsiSource(GuardedSource):
         ]
 
     def _read(self) -> tuple[Image, float]:
+        if self.resting:
+            self._fill()  # taken, lest the pipe be full, but not converted
+        self._fill()
+        return _to_bgr(np.frombuffer(self._frame, np.uint8), self._width, self._height), 0.0
+
+    def _fill(self) -> None:
+        """Take the next frame off the pipe."""
         deadline = time.monotonic() + self._limit_s
         self._limit_s = self._read_timeout_s
         got = 0
@@ -104,7 +111,6 @@ class CsiSource(GuardedSource):
             if not count:
                 raise self._gone()
             got += count
-        return _to_bgr(np.frombuffer(self._frame, np.uint8), self._width, self._height), 0.0
 
     def _wait(self, deadline: float) -> bool:
         """Wait for bytes of a frame, or the end of them; return whether there are any."""

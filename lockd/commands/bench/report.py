@@ -6,7 +6,7 @@ import json
 import math
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,7 @@ def as_text(run: Mapping[str, Any], *, limit: bool = False) -> str:
             f"  {name}: ours on top {share:.0%} of the processor's time"
             for name, share in run["overhead"].items()
         ]
-    lines += ["", _walked(run["walk_up"])]
+    lines += ["", _walked(run["walk_up"]), _viewed(run["stages"], run["frames"])]
     whole = run["frames"]["one face"]["p50"]
     lines.append(
         f"{1000 / whole:.1f} frames a second with a new face in each; networks ready in "
@@ -112,6 +112,16 @@ def _walked(walk: Mapping[str, Any] | None) -> str:
         f"somebody walking up at 15 frames a second: recognised by {walk['judged']} judged frames, "
         f"{walk['clip_ms']:.0f} ms after the first that was fit, the last of them "
         f"{walk['last_look_ms']:.0f} ms of work"
+    )
+
+
+def _viewed(
+    stages: Mapping[str, Mapping[str, float]], frames: Mapping[str, Mapping[str, float]]
+) -> str:
+    share = stages["noted for viewers"]["cpu"] / frames["known, followed"]["cpu"]
+    return (
+        f"the console's viewers, however many: {share:.1%} on top of a followed frame, and in "
+        f"another thread {stages['a picture for viewers']['cpu']:.1f} ms for each picture"
     )
 
 
@@ -157,14 +167,23 @@ def load(path: Path) -> dict[str, Any]:
 def plot(run: Mapping[str, Any]) -> str:
     """Return the medians as bars: SVG."""
     rows = [(name, one["p50"], one["p95"]) for part in _PARTS for name, one in run[part].items()]
+    return bars(rows, f"{run['machine']['board']}: median, and 95 of 100 runs (pale)")
+
+
+def bars(rows: Sequence[tuple[str, float, float]], title: str) -> str:
+    """Return bars: SVG.
+
+    Args:
+        rows: a name, milliseconds, and how far the pale bar behind goes, in milliseconds.
+        title: what stands below.
+    """
     longest = max(most for _, _, most in rows) or 1.0
     height = 24 * len(rows) + 40
-    bars = [_bar(18 + 24 * row, *one, 500 / longest) for row, one in enumerate(rows)]
-    title = escape(f"{run['machine']['board']}: median, and 95 of 100 runs (pale)")
+    drawn = [_bar(18 + 24 * row, *one, 500 / longest) for row, one in enumerate(rows)]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="800" height="{height}" '
         f'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>'
-        f'{"".join(bars)}<text x="200" y="{height - 10}">{title}</text></svg>\n'
+        f'{"".join(drawn)}<text x="200" y="{height - 10}">{escape(title)}</text></svg>\n'
     )
 
 

@@ -7,9 +7,9 @@ from functools import cache
 import cv2
 import numpy as np
 
+from lockd.errors import ImageError
 from lockd.paths import shipped
 from lockd.types import Image
-from lockd.vision.decoding import decode
 
 WIDTH, HEIGHT = 640, 480
 _FACE = "demo/people/Barack Obama/congress-2009.jpg"
@@ -61,7 +61,10 @@ def walking_up(frames: int) -> list[Image]:
 @cache
 def _photograph() -> Image:
     path = shipped(_FACE)
-    return decode(path.read_bytes(), str(path))
+    picture = cv2.imread(str(path))
+    if picture is None:
+        raise ImageError(f"{path}: cannot be read; install lockd again")
+    return picture  # type: ignore[return-value]
 
 
 def _head(side: int) -> Image:

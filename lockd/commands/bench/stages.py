@@ -23,9 +23,10 @@ from lockd.config import Settings
 from lockd.errors import ImageError
 from lockd.identity.evidence import Evidence, Recognised
 from lockd.identity.gallery import Gallery, Template
-from lockd.identity.observation import Observation
+from lockd.identity.observation import Observation, Sighting
 from lockd.messages import encode
 from lockd.recognition.recogniser import Recogniser, Vision
+from lockd.service.console_watch import ConsoleWatch, live_jpeg
 from lockd.types import Floats, Frame, Image, Person
 from lockd.vision import quality
 from lockd.vision.change import ChangeGate
@@ -104,7 +105,7 @@ class Measured:
         walk_up: frames judged from the first fit face to the verdict, seconds of the clip between
             them, and seconds that the last look took; None without a verdict.
         start_s: until the networks were ready.
-        memory_mb: resident, with them and all that a frame needs; None where nobody says.
+        memory_mb: resident, with them and all that a first frame needs; None where nobody says.
     """
 
     stages: Times
@@ -129,8 +130,8 @@ def measure(settings: Settings, seconds: float, templates: int) -> tuple[Measure
     vision = Vision(settings)
     start_s = time.perf_counter() - began
     gallery = _crowd(templates, vision.embedder.size, _known(vision))
+    memory = memory_mb()  # before there are scenes
     looks = _looks(settings, vision, gallery)
-    memory = memory_mb()
     kinds, whole, limit = Stopwatch(), Stages(settings, gallery), Stopwatch()
     scenes = {"nobody": nobody(), "one face": one_face()}
     bare = {name: whole.bare(image) for name, image in scenes.items()}
@@ -172,6 +173,7 @@ class Stages:
         self._embedder = Embedder(self._models, wanted.profile, threads=wanted.threads)
         self._settings, self._gallery = settings, gallery
         self._gate = ChangeGate(wanted.search_face_px)
+        self._watch = ConsoleWatch(0.0)
         self._jpeg = cv2.imencode(".jpg", one_face())[1]
 
     def bare(self, image: Image) -> Callable[[], None]:
@@ -215,6 +217,13 @@ class Stages:
             Evidence(self._settings.recognition.agreement()).judged(1, match, 0.0, probe)
         with timing("publish"):
             encode({"event": "access_granted", "similarity": round(match.similarity, 3)})
+        sighting = Sighting(1, faces[0], None, match, probe)
+        with timing("noted for viewers"):
+            self._watch.observed(Frame(octaves.image, 0.0, 1), Observation([sighting], []))
+        with timing("a picture for viewers"):
+            live = self._watch.live(None, 0.0)
+            if live is not None:
+                live_jpeg(live[1])
         watch.lap()
 
 

@@ -1,1 +1,0 @@
-"""Lockd's recognition against the usual Python route to the same networks."""

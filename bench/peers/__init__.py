@@ -1,0 +1,1 @@
+"""Lockd's recognition beside other Python projects'. See run.sh."""
