@@ -136,6 +136,7 @@ class Newcomer:
                 charter=_raw(package.charter),
                 keys={int(one): _raw(key) for one, key in package.keys.items()},
                 seen=dict(package.seen),
+                expected=dict(package.expected),
             )
         except ValueError:
             raise Refused("malformed") from None

@@ -73,7 +73,7 @@ class Replica:
         """Take up what is kept.
 
         Args:
-            rows: topic and packed version of people's records; topic and nothing of pages.
+            rows: topic and packed version of people's records; topic and nothing of all else.
             message: returns what is kept of a topic.
 
         Raises:
@@ -89,7 +89,7 @@ class Replica:
         for topic, version in rows:
             if version:
                 self._holds.set(packed(topic.rpartition("/")[2]), version)
-            else:
+            elif topic.startswith("gone/"):
                 self._take_up_page(topic, message(topic) or b"")
         if self._holds.held() != state.held:
             raise Refused("held")
@@ -145,8 +145,8 @@ class Replica:
 
     def missing(self) -> str | None:
         """Return the administrator of whose removals some did not come, or None."""
-        for by, (head, _) in self.heads.items():
-            if head.gone > self.state.gone.get(by, (0, ""))[0]:
+        for by, count in self.state.expected.items():
+            if by not in self.charter.revoked and count > self.state.gone.get(by, (0, ""))[0]:
                 return by
         return None
 
@@ -308,6 +308,8 @@ class Replica:
         if topic != f"{HEADS}/{head.by}" or len(said.data) != SHARDS * SHARD_BYTES:
             raise Refused("topic" if topic != f"{HEADS}/{head.by}" else "malformed")
         self._verify(said, head.by, topic)
+        expected = self.state.expected
+        expected[head.by] = max(head.gone, expected.get(head.by, 0))
         known = self.heads.get(head.by)
         if known is None or (head.counter, head.gone) >= (known[0].counter, known[0].gone):
             self.heads[head.by] = head, said.data

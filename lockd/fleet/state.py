@@ -36,6 +36,7 @@ class State:
         keys: the fleet's, by number.
         seen: the greatest counter seen of each administrator.
         gone: of each administrator's list how many are known, and the hash there.
+        expected: how many each of them is known to have removed, whether or not the list came.
         forked: administrators of whose list two kinds were seen.
         held: digest of all that is kept, so that nothing of it is turned back past lockd.
         root_key: the root key, private, where the fleet was founded.
@@ -53,6 +54,7 @@ class State:
     keys: dict[int, bytes] = field(repr=False)
     seen: dict[str, int] = field(default_factory=dict)
     gone: dict[str, tuple[int, str]] = field(default_factory=dict)
+    expected: dict[str, int] = field(default_factory=dict)
     forked: list[str] = field(default_factory=list)
     held: str = "0" * 32
     root_key: bytes = field(default=b"", repr=False)

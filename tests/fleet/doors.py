@@ -181,7 +181,7 @@ class Broker:
             before = one.kept.state, one.replica.digest()
             taken = one.hear(topic, message)
             changed += before != (one.kept.state, one.replica.digest())
-            if taken.answer is not None and one.replica.administers:
+            if taken.answer is not None:
                 self.publish(*taken.answer)
             if taken.again:
                 self.come(door)
@@ -207,10 +207,8 @@ class Broker:
         raise AssertionError("they never come to an end")
 
     def give_back(self) -> None:
-        """Who may enrol publishes what the broker does not have, once it has read all."""
+        """Each publishes what the broker does not have, once it has read all that it has."""
         for door in self.doors:
-            if not door.replica.administers:
-                continue
             for topic, (_, message) in door.kept.rows.items():
                 if topic not in self.retained and "#" not in topic:
                     self.publish(topic, message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from typing import Any
 
@@ -10,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lockd.fleet.sealing import new_signer
-from lockd.fleet.state import State
-from tests.fleet.doors import NOW, Broker, Door, fleet, person
+from tests.fleet.doors import NOW, Broker, fleet, person
 
 KINDS = (
     "enrol", "edit", "disable", "remove", "hear", "away", "back", "restart", "copy", "put_back",
@@ -100,12 +100,10 @@ class History:
             changed = bytes([message[place] ^ 1 << self.chance.randrange(8)])
             self.broker.publish(topic, message[:place] + changed + message[place + 1 :])
         else:  # a door of the fleet that may not sign, or not any more
-            state = State.from_bytes(self.doors[3].kept.state)
-            state.sign = new_signer()
-            thief = Door(State.from_bytes(self.doors[3].kept.state) if what % 2 else state)
-            thief_rows = dict(self.doors[3].kept.rows)
-            thief.kept.rows |= thief_rows
-            thief.restart()
+            thief = copy.copy(self.doors[3])
+            thief.put_back(self.doors[3].copied())
+            if what % 2:
+                thief.replica.state.sign = new_signer()
             forged = thief.replica.sign_person(person(what % PEOPLE, "the thief"), NOW)
             self.broker.publish(forged.topic, forged.message)
 
