@@ -9,6 +9,8 @@ doors of the fleet have the key that they are sealed with, and the broker has ne
     charter.py  who may sign, which key is in use; a door's certificate and its report
     holdings.py what is kept of whom, and the digests of it
     state.py    what a door must remember
-    replica.py  **the rules of merging**: what a message changes at a door, and what it signs itself
+    knowledge.py  what it knows of all of that
+    replica.py  **the rules of merging**: what a message changes at a door
+    administrator.py  what a door signs for all
     joining.py  a door comes in: keys over a channel that nobody trusts, compared by eye
 """

@@ -97,16 +97,6 @@ class Administrator(Replica):
         counter = min(GREATEST, self._latest() + 1)
         return {"by": self.state.me, "counter": counter, "time": max(0, time)}
 
-    def drop_tombstone(self, person_id: str) -> str | None:
-        """Forget a tombstone of somebody who stands on a list; return its topic, to be wiped."""
-        key = packed(person_id)
-        kept = self._holds.version(key)
-        if kept is None or not kept[0] or key not in self._holds.gone:
-            return None
-        self._holds.set(key, None)
-        self.fresh[topic_of(person_id)] = None
-        return topic_of(person_id)
-
 
 def without(charter: Charter, key: str) -> Charter:
     """Return a charter without an administrator, or a door, of whom nothing is taken any more."""

@@ -20,7 +20,7 @@ class Holdings:
     """Records by person, and who is gone; ids are 16 bytes, records are packed versions.
 
     Attributes:
-        gone: who was removed, for good.
+        gone: who was removed, for good; listed: those of them who stand on a list.
         ends: hash at the end of each page that is kept, by its topic.
     """
 
@@ -35,6 +35,7 @@ class Holdings:
         self._sums = [0] * SHARDS
         self._held = 0
         self.gone: set[bytes] = set()
+        self.listed: set[bytes] = set()
         self.ends: dict[str, str] = {}
 
     def version(self, person: bytes) -> bytes | None:
@@ -83,6 +84,7 @@ class Holdings:
             self._hold(-self._term(name, old.encode()))
         self.ends[topic] = page.hashes[-1]
         self._hold(self._term(name, page.hashes[-1].encode()))
+        self.listed.update(page.people)
         for one in page.people:
             self.bury(one)
 

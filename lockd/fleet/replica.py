@@ -13,12 +13,13 @@ All doors that heard the same have the same people, in whatever order and howeve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from lockd.fleet.charter import CHARTER, HEADS, KEYS, Head, read_charter, read_key
 from lockd.fleet.gone import Page, ids, page_topic, start
-from lockd.fleet.holdings import SHARD_BYTES, SHARDS, Holdings
+from lockd.fleet.holdings import SHARD_BYTES, SHARDS
+from lockd.fleet.knowledge import Knowledge
 from lockd.fleet.records import (
     Content,
     Version,
@@ -29,7 +30,7 @@ from lockd.fleet.records import (
     topic_of,
     version_of,
 )
-from lockd.fleet.sealing import Kind, Refused, Seal, Signed, number_of, parse, sign, unbox
+from lockd.fleet.sealing import Kind, Refused, Signed, number_of, unbox
 from lockd.fleet.state import State
 
 
@@ -53,16 +54,8 @@ class Taken:
     refused: str | None = None
 
 
-class Replica:
-    """What a door knows of its fleet.
-
-    Attributes:
-        state: what it must remember; changed in place.
-        charter: who may sign.
-        heads: the last of each administrator, with the digests of its shards.
-        fresh: what is to be kept and is not yet, by topic: messages, or None to be dropped; whoever
-            keeps it clears it.
-    """
+class Replica(Knowledge):
+    """What a door knows of its fleet, and how what comes changes it."""
 
     def __init__(
         self,
@@ -79,13 +72,7 @@ class Replica:
         Raises:
             Refused: `held` if that is not what was kept last.
         """
-        self.state, self._kept = state, message
-        self.fresh: dict[str, bytes | None] = {}
-        self.charter = state.read_charter()
-        self.heads: dict[str, tuple[Head, bytes]] = {}
-        self._seal = Seal(state.keys)
-        self._holds = Holdings(state.digest_key)
-        self._unlisted: set[bytes] = set()
+        super().__init__(state, message)
         for topic, version in rows:
             if version:
                 self._holds.set(packed(topic.rpartition("/")[2]), version)
@@ -93,68 +80,6 @@ class Replica:
                 self._take_up_page(topic, message(topic) or b"")
         if self._holds.held() != state.held:
             raise Refused("held")
-
-    # What it knows
-
-    @property
-    def administers(self) -> bool:
-        """Whether this door may sign for all."""
-        return self.state.me in self.charter.administrators
-
-    def people(self) -> Iterator[str]:
-        """Yield the ids of all who are not removed."""
-        return ids([*self._holds.living()])
-
-    def count(self) -> int:
-        """Return how many they are."""
-        return sum(1 for _ in self._holds.living())
-
-    def is_gone(self, person_id: str) -> bool:
-        """Return whether somebody was removed, for good."""
-        return packed(person_id) in self._holds.gone
-
-    def version(self, person_id: str) -> Version | None:
-        """Return which record of somebody is kept."""
-        kept = self._holds.version(packed(person_id))
-        return Version.unpacked(kept) if kept else None
-
-    def packed_version(self, person_id: str) -> bytes:
-        """Return it as it is kept; empty if none is."""
-        return self._holds.version(packed(person_id)) or b""
-
-    def digest(self) -> str:
-        """Return what all doors with the same people have in common, 32 hexadecimal digits."""
-        return self._holds.digest()
-
-    def shards(self) -> bytes:
-        """Return the same of each shard, 8 bytes each."""
-        return self._holds.shards()
-
-    def behind(self) -> list[int]:
-        """Return the shards in which an administrator who signed last has others."""
-        latest = max((head.counter for head, _ in self.heads.values()), default=0)
-        if latest < self._latest() or not latest:
-            return []
-        theirs = [data for head, data in self.heads.values() if head.counter == latest]
-        mine, wide = self.shards(), SHARD_BYTES
-        return [
-            one
-            for one in range(SHARDS)
-            if all(data[one * wide :][:wide] != mine[one * wide :][:wide] for data in theirs)
-        ]
-
-    def missing(self) -> str | None:
-        """Return the administrator of whose removals some did not come, or None."""
-        for by, count in self.state.expected.items():
-            if by not in self.charter.revoked and count > self.state.gone.get(by, (0, ""))[0]:
-                return by
-        return None
-
-    def problem(self) -> str | None:
-        """Return in a word what is wrong with what the broker brings, or None."""
-        if self.state.forked:
-            return "forked"
-        return "incomplete" if self.missing() else None
 
     # What comes
 
@@ -172,7 +97,7 @@ class Replica:
     def _taken(self, topic: str, message: bytes) -> Taken:
         kind, _, rest = topic.partition("/")
         if kind == "people":
-            return self._person(topic, message) if message else self._answer(topic)
+            return self._person(topic, message) if message else self._wiped(topic)
         if kind == "gone":
             return self._page(topic, message) if message else self._answer(topic)
         if topic == CHARTER:
@@ -284,11 +209,6 @@ class Replica:
         self.adopt(plain)
         return Taken(again=True)
 
-    def adopt(self, charter: bytes) -> None:
-        """Go by another charter from now on."""
-        self.state.charter = charter
-        self.charter = self.state.read_charter()
-
     def _key(self, message: bytes) -> Taken:
         plain = unbox(self.state.box, message, "key")
         found = read_key(plain, self.state.root, self.state.fleet, self.state.me)
@@ -296,11 +216,6 @@ class Replica:
             return Taken()
         self.add_key(found.epoch, bytes.fromhex(found.key))
         return Taken(again=True)
-
-    def add_key(self, epoch: int, key: bytes) -> None:
-        """Know one more of the fleet's keys."""
-        self.state.keys[epoch] = key
-        self._seal = Seal(self.state.keys)
 
     def _head(self, topic: str, message: bytes) -> Taken:
         said = self._opened(topic, message, Kind.HEAD)
@@ -314,15 +229,6 @@ class Replica:
         if known is None or (head.counter, head.gone) >= (known[0].counter, known[0].gone):
             self.heads[head.by] = head, said.data
         return Taken()
-
-    def _message(self, topic: str) -> bytes | None:
-        return self.fresh[topic] if topic in self.fresh else self._kept(topic)
-
-    def _opened(self, topic: str, message: bytes, *kinds: Kind) -> Signed:
-        return parse(self._seal.open(message, self.state.fleet, topic), *kinds)
-
-    def _opened_page(self, topic: str, message: bytes) -> Page:
-        return Page.of(self._opened(topic, message, Kind.GONE))
 
     def _verify(self, said: Signed, by: str, topic: str) -> None:
         public = self.charter.administrators.get(by)
@@ -340,6 +246,11 @@ class Replica:
             return Taken()
         return Taken() if number_of(message) == number_of(mine) else Taken(answer=(topic, mine))
 
+    def _wiped(self, topic: str) -> Taken:
+        """A tombstone may go when its list has it; all else is answered."""
+        id_ = topic.rpartition("/")[2]
+        return Taken() if is_id(id_) and self.drop_tombstone(id_) else self._answer(topic)
+
     def _answer(self, topic: str) -> Taken:
         """Answer what is older than what is kept; somebody gone is wiped away where that is due."""
         mine = self._message(topic)
@@ -356,35 +267,6 @@ class Replica:
         was = Version.unpacked(old)
         return new > old or (not was.gone and was.by in self.charter.revoked)
 
-    def _latest(self) -> int:
-        revoked = self.charter.revoked
-        return max((count for by, count in self.state.seen.items() if by not in revoked), default=0)
-
     def _saw(self, version: Version) -> None:
         seen = self.state.seen
         seen[version.by] = max(seen.get(version.by, 0), version.counter)
-
-    # What is sealed
-
-    def seal(self, topic: str, plain: bytes) -> bytes:
-        """Seal something signed with the key in use."""
-        return self._seal.seal(plain, self.state.fleet, topic)
-
-    def signed(self, kind: Kind, topic: str, head: dict[str, object], data: bytes = b"") -> bytes:
-        """Sign with this door's key and seal."""
-        plain = sign(self.state.sign, kind, self.state.fleet, topic, head, data)
-        return self.seal(topic, plain)
-
-    def resealed(self, topic: str, message: bytes) -> bytes:
-        """Seal what is kept anew, with the key in use; who signed it stays."""
-        return self.seal(topic, self._seal.open(message, self.state.fleet, topic))
-
-    def opened(self, topic: str, message: bytes) -> Content | None:
-        """Return the person in a record that is kept; None of a tombstone."""
-        said = self._opened(topic, message, Kind.PERSON, Kind.TOMBSTONE)
-        return None if said.kind is Kind.TOMBSTONE else content_of(said)
-
-    def remember(self) -> bytes:
-        """Return what must be kept of the state, with the digest of all that is."""
-        self.state.held = self._holds.held()
-        return self.state.to_bytes()

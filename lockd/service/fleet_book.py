@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lockd import __version__
 from lockd.adapters.store import Change, Store
 from lockd.errors import StoreError
 from lockd.fleet.administrator import Administrator, Said
-from lockd.fleet.charter import CHARTER, DOORS, Report, dumped
+from lockd.fleet.charter import CHARTER, DOORS, Certificate, Report, dumped, read_report
 from lockd.fleet.records import Content, topic_of
-from lockd.fleet.sealing import Kind, Refused
+from lockd.fleet.sealing import Kind, Refused, id_of
 from lockd.fleet.state import State
 
 log = logging.getLogger(__name__)
+
+_MOST_DROPPED = 256
 
 
 @dataclass(slots=True)
@@ -224,6 +226,30 @@ class FleetBook:
         """Return the ids of those who were changed at a door that may not sign it for all."""
         return [] if self.replica.administers else self._store.fleet.changed_here()
 
+    def drop_tombstones(self, reports: Mapping[str, Report], before: int) -> list[str]:
+        """Forget tombstones older than a time, once every member knows of all removals.
+
+        Args:
+            reports: of each member the last, by the names of their keys.
+            before: seconds since 1970.
+
+        Returns:
+            The topics to be wiped.
+
+        Raises:
+            StoreError: if it cannot be written; then nothing was forgotten.
+        """
+        state, charter = self.state, self.replica.charter
+        for door in state.members.keys() - {state.me} - set(charter.revoked):
+            theirs = reports[door].gone if door in reports else {}
+            for by, (count, _) in state.gone.items():
+                if by not in charter.revoked and theirs.get(by, 0) < count:
+                    return []
+        old = self.replica.tombstones(before)[:_MOST_DROPPED]
+        topics = [topic for one in old if (topic := self.replica.drop_tombstone(one))]
+        self._write()
+        return topics
+
     # What is told
 
     def all_held(self) -> Iterator[str]:
@@ -241,7 +267,23 @@ class FleetBook:
         """Return the charter, to be published."""
         return Said(CHARTER, self.replica.seal(CHARTER, self.state.charter))
 
-    def report(self, time: int, problem: str | None, *, left: bool = False) -> Said:
+    def open_report(self, topic: str, message: bytes) -> tuple[Certificate, Report]:
+        """Return what another door holds.
+
+        Raises:
+            Refused: if it is of no door of the fleet, or of one that was thrown out.
+        """
+        state = self.state
+        plain = self.replica.unsealed(topic, message)
+        found = read_report(plain, state.root, state.fleet, topic)
+        key = id_of(bytes.fromhex(found[0].sign))
+        if topic != f"{DOORS}/{key}/report":
+            raise Refused("topic")
+        if key in self.replica.charter.revoked:
+            raise Refused("revoked")
+        return found
+
+    def report(self, time: int, problem: str | None, *, left: bool = False) -> tuple[Said, Report]:
         """Return what this door holds, signed, to be published."""
         replica, state = self.replica, self.state
         topic = f"{DOORS}/{state.me}/report"
@@ -257,4 +299,4 @@ class FleetBook:
             problem=problem,
             left=left,
         )
-        return Said(topic, replica.signed(Kind.REPORT, topic, dumped(report)))
+        return Said(topic, replica.signed(Kind.REPORT, topic, dumped(report))), report
