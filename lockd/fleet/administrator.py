@@ -51,14 +51,24 @@ class Administrator(Replica):
         Raises:
             Refused: as `sign_gone`.
         """
-        said = [self._list(one) for one in sorted(self._unlisted - self._listed())]
+        said = [self._list(one) for one in sorted(self._unlisted - self.listed_by(self.state.me))]
         self._unlisted.clear()
         return said
 
-    def _listed(self) -> set[bytes]:
-        own = [one for one in self._holds.ends if one.startswith(f"gone/{self.state.me}/")]
+    def listed_by(self, by: str) -> set[bytes]:
+        """Return whom an administrator has on their list, 16 bytes each."""
+        own = [one for one in self._holds.ends if one.startswith(f"gone/{by}/")]
         pages = [self._opened_page(one, self._message(one) or b"") for one in own if "#" not in one]
         return {one for page in pages for one in page.people}
+
+    def take_over(self, people: set[bytes]) -> None:
+        """Put those on this door's own list whom one has listed of whom nothing is taken any more.
+
+        Raises:
+            Refused: as `sign_gone`.
+        """
+        self._unlisted |= people
+        self.list_again()
 
     def _list(self, person: bytes) -> Said:
         me = self.state.me

@@ -159,6 +159,14 @@ class FleetBook:
             for place in one.left:
                 log.error("%s was removed, and is still found: %s", one.person.id, place)
 
+    def save(self) -> None:
+        """Write what was changed of the state, and what is fresh.
+
+        Raises:
+            StoreError: if it cannot be written; then nothing was.
+        """
+        self._write()
+
     # What was changed here
 
     def mend(self) -> int:
@@ -241,6 +249,8 @@ class FleetBook:
         """
         state, charter = self.state, self.replica.charter
         for door in state.members.keys() - {state.me} - set(charter.revoked):
+            if door in reports and reports[door].left:
+                continue
             theirs = reports[door].gone if door in reports else {}
             for by, (count, _) in state.gone.items():
                 if by not in charter.revoked and theirs.get(by, 0) < count:

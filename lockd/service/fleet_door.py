@@ -36,7 +36,7 @@ _LOOK_S, _IDLE_S = 10.0, 0.5
 _FAREWELL_S = 3.0
 _REPORT_S, _REPORT_AGAIN_S = (0.5, 2.0), 3600.0
 _DROP_S, _DAY_S = 3600.0, 86400.0
-_SUSPECT_S = 60.0
+_SUSPECT_S = 20.0
 _READ_AGAIN_S = 30.0
 
 
@@ -105,6 +105,7 @@ class FleetDoor:
         self._read_again_at: float | None = None
         self._suspect_since: float | None = None
         self._refused: Counter[str] = Counter()
+        self._shut_out = False
 
     # For the service's thread
 
@@ -164,7 +165,8 @@ class FleetDoor:
             self._inbox.clear()
             return False
         if book.refresh():  # by a command: what it signed may not be at the broker
-            self._give_back(book, now)
+            for topic in [CHARTER, *book.all_held()]:
+                self._post.put(topic)
         if book.mend():
             self.wake()
         self._follow_session(book, now)
@@ -250,6 +252,9 @@ class FleetDoor:
             self._post.owe(topic, now, first=book.replica.administers)
         if outcome.again:
             self._read_again_at = now
+            self._shut_out = False
+        elif "unknown_key" in outcome.refused:
+            self._shut_out = True
         if outcome.changed:
             self.wake()
         if outcome.refused.keys() - self._refused.keys():
@@ -279,10 +284,10 @@ class FleetDoor:
             log.info("fleet: %d shards are behind, and read again", len(behind))
             self._bus.listen(*(f"{self._base}/people/{one:02x}/#" for one in behind))
 
-    def _give_back(self, book: FleetBook, now: float, seen: Collection[str] = ()) -> None:
+    def _give_back(self, book: FleetBook, now: float, seen: Collection[str]) -> None:
         """Have the broker told what is held and it does not have."""
         first = book.replica.administers
-        for topic in ["charter", *book.all_held()]:
+        for topic in [CHARTER, *book.all_held()]:
             if topic not in seen:
                 self._post.owe(topic, now, first=first)
 
@@ -321,7 +326,7 @@ class FleetDoor:
             self._post.put(topic, b"")
 
     def _judge(self, book: FleetBook, now: float) -> None:
-        word = book.replica.problem()
+        word = book.replica.problem() or ("thrown_out" if self._shut_out else None)
         if word == "incomplete" and (self._reading is None or not self._reading.done):
             word = None
         if word is None:
@@ -336,6 +341,8 @@ class FleetDoor:
 _SAID = {
     "incomplete": "fleet: it is known that somebody was removed, but the broker does not say who; "
     "was an old copy of it put back? see `lockd fleet status`",
+    "thrown_out": "fleet: what others say is sealed with a key that this door was not given; it "
+    "was thrown out, and goes on with the people it had: `lockd fleet leave`, and join anew",
     "forked": "fleet: there are two lists of who was removed, and both count; an administrator's "
     "door was put back from a backup, or its key was stolen; see docs/fleet.md",
 }
