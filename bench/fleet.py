@@ -82,11 +82,15 @@ def share_what_is_verified() -> None:
         message, fleet, topic, Same(self)
     )
     Signed.verify = kept(Signed.verify)  # type: ignore[method-assign]
-    Signed.__hash__ = lambda self: hash(self.plain[:65])  # type: ignore[method-assign]
-    Signed.__eq__ = _same  # type: ignore[method-assign]
+    setattr(Signed, "__hash__", _hash)  # noqa: B010
+    setattr(Signed, "__eq__", _same)  # noqa: B010
     knowledge.parse = kept(knowledge.parse)  # type: ignore[attr-defined]
     replica.version_of = kept(replica.version_of)  # type: ignore[attr-defined]
     replica.content_of = kept(replica.content_of)  # type: ignore[attr-defined]
+
+
+def _hash(one: Signed) -> int:
+    return hash(one.plain[:65])
 
 
 def _same(one: Signed, other: object) -> bool:
@@ -217,11 +221,17 @@ class Door:
             self._reading.look(time.monotonic())
 
     def say(self, said: Sequence[Said]) -> None:
-        for one in said:
-            self._rows[one.topic] = one.message
-            if self._wire is not None:
-                self._wire.publish(one.topic, one.message, retain=True)
+        latest = {one.topic: one.message for one in said}  # as the service: the last of each
+        self._rows |= latest
+        if self._wire is not None:
+            for topic, message in latest.items():
+                self._wire.publish(topic, message, retain=True)
         self.replica.fresh.clear()
+
+    def removed(self, id_: str) -> list[Said]:
+        said = [*self.replica.sign_gone(id_, 1), self.replica.sign_head(1)]
+        self._rows |= {one.topic: one.message for one in said}
+        return said
 
     def _hear(self, topic: str, message: bytes) -> None:
         reading = self._reading
@@ -314,9 +324,7 @@ async def many(wanted: argparse.Namespace, port: int) -> None:
         marks = [one.traffic() for one in others]
         gone = list(first.replica.people())[:count]
         began = time.monotonic()
-        for id_ in gone:
-            first.say(first.replica.sign_gone(id_, 1))
-        first.say([first.replica.sign_head(1)])
+        first.say([said for id_ in gone for said in first.removed(id_)])
         took = await until(others, first.replica.digest, "revocation")
         each = np.mean([one.traffic() - mark for one, mark in zip(others, marks, strict=True)])
         print(f"{count} revoked: everywhere after {took:.2f} s, {each / 1e3:.1f} kB each")
@@ -325,9 +333,8 @@ async def many(wanted: argparse.Namespace, port: int) -> None:
         one.leave()
     for number in range(wanted.people, wanted.people + 50):
         first.say([first.replica.sign_person(person(number), 1)])
-    for id_ in list(first.replica.people())[:50]:
-        first.say(first.replica.sign_gone(id_, 1))
-    first.say([first.replica.sign_head(1)])
+    gone = list(first.replica.people())[:50]
+    first.say([said for id_ in gone for said in first.removed(id_)])
     marks = [one.traffic() for one in half]
     began = time.monotonic()
     for one in half:

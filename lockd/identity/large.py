@@ -40,8 +40,10 @@ FIRST_LOOK, _MORE = 256, 8
 _SLACK = 1e-5  # for what single precision rounds
 _CHUNK = 4096
 
-Exact: TypeAlias = Callable[[str], "Floats | None"]
-"""Returns the templates of somebody, by their id: float32 (n, size); None if they cannot be had."""
+Exact: TypeAlias = Callable[[str, Sequence[int], int], "Floats | None"]
+"""Returns templates of somebody, float32 (n, size), None if they cannot be had: by their id, which
+of their templates are asked for, and of how many. If they have not as many any more it is all of
+them, or none of somebody who is not to be known."""
 Levels: TypeAlias = "NDArray[np.uint8]"
 
 
@@ -194,32 +196,42 @@ class LargeFaces:
             low.fill(math.nan)
             return low, low
         slack = np.float32(self.kept.error * norm + _SLACK)
-        for place, about in self._contenders(probe, norm, present).items():
-            own = self.exact(self.people[place].id)
+        for place, theirs in self._contenders(probe, norm, present).items():
+            own = self._exact(place, list(theirs))
             if own is None:
+                about = max(theirs.values())
                 low[place], high[place] = about - slack, about + slack
             else:
                 low[place] = high[place] = (own @ probe).max() if len(own) else math.nan
         return low, high
 
+    def _exact(self, place: int, which: Sequence[int]) -> Floats | None:
+        """Some templates of one of the people, by their rows."""
+        start = int(self.starts[place])
+        end = int(self.starts[place + 1]) if place + 1 < len(self.starts) else len(self)
+        return self.exact(self.people[place].id, [row - start for row in which], end - start)
+
     def _contenders(
         self, probe: Floats, norm: float, present: NDArray[np.bool_]
-    ) -> dict[int, np.float32]:
-        """The places of those who may be the nearest or the second, with about how near."""
+    ) -> dict[int, dict[int, np.float32]]:
+        """Who may be the nearest or the second: of each which rows, and about how near these are."""
         wanted = FIRST_LOOK
         while True:
             wanted = min(wanted, len(self))
             rows, bound = self._nearest(probe, norm, wanted, self.kept.norm)
             owners = np.searchsorted(self.starts, rows, side="right") - 1
             there = present[owners]
-            about = self._about(rows[there], probe)
-            best: dict[int, np.float32] = {}
-            for place, similarity in zip(owners[there].tolist(), about, strict=True):
-                best[place] = max(similarity, best.get(place, SURELY_NOT))
+            rows, owners = rows[there], owners[there]
+            about = self._about(rows, probe)
+            best = np.full(len(self.people), -np.inf, np.float32)
+            np.maximum.at(best, owners, about)
             slack = self.kept.error * norm + _SLACK
-            second = sorted(best.values())[-2] - slack if len(best) > 1 else -math.inf
+            second = float(np.partition(best, -2)[-2]) - slack if len(best) > 1 else -math.inf
             if wanted == len(self) or bound < second:
-                return {place: value for place, value in best.items() if value + slack >= second}
+                found: dict[int, dict[int, np.float32]] = {}
+                for at in np.flatnonzero(about + np.float32(slack) >= second).tolist():
+                    found.setdefault(int(owners[at]), {})[int(rows[at])] = about[at]
+                return found
             wanted *= _MORE
 
     def _nearest(
@@ -269,7 +281,8 @@ class LargeFaces:
         # Rows of theirs that were not found are below the bound of all others.
         np.maximum.at(bounds, owners, (about + np.float32(slack + rest)).astype(np.float32))
         first = int(owners[int(np.argmax(about))]) if len(rows) else 0
-        own = self.exact(self.people[first].id) if len(rows) and present[first] else None
+        near = rows[owners == first].tolist()
+        own = self._exact(first, near) if near and present[first] else None
         if own is not None and len(own):
             heads = own[:, :known]
             length = np.maximum(np.linalg.norm(heads, axis=1) * np.float32(norm), np.float32(1e-6))

@@ -45,8 +45,17 @@ def compacted(small: Faces, missing: Sequence[str] = ()) -> LargeFaces:
         places = np.arange(start, min(len(small), start + 7))
         kept.put(places, small.matrix[places])
     return LargeFaces(
-        small.people, small.starts, kept, lambda id_: None if id_ in missing else rows[id_]
+        small.people,
+        small.starts,
+        kept,
+        lambda id_, which, count: None if id_ in missing else taken(rows[id_], which, count),
     )
+
+
+def taken(own: Floats, which: Sequence[int], count: int) -> Floats:
+    assert len(own) == count
+    assert 0 <= min(which) <= max(which) < count
+    return own[list(which)]
 
 
 def galleries(small: Faces, gone: Sequence[str] = ()) -> tuple[Gallery, Gallery]:
@@ -77,7 +86,7 @@ def agree(whole: Gallery, levels: Gallery, probe: Floats) -> None:
             assert (a.person, a.ambiguous) == (b.person, b.ambiguous)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     st.integers(1, 120), st.integers(1, 8), st.integers(0, 2**32), st.sampled_from([1, 3, 16, 256])
 )
@@ -95,7 +104,7 @@ def test_no_answer_differs_from_that_of_a_search_through_everything(
                 agree(whole, levels, probe)
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(st.integers(2, 60), st.integers(0, 2**32))
 def test_who_was_added_since_is_found_as_well(people: int, seed: int) -> None:
     small, more = faces(people, 3, seed), faces(people, 3, seed + 1, base=1000)
@@ -108,7 +117,9 @@ def test_who_was_added_since_is_found_as_well(people: int, seed: int) -> None:
         part.faces.people,
         part.faces.starts,
         part.faces.kept,
-        lambda id_: rows[id_] if id_ in rows else known(id_),
+        lambda id_, which, count: (
+            rows[id_][list(which)] if id_ in rows else known(id_, which, count)
+        ),
     )
     levels = Gallery((), SIZE).updated(both, ())
     whole, levels = whole.updated(more, ()), levels.updated(more, ())
@@ -117,7 +128,7 @@ def test_who_was_added_since_is_found_as_well(people: int, seed: int) -> None:
         agree(whole, levels, probe)
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(st.integers(2, 60), st.integers(0, 2**32), st.sampled_from([1, 16, 256]))
 def test_by_first_numbers_nobody_is_let_off_whom_all_of_them_would_name(
     people: int, seed: int, first: int
@@ -174,7 +185,7 @@ def test_whose_templates_are_gone_is_nobody() -> None:
     kept = compacted(small)
     none = np.empty((0, SIZE), np.float32)
     levels = Gallery((), SIZE).updated(
-        LargeFaces(kept.people, kept.starts, kept.kept, lambda _: none), ()
+        LargeFaces(kept.people, kept.starts, kept.kept, lambda *_: none), ()
     )
     assert levels.identify(small.matrix[0], accept=ACCEPT, margin=MARGIN).person is None
 

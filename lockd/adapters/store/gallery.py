@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -215,10 +216,17 @@ class StoredGallery:
         exact = functools.partial(self.exact, space)
         return LargeFaces(named, np.asarray(starts, np.intp), levels, exact)
 
-    def exact(self, space: Space, person_id: str) -> Floats | None:
-        """Return somebody's templates as they are compared, None if they cannot be read.
+    def exact(
+        self, space: Space, person_id: str, which: Sequence[int], count: int
+    ) -> Floats | None:
+        """Return templates of somebody as they are compared, None if they cannot be read.
 
-        float32 (n, size); none of somebody who is not to be known any more.
+        Args:
+            which: by their places, in the order in which they were read.
+            count: how many there were then; if there are not as many now it is all there are.
+
+        Returns:
+            float32 (n, size); none of somebody who is not to be known any more.
         """
         run, vault = self._database.run, self._database.vault
         try:
@@ -234,13 +242,15 @@ class StoredGallery:
         except StoreError as error:
             log.error("%s", error)
             return None
+        if kept is None or kept.row != tuple(row[1:]):
+            return np.empty((0, space.size), np.float32)
+        theirs = [one for one in rows if one[0] in space.layouts and nonce_of(one[1]) in kept.holds]
+        if len(theirs) == count:
+            theirs = [theirs[place] for place in which]
         found = [
             brought
-            for model, sealed in rows
-            if kept is not None
-            and kept.row == tuple(row[1:])
-            and nonce_of(sealed) in kept.holds
-            and (one := open_template(vault, sealed, person_id, model)) is not None
+            for model, sealed in theirs
+            if (one := open_template(vault, sealed, person_id, model)) is not None
             and (brought := space.brought(model, one)) is not None
         ]
         return np.stack(found) if found else np.empty((0, space.size), np.float32)
