@@ -214,7 +214,7 @@ class LargeFaces:
     def _contenders(
         self, probe: Floats, norm: float, present: NDArray[np.bool_]
     ) -> dict[int, dict[int, np.float32]]:
-        """Who may be the nearest or the second: of each which rows, and about how near these are."""
+        """Who may be the nearest or the second: of each which rows, and how near about."""
         wanted = FIRST_LOOK
         while True:
             wanted = min(wanted, len(self))
