@@ -301,13 +301,7 @@ async def many(wanted: argparse.Namespace, port: int) -> None:
     share_what_is_verified()
     rows: dict[str, bytes] = {}
     first, *others = (Door(one, rows) for one in states(wanted.doors))
-    await first.come(port)
-    for number in range(wanted.people):
-        first.say([first.replica.sign_person(person(number), 1)])
-        if number % 50 == 0:
-            await asyncio.sleep(0.01)
-    first.say([first.replica.sign_head(1)])
-    await until([first], first.replica.digest, "publishing")
+    await publish(first, port, wanted.people)
     before = memory_mb() or 0.0
     began = time.monotonic()
     for one in others:
@@ -349,6 +343,18 @@ async def many(wanted: argparse.Namespace, port: int) -> None:
         door.leave()
 
 
+async def publish(door: Door, port: int, people: int) -> None:
+    """Have everybody published by a door that has read that there is nothing yet."""
+    await door.come(port)
+    await until([door], door.replica.digest, "reading")
+    for number in range(people):
+        door.say([door.replica.sign_person(person(number), 1)])
+        if number % 20 == 0:
+            await asyncio.sleep(0.02)
+    door.say([door.replica.sign_head(1)])
+    await asyncio.sleep(3.0)
+
+
 def mean(doors: Sequence[Door]) -> float:
     return float(np.mean([one.traffic() for one in doors])) / 1e3
 
@@ -360,13 +366,7 @@ def one_door(wanted: argparse.Namespace, port: int) -> None:
     first = Door(founder, rows)
 
     async def fill() -> None:
-        await first.come(port)
-        for number in range(wanted.people):
-            first.say([first.replica.sign_person(person(number), 1)])
-            if number % 50 == 0:
-                await asyncio.sleep(0.02)
-        first.say([first.replica.sign_head(1)])
-        await until([first], first.replica.digest, "publishing")
+        await publish(first, port, wanted.people)
         first.leave()
 
     asyncio.run(fill())

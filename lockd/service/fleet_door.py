@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 MAX_PACKET = LONGEST_MESSAGE + 1024
 _SMALL, _SMALL_ROOM, _LARGE_ROOM = 1 << 14, 1024, 64
-_BATCH = 64
+_BATCH = 128
 _LOOK_S, _IDLE_S = 10.0, 0.5
 _FAREWELL_S = 3.0
 _REPORT_S, _REPORT_AGAIN_S = (0.5, 2.0), 3600.0
@@ -106,6 +106,7 @@ class FleetDoor:
         self._suspect_since: float | None = None
         self._refused: Counter[str] = Counter()
         self._shut_out = False
+        self._alone = 0
 
     # For the service's thread
 
@@ -298,11 +299,18 @@ class FleetDoor:
         if store is None or not (store.gallery.changed() or now >= self._sign_at):
             return
         self._sign_at = now + _LOOK_S
+        self._tell_of_own(len(book.local_only()))
         said = book.sign_changes(int(time.time()))
         for one in said:
             self._post.put(one.topic, one.message if one.topic.startswith(HEADS) else None)
         if said:
             self._sign_at = now  # there may be more
+
+    def _tell_of_own(self, count: int) -> None:
+        """Say how many are known, or known so, at this door alone."""
+        if count != self._alone:
+            self._alone = count
+            log.warning("fleet: this door may not enrol for others; %d people are its own", count)
 
     def _report(self, book: FleetBook, now: float) -> None:
         """Say what this door holds, some time after it changed, and now and then."""
