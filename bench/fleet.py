@@ -37,7 +37,7 @@ from lockd.config.fleet import FleetSettings
 from lockd.config.mqtt import MqttSettings
 from lockd.fleet import knowledge, replica
 from lockd.fleet.administrator import Administrator, Said
-from lockd.fleet.joining import Inviter, Newcomer
+from lockd.fleet.joining import Newcomer, admitted_by_file
 from lockd.fleet.records import Content, Profile
 from lockd.fleet.sealing import Seal, Signed, new_boxer, new_signer
 from lockd.fleet.state import State, found
@@ -276,7 +276,7 @@ def states(count: int) -> list[State]:
     made = [founder]
     for one in range(1, count):
         newcomer = Newcomer(f"door-{one}", new_signer(), new_boxer())
-        answer = Inviter(founder).admitted_by_file(newcomer.request, enrols=False, time=1)
+        answer = admitted_by_file(founder, newcomer.request, enrols=False, time=1)
         made.append(newcomer.received_file(answer))
     return made
 

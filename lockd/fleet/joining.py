@@ -147,40 +147,43 @@ class Newcomer:
 class Inviter:
     """Whoever lets a door in, at the door with the root key."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self) -> None:
         self._once = X25519PrivateKey.generate()
         once = self._once.public_key().public_bytes_raw().hex()
         self.invitation = Invitation(once=once, nonce=secrets.token_hex(32))
 
-    def admitted(self, request: Request, *, enrols: bool, time: int) -> bytes:
+    def admitted(self, state: State, request: Request, *, enrols: bool, time: int) -> bytes:
         """Let the door in, once people have compared the digits; return what is sent to it."""
-        plain = self._package(request, enrols=enrols, time=time)
+        plain = _package(state, request, enrols=enrols, time=time)
         shared = self._once.exchange(X25519PublicKey.from_public_bytes(_raw(request.once)))
         return _sealed(shared, request, self.invitation, plain)
 
-    def admitted_by_file(self, request: Request, *, enrols: bool, time: int) -> bytes:
-        """Let a door in whose request came in a file; return the file with the answer."""
-        plain = self._package(request, enrols=enrols, time=time)
-        return boxed(_raw(request.box), plain, _BY_FILE)
 
-    def _package(self, request: Request, *, enrols: bool, time: int) -> bytes:
-        state = self._state
-        signer, boxer = _raw(request.sign), _raw(request.box)
-        if id_of(signer) in state.read_charter().revoked:
-            raise Refused("revoked")
-        certificate = admit(state, request.door, signer, boxer, enrols=enrols, time=time)
-        package = Package(
-            fleet=state.fleet,
-            root=state.root.hex(),
-            digest_key=state.digest_key.hex(),
-            keys={str(number): key.hex() for number, key in state.keys.items()},
-            charter=state.charter.hex(),
-            certificate=certificate.hex(),
-            expected={by: count for by, (count, _) in state.gone.items()},
-            seen=state.seen,
-        )
-        return package.model_dump_json().encode()
+def admitted_by_file(state: State, request: Request, *, enrols: bool, time: int) -> bytes:
+    """Let a door in whose request came in a file; return the file with the answer.
+
+    Raises:
+        Refused: `revoked`.
+    """
+    return boxed(_raw(request.box), _package(state, request, enrols=enrols, time=time), _BY_FILE)
+
+
+def _package(state: State, request: Request, *, enrols: bool, time: int) -> bytes:
+    signer, boxer = _raw(request.sign), _raw(request.box)
+    if id_of(signer) in state.read_charter().revoked:
+        raise Refused("revoked")
+    certificate = admit(state, request.door, signer, boxer, enrols=enrols, time=time)
+    package = Package(
+        fleet=state.fleet,
+        root=state.root.hex(),
+        digest_key=state.digest_key.hex(),
+        keys={str(number): key.hex() for number, key in state.keys.items()},
+        charter=state.charter.hex(),
+        certificate=certificate.hex(),
+        expected={by: count for by, (count, _) in state.gone.items()},
+        seen=state.seen,
+    )
+    return package.model_dump_json().encode()
 
 
 def new_code() -> str:

@@ -164,6 +164,10 @@ class Knowledge:
         self.state.held = self._holds.held()
         return self.state.to_bytes()
 
+    def kept(self, topic: str) -> bytes | None:
+        """Return what is kept of a topic, or is to be, None if nothing is."""
+        return self._message(topic)
+
     def _message(self, topic: str) -> bytes | None:
         return self.fresh[topic] if topic in self.fresh else self._kept(topic)
 

@@ -159,13 +159,16 @@ class FleetBook:
             for place in one.left:
                 log.error("%s was removed, and is still found: %s", one.person.id, place)
 
-    def save(self) -> None:
+    def save(self, own: Sequence[str] = ()) -> None:
         """Write what was changed of the state, and what is fresh.
+
+        Args:
+            own: ids of those whom this door signed as they are here.
 
         Raises:
             StoreError: if it cannot be written; then nothing was.
         """
-        self._write()
+        self._write(own=own)
 
     # What was changed here
 
@@ -215,20 +218,16 @@ class FleetBook:
         self._write(own=own)
         return [*said, replica.sign_head(time)]
 
-    def vouch(self, ids: Iterable[str], time: int) -> list[Said]:
-        """Sign people anew, as they are here, in the place of whoever did before.
+    def vouch(self, ids: Iterable[str], time: int) -> None:
+        """Sign people anew, as they are here, in the place of whoever did before; `save` it.
 
         Raises:
-            StoreError: if it cannot be read or written; then nothing was signed.
+            StoreError: if somebody cannot be read.
         """
-        own = [one for one in ids if not self.replica.is_gone(one)]
-        said = []
-        for one in own:
+        for one in ids:
             content = self._store.fleet.content(one)
             if content is not None:
-                said.append(self.replica.sign_person(content, time))
-        self._write(own=own)
-        return said
+                self.replica.sign_person(content, time)
 
     def local_only(self) -> list[str]:
         """Return the ids of those who were changed at a door that may not sign it for all."""
@@ -265,7 +264,8 @@ class FleetBook:
     def all_held(self) -> Iterator[str]:
         """Yield the topics that the broker should have."""
         held = self._store.fleet.held()
-        for topic, _ in held.rows if held else ():
+        topics = {topic for topic, _ in held.rows} if held else set()
+        for topic in sorted(topics.union(self.replica.fresh)):
             if "#" not in topic:
                 yield topic
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
 
+from lockd.adapters.store import SupersededError
 from lockd.errors import StoreError
 from lockd.fleet.administrator import without
 from lockd.fleet.charter import KEYS, Certificate, FleetKey, dumped, read_certificate
 from lockd.fleet.sealing import KEY_BYTES, Kind, box, sign
 from lockd.fleet.state import State, write_charter
 from lockd.service.fleet_book import FleetBook
+
+_T = TypeVar("_T")
+_TRIES = 10
 
 
 def members(state: State) -> dict[str, Certificate]:
@@ -32,6 +39,19 @@ def must_have_root(state: State) -> None:
         )
 
 
+def at_once(book: FleetBook, change: Callable[[], _T]) -> _T:
+    """Change what is held, and again if the service has changed it meanwhile.
+
+    Raises:
+        StoreError: if it cannot be written; then nothing was changed.
+    """
+    for _ in range(_TRIES):
+        book.refresh()
+        with suppress(SupersededError):  # it was read anew
+            return change()
+    return change()
+
+
 def rotate(book: FleetBook) -> int:
     """Give the fleet another key: every member gets it, and all that is held is sealed anew.
 
@@ -42,21 +62,25 @@ def rotate(book: FleetBook) -> int:
         StoreError: if the root key is not here, or it cannot be written; then nothing was changed.
     """
     must_have_root(book.state)
+    epoch = _rotate(book)
+    book.save()
+    return epoch
+
+
+def _rotate(book: FleetBook) -> int:
     state, charter = book.state, book.state.read_charter()
     epoch, key = max(state.keys) + 1, secrets.token_hex(KEY_BYTES)
     write_charter(state, charter.model_copy(update={"epoch": epoch}))
     book.replica.adopt(state.charter)
     book.replica.add_key(epoch, bytes.fromhex(key))
-    for name, member in members(state).items():
-        if name != state.me:
-            topic = f"{KEYS}/{name}"
-            gives = None if name in charter.revoked else _boxed(state, name, member, epoch, key)
-            book.replica.fresh[topic] = gives
     for topic in [*book.all_held()]:
-        message = book.message(topic)
+        message = book.replica.kept(topic)
         if message and not topic.startswith(f"{KEYS}/"):
             book.replica.fresh[topic] = book.replica.resealed(topic, message)
-    book.save()
+    for name, member in members(state).items():
+        if name != state.me:
+            given = None if name in charter.revoked else _boxed(state, name, member, epoch, key)
+            book.replica.fresh[f"{KEYS}/{name}"] = given
     return epoch
 
 
@@ -93,7 +117,7 @@ def throw_out(book: FleetBook, key: str, time: int) -> list[str]:
     write_charter(state, without(state.read_charter(), key))
     book.replica.adopt(state.charter)
     book.replica.take_over(listed)
-    book.save()
     book.vouch(theirs, time)
-    rotate(book)
+    _rotate(book)
+    book.save(own=theirs)
     return theirs

@@ -10,6 +10,7 @@ from lockd.fleet.joining import (
     Inviter,
     Newcomer,
     Request,
+    admitted_by_file,
     code_of,
     commitment,
     digits,
@@ -28,9 +29,9 @@ def newcomer(door: str = "back") -> Newcomer:
 
 def test_a_door_that_joins_by_digits_hears_what_the_others_say() -> None:
     first = Door(found("front", NOW))
-    inviter, joins = Inviter(first.replica.state), newcomer()
+    inviter, joins = Inviter(), newcomer()
     assert digits(joins.request, inviter.invitation) == digits(joins.request, inviter.invitation)
-    answer = inviter.admitted(joins.request, enrols=False, time=NOW)
+    answer = inviter.admitted(first.replica.state, joins.request, enrols=False, time=NOW)
     second = Door(joins.received(answer, inviter.invitation))
     one = first.enrol(person(1))[0]
     assert second.hear(one.topic, one.message).person is not None
@@ -41,7 +42,7 @@ def test_a_door_that_joins_by_digits_hears_what_the_others_say() -> None:
 def test_a_door_that_joins_by_file_may_be_let_enrol() -> None:
     first = Door(found("front", NOW))
     joins = newcomer()
-    answer = Inviter(first.replica.state).admitted_by_file(joins.request, enrols=True, time=NOW)
+    answer = admitted_by_file(first.replica.state, joins.request, enrols=True, time=NOW)
     second = Door(joins.received_file(answer))
     assert second.replica.administers
     with pytest.raises(Refused):
@@ -49,10 +50,10 @@ def test_a_door_that_joins_by_file_may_be_let_enrol() -> None:
 
 
 def test_whoever_exchanges_the_keys_changes_the_digits() -> None:
-    inviter, joins = Inviter(found("front", NOW)), newcomer()
+    inviter, joins = Inviter(), newcomer()
     good = digits(joins.request, inviter.invitation)
     between = newcomer("back")
-    other = Inviter(found("front", NOW))
+    other = Inviter()
     assert digits(between.request, inviter.invitation) != good
     assert digits(joins.request, other.invitation) != good
     for one in ("door", "sign", "box", "once", "nonce"):
@@ -63,8 +64,8 @@ def test_whoever_exchanges_the_keys_changes_the_digits() -> None:
 
 
 def test_a_package_of_another_than_the_digits_were_compared_with_is_refused() -> None:
-    inviter, impostor, joins = Inviter(found("a", NOW)), Inviter(found("b", NOW)), newcomer()
-    forged = impostor.admitted(joins.request, enrols=False, time=NOW)
+    inviter, impostor, joins = Inviter(), Inviter(), newcomer()
+    forged = impostor.admitted(found("b", NOW), joins.request, enrols=False, time=NOW)
     with pytest.raises(Refused, match="seal"):
         joins.received(forged, inviter.invitation)
 
@@ -74,17 +75,17 @@ def test_a_door_that_was_thrown_out_cannot_join_with_the_same_key() -> None:
     from lockd.fleet.state import write_charter
 
     state, joins = found("front", NOW), newcomer()
-    back = joins.received_file(Inviter(state).admitted_by_file(joins.request, enrols=True, time=1))
+    back = joins.received_file(admitted_by_file(state, joins.request, enrols=True, time=1))
     write_charter(state, without(state.read_charter(), back.me))
     with pytest.raises(Refused, match="revoked"):
-        Inviter(state).admitted_by_file(joins.request, enrols=True, time=1)
+        admitted_by_file(state, joins.request, enrols=True, time=1)
 
 
 def test_a_new_door_knows_how_many_removals_must_come() -> None:
     first, joins = Door(found("front", NOW)), newcomer()
     first.enrol(person(1))
     first.remove(person(1).id)
-    answer = Inviter(first.replica.state).admitted_by_file(joins.request, enrols=False, time=NOW)
+    answer = admitted_by_file(first.replica.state, joins.request, enrols=False, time=NOW)
     second = Door(joins.received_file(answer))
     assert second.replica.problem() == "incomplete"
     for topic, (_, message) in first.kept.rows.items():

@@ -13,12 +13,13 @@ import pytest
 from lockd.adapters.store import Details, Store, SupersededError, Vault, restore
 from lockd.errors import StoreError
 from lockd.fleet.administrator import Said
-from lockd.fleet.joining import Inviter, Newcomer
+from lockd.fleet.joining import Newcomer, admitted_by_file
 from lockd.fleet.records import Content, Profile
 from lockd.fleet.sealing import new_boxer, new_signer
 from lockd.fleet.state import State, found
 from lockd.identity.factors import FactorKind, hash_card
 from lockd.service.fleet_book import FleetBook, Outcome
+from lockd.service.fleet_root import at_once, rotate
 from lockd.types import Embedding
 
 NOW = 1_790_000_000
@@ -58,10 +59,8 @@ class Site:
 
 def joined(founder: State, door: str, *, enrols: bool = True) -> State:
     newcomer = Newcomer(door, new_signer(), new_boxer())
-    inviter = Inviter(founder)
-    return newcomer.received_file(
-        inviter.admitted_by_file(newcomer.request, enrols=enrols, time=NOW)
-    )
+    answer = admitted_by_file(founder, newcomer.request, enrols=enrols, time=NOW)
+    return newcomer.received_file(answer)
 
 
 @pytest.fixture
@@ -232,9 +231,23 @@ def test_a_book_that_another_program_changed_is_read_anew(sites: list[Site]) -> 
     enrol(front, "Grace", seed=1)
     other.refresh()
     other.sign_changes(NOW)
+    grace = front.store.people.named("Grace").person.id
+    front.book.vouch([grace], NOW)
     with pytest.raises(SupersededError):
-        front.book.vouch([front.store.people.named("Grace").person.id], NOW)
+        front.book.save([grace])
     assert front.book.replica.digest() == other.replica.digest()
+    tries: list[int] = []
+
+    def change() -> int:
+        if not tries:
+            enrol(front, "Linus", seed=2)
+            other.refresh()
+            other.sign_changes(NOW)  # as the service, in the midst of it
+        tries.append(1)
+        return rotate(front.book)
+
+    assert at_once(front.book, change) == 2
+    assert len(tries) == 2
 
 
 def test_somebody_whom_a_door_cannot_know_keeps_nobody_else_away(sites: list[Site]) -> None:

@@ -14,7 +14,7 @@ from lockd.adapters.store import Store, Vault
 from lockd.config import Settings
 from lockd.config.fleet import FleetSettings
 from lockd.config.mqtt import MqttSettings
-from lockd.fleet.joining import Inviter, Newcomer
+from lockd.fleet.joining import Newcomer, admitted_by_file
 from lockd.fleet.sealing import new_boxer, new_signer
 from lockd.fleet.state import State, found
 from lockd.service.fleet_book import FleetBook
@@ -96,7 +96,7 @@ def joined_late(founder: Site) -> State:
     """A door that joins a fleet that is there already."""
     book = FleetBook(founder.store)
     newcomer = Newcomer("new", new_signer(), new_boxer())
-    answer = Inviter(book.state).admitted_by_file(newcomer.request, enrols=False, time=NOW)
+    answer = admitted_by_file(book.state, newcomer.request, enrols=False, time=NOW)
     return newcomer.received_file(answer)
 
 

@@ -25,7 +25,7 @@ from lockd.fleet.sealing import Refused, id_of
 from lockd.fleet.state import found
 from lockd.messages import utc_text
 from lockd.service.fleet_book import FleetBook
-from lockd.service.fleet_root import members, must_have_root, rotate, throw_out
+from lockd.service.fleet_root import at_once, members, must_have_root, rotate, throw_out
 
 _WAIT_S = 2.0
 _LATE_S = 2 * 3600.0
@@ -235,7 +235,7 @@ def revoke(door: str, yes: bool, config_file: Path | None) -> None:
     with _opened(config_file) as (settings, store, book):
         key = _key_of(book, door)
         sure(f"Throw {door} ({key}) out?", yes)
-        theirs = throw_out(book, key, int(time.time()))
+        theirs = at_once(book, lambda: throw_out(book, key, int(time.time())))
         names = {one.person.id: one.person.name for one in store.people.all()}
         _publish_keys(settings, book)
     click.echo(f"Threw {door} out.")
@@ -264,7 +264,7 @@ def _key_of(book: FleetBook, door: str) -> str:
 def rotate_key(config_file: Path | None) -> None:
     """Give the fleet another key; all that is shared is sealed with it anew."""
     with _opened(config_file) as (settings, _, book):
-        epoch = rotate(book)
+        epoch = at_once(book, lambda: rotate(book))
         _publish_keys(settings, book)
     click.echo(f"The fleet has key {epoch} now.")
 

@@ -27,6 +27,7 @@ from lockd.fleet.joining import (
     Inviter,
     Newcomer,
     Request,
+    admitted_by_file,
     code_of,
     commitment,
     digits,
@@ -37,7 +38,7 @@ from lockd.fleet.joining import (
 from lockd.fleet.sealing import Refused, id_of, new_boxer, new_signer
 from lockd.fleet.state import State
 from lockd.service.fleet_book import FleetBook
-from lockd.service.fleet_root import must_have_root
+from lockd.service.fleet_root import at_once, must_have_root
 
 _AGAIN_S = 2.0
 _MINUTES = click.option("--minutes", type=click.FloatRange(0.05, 60), default=10.0,
@@ -132,7 +133,7 @@ def invite(
 
 
 def _invite(book: FleetBook, meeting: _Meeting, channel: Channel, *, enrols: bool) -> str:
-    inviter = Inviter(book.state)
+    inviter = Inviter()
     meeting.listen(channel.to_fleet)
     committed = read(Commitment, meeting.hear(channel.to_fleet, 1))
     invitation = said(inviter.invitation)
@@ -144,15 +145,22 @@ def _invite(book: FleetBook, meeting: _Meeting, channel: Channel, *, enrols: boo
         raise Refused("commitment")
     click.echo(f"{request.door}: {digits(request, inviter.invitation)}")
     click.confirm("Does the other door show the same digits?", abort=True)
-    answer = inviter.admitted(request, enrols=enrols, time=int(time.time()))
-    _adopt(book)
+    now = int(time.time())
+    answer = _admit(book, lambda: inviter.admitted(book.state, request, enrols=enrols, time=now))
     meeting.hear(channel.to_fleet, 5, lambda: meeting.say(channel.to_door, 4, answer))
     return request.door
 
 
-def _adopt(book: FleetBook) -> None:
-    book.replica.adopt(book.state.charter)
-    book.save()
+def _admit(book: FleetBook, admitted: Callable[[], bytes]) -> bytes:
+    """Let a door in, and write down that it is."""
+
+    def done() -> bytes:
+        answer = admitted()
+        book.replica.adopt(book.state.charter)
+        book.save()
+        return answer
+
+    return at_once(book, done)
 
 
 def _invite_by_file(
@@ -162,9 +170,16 @@ def _invite_by_file(
         request = read(Request, _read(request_file))
         name = id_of(bytes.fromhex(request.sign))
         sure(f"Is {name} the key that {request.door} shows?", yes)
-        answer = Inviter(book.state).admitted_by_file(request, enrols=enrols, time=int(time.time()))
-    _write(answer_file, answer)
-    _adopt(book)
+        _write(answer_file, b"")  # before anything is changed
+        now = int(time.time())
+        try:
+            answer = _admit(
+                book, lambda: admitted_by_file(book.state, request, enrols=enrols, time=now)
+            )
+        except BaseException:
+            answer_file.unlink()
+            raise
+    _write(answer_file, answer, new=False)
     root = id_of(book.state.root)
     click.echo(f"{request.door} ({name}) may join the fleet {root} with {answer_file}.")
 
@@ -292,8 +307,8 @@ def _read(file: Path) -> bytes:
         raise TransferError(f"{file}: cannot be read: {reason}") from error
 
 
-def _write(file: Path, content: bytes) -> None:
+def _write(file: Path, content: bytes, *, new: bool = True) -> None:
     try:
-        write_over(file, content, new=True)
+        write_over(file, content, new=new)
     except OSError as error:
         raise TransferError(f"{file}: cannot be written: {error.strerror}") from error
