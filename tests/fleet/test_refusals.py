@@ -148,6 +148,20 @@ def test_nobody_removed_is_enrolled_again_by_any_counter() -> None:
         first.enrol(ONE)
 
 
+def test_nobody_on_the_list_is_enrolled_again_though_their_tombstone_is_forgotten() -> None:
+    first, second = fleet(2)
+    old = said(first)
+    second.hear(old.topic, old.message)
+    for one in first.remove(ONE.id):
+        second.hear(one.topic, one.message)
+    assert second.hear(TOPIC, b"").answer is None  # wiped, which it may be
+    assert TOPIC not in second.kept.rows
+    taken = second.hear(old.topic, old.message)
+    assert taken.person is None
+    assert taken.answer == (TOPIC, b"")
+    assert not second.people
+
+
 def test_a_removal_beats_what_was_signed_at_the_same_time() -> None:
     first, second = fleet(2)
     second.hear(TOPIC, said(first).message)
