@@ -70,6 +70,15 @@ def test_a_package_of_another_than_the_digits_were_compared_with_is_refused() ->
         joins.received(forged, inviter.invitation)
 
 
+def test_a_package_is_of_exactly_what_the_digits_were_compared_of() -> None:
+    inviter, joins = Inviter(), newcomer()
+    answer = inviter.admitted(found("a", NOW), joins.request, enrols=False, time=NOW)
+    changed = inviter.invitation.model_copy(update={"nonce": "77" * 32})
+    with pytest.raises(Refused, match="seal"):
+        joins.received(answer, changed)
+    joins.received(answer, inviter.invitation)
+
+
 def test_a_door_that_was_thrown_out_cannot_join_with_the_same_key() -> None:
     from lockd.fleet.administrator import without
     from lockd.fleet.state import write_charter

@@ -18,6 +18,7 @@ from lockd.fleet.sealing import (
     new_signer,
     parse,
     public_boxer,
+    public_signer,
     sign,
     unbox,
 )
@@ -160,6 +161,29 @@ def test_nobody_on_the_list_is_enrolled_again_though_their_tombstone_is_forgotte
     assert taken.person is None
     assert taken.answer == (TOPIC, b"")
     assert not second.people
+
+
+def test_a_tombstone_whose_list_did_not_come_may_not_be_wiped() -> None:
+    first, second = fleet(2)
+    second.hear(TOPIC, said(first).message)
+    _, tombstone, _ = first.remove(ONE.id)
+    second.hear(tombstone.topic, tombstone.message)
+    assert second.hear(TOPIC, b"").answer == (TOPIC, tombstone.message)
+    assert second.replica.is_gone(ONE.id)
+
+
+def test_what_is_signed_is_signed_for_a_kind_a_fleet_and_a_topic() -> None:
+    key = new_signer()
+    plain = sign(key, Kind.HEAD, "fleet", "topic", {"by": "me"})
+    parse(plain, Kind.HEAD).verify(public_signer(key), "fleet", "topic")
+    other = bytes([Kind.REPORT]) + plain[1:]
+    for one, fleet_, topic in (
+        (plain, "another", "topic"),
+        (plain, "fleet", "another"),
+        (other, "fleet", "topic"),
+    ):
+        with pytest.raises(Refused, match="signature"):
+            parse(one, Kind.HEAD, Kind.REPORT).verify(public_signer(key), fleet_, topic)
 
 
 def test_a_removal_beats_what_was_signed_at_the_same_time() -> None:
