@@ -42,7 +42,7 @@ def templates_of(person: int, count: int, size: int) -> Floats:
 
 
 def make(path: Path, people: int, templates: int, size: int) -> None:
-    store = Store.open(path, Vault.beside(path))
+    store = Store.open(path, Vault.beside(path), copy=True)  # no generation to be written down
     store.database.run("PRAGMA synchronous = OFF")
     for one in range(people):
         vectors = list(templates_of(one, templates, size))
@@ -68,11 +68,12 @@ def look(path: Path, size: int, people: int, *, compact: bool) -> None:
     gallery.identify(probes[0], accept=ACCEPT, margin=MARGIN)
     gallery.screen(probes[0][: size // 2], accept=ACCEPT)
     after = memory_mb() or 0.0
-    times, said = [], []
+    times, busy, said = [], [], []
     for probe in probes:
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         match = gallery.identify(probe, accept=ACCEPT, margin=MARGIN)
         times.append(time.perf_counter() - began)
+        busy.append(time.process_time() - worked)
         said.append([match.person and match.person.id, match.similarity, match.runner_up])
     faces = gallery.parts[0].faces
     kept = faces.kept.levels if hasattr(faces, "kept") else faces.matrix
@@ -84,6 +85,7 @@ def look(path: Path, size: int, people: int, *, compact: bool) -> None:
                 "process_mb": after - before,
                 "median_ms": sorted(times)[len(times) // 2] * 1e3,
                 "fastest_ms": min(times) * 1e3,
+                "processor_ms": sorted(busy)[len(busy) // 2] * 1e3,
                 "said": said,
             }
         )
