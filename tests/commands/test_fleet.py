@@ -133,7 +133,7 @@ def test_a_door_joins_by_a_code_and_digits_that_people_compare(front: Door, back
     assert "this door may enrol for all" in out
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_whoever_sees_other_digits_says_no_and_nothing_is_changed(front: Door, back: Door) -> None:
     front.run("init")
     inviting = front.start("invite")
@@ -147,7 +147,7 @@ def test_whoever_sees_other_digits_says_no_and_nothing_is_changed(front: Door, b
     assert [one["door"] for one in front.json("status", "--wait", "0.1")["doors"]] == ["front"]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_status_names_who_lags_and_revoke_throws_out_for_good(front: Door, back: Door) -> None:
     front.enrol("Ada")
     front.run("init")
@@ -178,7 +178,7 @@ def test_status_names_who_lags_and_revoke_throws_out_for_good(front: Door, back:
     assert "not the fleet's root key" in back.run("rotate-key", code=5)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_another_key_reaches_every_door_and_seals_what_was_there(front: Door, back: Door) -> None:
     front.enrol("Ada")
     front.run("init")
@@ -220,7 +220,7 @@ def test_a_door_that_leaves_says_what_becomes_of_people(front: Door, back: Door)
     assert back.names() == ["Guest"]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_mistakes_are_told_with_the_way_out(front: Door, back: Door) -> None:
     front.run("init")
     assert "in a fleet already" in front.run("init", code=5)
