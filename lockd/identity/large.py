@@ -36,7 +36,7 @@ LARGE = 10_000
 """Templates, from which on a gallery is kept so."""
 SURELY_NOT = np.float32(-2.0)
 """A similarity that nobody has: of who is certainly not among the nearest two."""
-FIRST_LOOK, _MORE = 256, 8
+FIRST_LOOK, _MORE = 64, 8
 _SLACK = 1e-5  # for what single precision rounds
 _CHUNK = 4096
 
