@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from lockd.config.redaction import scrubbed
 from lockd.errors import LockdError
 from lockd.paths import ON_BEHALF_OF
-from lockd.redaction import scrubbed
 
 # The list of commands needs nothing but click; whatever else is imported here, it waits for.
 # ruff: noqa: PLC0415

@@ -65,6 +65,8 @@ class EventType(StrEnum):
     SPOOF_SUSPECTED = "spoof_suspected"
     LIVENESS_PROBLEM = "liveness_problem"
     LIVENESS_RECOVERED = "liveness_recovered"
+    FLEET_PROBLEM = "fleet_problem"
+    FLEET_RECOVERED = "fleet_recovered"
 
 
 ALERTS: Mapping[EventType, str] = {
@@ -82,6 +84,7 @@ ALERTS: Mapping[EventType, str] = {
     EventType.CONFIG_PROBLEM: "system",
     EventType.EVENTS_LOST: "system",
     EventType.LIVENESS_PROBLEM: "system",
+    EventType.FLEET_PROBLEM: "system",
 }
 """The kind of alert that an event is."""
 
@@ -134,6 +137,7 @@ _STATUS = frozenset(
         EventType.CLOCK_RECOVERED,
         EventType.CONFIG_RELOADED,
         EventType.LIVENESS_RECOVERED,
+        EventType.FLEET_RECOVERED,
         EventType.CHALLENGE_STARTED,
     }
 )

@@ -57,6 +57,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=2_000,
         help="how many hostile commands the door must withstand (%(default)s)",
     )
+    parser.addoption(
+        "--fleet-histories",
+        type=int,
+        default=150,
+        help="how many random histories of a fleet of doors are played (%(default)s)",
+    )
 
 
 @pytest.fixture(autouse=True)

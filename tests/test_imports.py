@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 
 PURE = (
     *("lockd/vision/", "lockd/identity/", "lockd/door/", "lockd/types.py", "lockd/errors.py"),
-    *("lockd/remote/", "enroll/guide.py", "enroll/poses.py"),
+    *("lockd/remote/", "lockd/fleet/", "enroll/guide.py", "enroll/poses.py"),
 )
 MOST_ROOMS, MOST_FLOORS, LONGEST_FILE = 28, 11, 400
 # What would give pure code a device, a socket, a disk or a clock.

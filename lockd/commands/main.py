@@ -31,6 +31,7 @@ from lockd.console import EXIT_CODES, Commands, version_option
         "doctor": (".doctor.command:doctor", "Say what is wrong with this machine, and the cure."),
         "door": (".door:door", "Ask or command the service that runs here."),
         "evaluate": (".evaluate:evaluate", "Measure how well people are recognised."),
+        "fleet": (".fleet.command:fleet", "Have the same people at several doors."),
         "history": (".history:history", "Show who came, and what happened, day by day."),
         "home-assistant": (
             ".home_assistant:home_assistant",

@@ -12,6 +12,7 @@ from lockd.config.base import Section
 from lockd.config.camera import MainCameraSettings
 from lockd.config.console import ConsoleSettings
 from lockd.config.door import ControlSettings, DoorSettings
+from lockd.config.fleet import FleetSettings
 from lockd.config.liveness import LivenessSettings
 from lockd.config.mqtt import MqttSettings
 from lockd.config.pins import InputsSettings, RelaySettings, SignalsSettings
@@ -40,6 +41,7 @@ class Settings(Section):
     control: ControlSettings = ControlSettings()
     console: ConsoleSettings = ConsoleSettings()
     mqtt: MqttSettings = MqttSettings()
+    fleet: FleetSettings = FleetSettings()
     update: UpdateSettings = UpdateSettings()
     log: Literal["debug", "info", "warning", "error"] = "info"
     log_names: bool = True
@@ -90,6 +92,8 @@ class Settings(Section):
             raise ValueError(
                 "camera.infrared has no effect with liveness.policy: off; choose another policy"
             )
+        if self.fleet.enabled and self.mqtt.host is None:
+            raise ValueError("fleet.enabled has no effect without mqtt.host; set it")
         factor = self.second_factor
         if factor.confirm and not (self.mqtt.host and self.mqtt.commands.allow.get("confirm")):
             raise ValueError(

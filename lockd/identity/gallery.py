@@ -18,6 +18,7 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
+from lockd.identity.large import LargeFaces
 from lockd.types import Embedding, Floats, Match, Person
 
 _SLACK = 1e-4  # for what single precision rounds; a similarity errs by less than 1e-6
@@ -67,6 +68,11 @@ class Faces:
         """Return how many templates there are."""
         return len(self.matrix)
 
+    @property
+    def size(self) -> int:
+        """How many numbers each has."""
+        return int(self.matrix.shape[1])
+
     def __iter__(self) -> Iterator[Template]:
         """Yield one template after the other."""
         for person, rows in self._blocks():
@@ -111,13 +117,13 @@ class _Part:
         norms: of the first numbers of each template, and of the others, by how many are first.
     """
 
-    faces: Faces
+    faces: Faces | LargeFaces
     places: Mapping[str, int]
     present: NDArray[np.bool_]
     norms: dict[int, tuple[Floats, Floats]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, faces: Faces) -> _Part:
+    def of(cls, faces: Faces | LargeFaces) -> _Part:
         places = {person.id: place for place, person in enumerate(faces.people)}
         return cls(faces, places, np.ones(len(places), np.bool_))
 
@@ -129,17 +135,21 @@ class _Part:
         present[places] = False
         return _Part(self.faces, self.places, present, self.norms)
 
-    def compact(self) -> Faces:
+    def compact(self) -> Faces | LargeFaces:
         """Return the faces of those who are present alone."""
         return self.faces.only(self.present)
 
     def people(self) -> list[Person]:
         return list(compress(self.faces.people, self.present))
 
-    def similarities(self, probe: Embedding) -> Floats:
-        """Return the greatest similarity to each of the people."""
+    def similarities(self, probe: Embedding) -> tuple[Floats, Floats]:
+        """Return the least and the greatest that the similarity to each of the people can be."""
+        if isinstance(self.faces, LargeFaces):
+            low, high = self.faces.similarities(probe, self.present)
+            return low[self.present], high[self.present]
         best: Floats = np.maximum.reduceat(self.faces.matrix @ probe, self.faces.starts)
-        return best[self.present]
+        best = best[self.present]
+        return best, best
 
     def by_head(self, head: Floats) -> tuple[Floats, Floats]:
         """Return what can be said of each of the people by a probe's first numbers.
@@ -147,6 +157,9 @@ class _Part:
         Returns:
             The greatest similarity that they can have, and the greatest of the first numbers.
         """
+        if isinstance(self.faces, LargeFaces):
+            bounds, alone = self.faces.by_head(head, self.present)
+            return bounds[self.present], alone[self.present]
         known = len(head)
         if known not in self.norms:
             matrix = self.faces.matrix
@@ -205,7 +218,7 @@ class Gallery:
         self._size = size
         self._take([_Part.of(faces)] if people else [])
 
-    def updated(self, changed: Faces, gone: Collection[str]) -> Gallery:
+    def updated(self, changed: Faces | LargeFaces, gone: Collection[str]) -> Gallery:
         """Return the gallery after a change, at the cost of what changed.
 
         Args:
@@ -215,8 +228,8 @@ class Gallery:
         Raises:
             ValueError: if `changed` has embeddings of another length.
         """
-        if changed.matrix.shape[1] != self._size:
-            raise ValueError(f"templates of length {changed.matrix.shape[1]}, not {self._size}")
+        if changed.size != self._size:
+            raise ValueError(f"templates of length {changed.size}, not {self._size}")
         old = {*gone, *(person.id for person in changed.people)}
         gallery = Gallery((), self._size)
         gallery._take(_tidied([*(part.without(old) for part in self.parts), _Part.of(changed)]))
@@ -243,9 +256,12 @@ class Gallery:
         """
         if not self.people:
             return Match(None, math.nan, None, math.nan)
-        similarities = np.concatenate([part.similarities(probe) for part in self.parts])
+        found = [part.similarities(probe) for part in self.parts]
+        similarities = np.concatenate([low for low, _ in found])
         best = self._first(similarities)
         similarity = float(similarities[best])
+        if any(low is not high for low, high in found):
+            similarities = np.concatenate([high for _, high in found])
         rest = [part.max() for part in (similarities[:best], similarities[best + 1 :]) if len(part)]
         runner_up = float(np.max(rest)) if rest else math.nan
         near_enough = similarity >= accept
@@ -345,5 +361,16 @@ def _tidied(parts: list[_Part]) -> list[_Part]:
         tidy.append(_Part.of(part.compact()) if 2 * count < len(part.present) else part)
         while len(tidy) > 1 and 2 * len(tidy[-1].faces) > len(tidy[-2].faces):
             second, first = tidy.pop(), tidy.pop()
-            tidy.append(_Part.of(first.compact().joined(second.compact())))
+            tidy.append(_Part.of(_joined(first.compact(), second.compact())))
     return tidy
+
+
+def _joined(first: Faces | LargeFaces, second: Faces | LargeFaces) -> Faces | LargeFaces:
+    """The templates of both; levels, if one of them has levels."""
+    if isinstance(first, Faces) and isinstance(second, Faces):
+        return first.joined(second)
+    large, other = (first, second) if isinstance(first, LargeFaces) else (second, first)
+    assert isinstance(large, LargeFaces)  # noqa: S101
+    if isinstance(other, Faces):
+        return large.joined(other.people, other.starts, other.matrix)
+    return large.joined(other.people, other.starts, other.numbers(), other.kept.error)

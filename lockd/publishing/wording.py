@@ -49,6 +49,8 @@ LEADS: Mapping[EventType, str] = {
     EventType.SPOOF_SUSPECTED: "suspected to be a picture, or another",
     EventType.LIVENESS_PROBLEM: "liveness has a problem",
     EventType.LIVENESS_RECOVERED: "liveness is right again",
+    EventType.FLEET_PROBLEM: "what the door shares with others has a problem",
+    EventType.FLEET_RECOVERED: "what the door shares with others is right again",
 }
 
 

@@ -18,7 +18,7 @@ from lockd.adapters.keys import CommandKeys
 from lockd.adapters.mqtt.bus import Bus
 from lockd.adapters.pins import Board
 from lockd.adapters.spool import Spool
-from lockd.adapters.store import open_for_service
+from lockd.adapters.store import Store, open_for_service
 from lockd.adapters.strike import Heartbeat, Strike
 from lockd.adapters.systemd import Notifier
 from lockd.adapters.wallclock import WallClock
@@ -33,6 +33,7 @@ from lockd.ports import Camera, Observer, Requests
 from lockd.publishing.home_assistant import births
 from lockd.recognition.recogniser import Vision
 from lockd.recognition.second_eye import Placement, SecondEye
+from lockd.service.fleet_door import FleetDoor, open_bus
 from lockd.service.housekeeping import Housekeeping
 from lockd.service.indicators import open_indicators
 from lockd.service.keypads import open_second_factor
@@ -247,6 +248,7 @@ def open_service(
         people=people,
         writer=writer,
         housekeeping=_housekeeping(settings, people, writer) if stored else None,
+        fleet=_open_fleet(settings, opener, camera, stack) if stored else None,
         messages=opener if stored else None,
         spool=spool,
         bus=bus,
@@ -345,6 +347,19 @@ def _open_roster(
         copy=runtime / "door-memory.json" if (runtime := by_systemd("RUNTIME")) else None,
         writer=writer,
     )
+
+
+def _open_fleet(
+    settings: Settings, opener: Callable[[], Store], camera: Camera, stack: ExitStack
+) -> FleetDoor | None:
+    if not settings.fleet.enabled:
+        return None
+    bus = open_bus(settings)
+    fleet = FleetDoor(settings, opener, bus, camera.wake)
+    stack.callback(fleet.close)
+    fleet.start()
+    bus.start()
+    return fleet
 
 
 def _housekeeping(settings: Settings, people: People, writer: StoreWriter) -> Housekeeping:

@@ -20,6 +20,7 @@ from lockd.recognition.second_eye import SecondEye
 from lockd.service.console_checks import ConsoleChecks
 from lockd.service.console_pictures import PictureDesk
 from lockd.service.console_watch import ConsoleWatch
+from lockd.service.fleet_door import FleetDoor
 from lockd.service.housekeeping import Housekeeping
 from lockd.service.ledger import Ledger
 from lockd.service.live_scores import LiveScores
@@ -84,6 +85,7 @@ class Parts:
         people: the people, and the store if there is one.
         writer: writes to that store.
         housekeeping: deletes what is too old in that store, if anything does.
+        fleet: has the people with other doors together, if it does.
         messages: opens the store that events wait in, if there is one.
         spool: keeps events that are not in it yet.
         wall: the local time, while it is known to be right.
@@ -109,6 +111,7 @@ class Parts:
     wall: LocalTime
     writer: StoreWriter = field(default_factory=lambda: StoreWriter(None))
     housekeeping: Housekeeping | None = None
+    fleet: FleetDoor | None = None
     messages: Callable[[], Store] | None = None
     spool: Spool | None = None
     bus: Bus | None = None

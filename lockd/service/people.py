@@ -248,7 +248,7 @@ class People:
             raise StoreError(f"store {store.path}: the file was taken away or replaced")
         if not store.gallery.changed() and self.problem is None:
             return False
-        reading = store.gallery.read(self._embedder.space, self._reading)
+        reading = store.gallery.read(self._embedder.space, self._reading, compact=True)
         before = Gallery((), self._embedder.size) if reading.whole else self.gallery
         self.gallery = before.updated(reading.faces, reading.gone)
         self._reading, self.problem, self._failures = reading, None, 0

@@ -342,6 +342,8 @@ class Service:
         self._scores.serve(self._people.store, self._clock.now(), self._parts.writer)
         if (factor := self._parts.second_factor) is not None:
             note(EventType.FACTOR_PROBLEM, factor.problem)
+        if (fleet := self._parts.fleet) is not None:
+            note(EventType.FLEET_PROBLEM, fleet.problem)
 
     @property
     def _store_problem(self) -> str | None:

@@ -49,6 +49,8 @@ KINDS: Mapping[str, str] = {
     "events_lost": "Events were lost",
     "liveness_problem": "Liveness cannot be asked for",
     "liveness_recovered": "Liveness can be asked for again",
+    "fleet_problem": "Shared people are not in order",
+    "fleet_recovered": "Shared people are in order again",
 }
 """Kinds of events."""
 

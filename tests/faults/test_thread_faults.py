@@ -20,6 +20,8 @@ FOR_A_MOMENT = {"control-caller", "camera-name", "seal", "enrolling"}
 """Threads that end by themselves, each with a test of its own beside what it belongs to."""
 OF_A_FACTOR = {"keypad", "wiegand", "factor-check"}
 """Threads that are there with a second factor, and have their tests beside it."""
+OF_A_FLEET = {"fleet"}
+"""The same with other doors."""
 HARNESS = {"saboteur"}
 ELSEWHERE = {
     "lockd/adapters/broker.py",
@@ -62,8 +64,8 @@ def test_every_thread_is_in_the_table_and_dies_in_a_test(sites: Sites) -> None:
     eventually(lambda: site.answers("status"))
     eventually(lambda: "paho" in running(site))
     known = set(table())
-    assert known == {*ENDS_WITH, *GOES_ON_WITHOUT, *FOR_A_MOMENT, *OF_A_FACTOR}
-    assert running(site) - FOR_A_MOMENT == known - FOR_A_MOMENT - OF_A_FACTOR
+    assert known == {*ENDS_WITH, *GOES_ON_WITHOUT, *FOR_A_MOMENT, *OF_A_FACTOR, *OF_A_FLEET}
+    assert running(site) - FOR_A_MOMENT == known - FOR_A_MOMENT - OF_A_FACTOR - OF_A_FLEET
     assert started_by_the_service() <= known
     site.end()
 

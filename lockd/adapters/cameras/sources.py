@@ -14,9 +14,9 @@ from typing import Protocol
 import cv2
 
 from lockd.adapters.cameras.containers import Times, breaks_off
+from lockd.config.redaction import redacted
 from lockd.errors import CameraError, CameraTrouble
 from lockd.files import UnreadableError, read_file, read_head
-from lockd.redaction import redacted
 from lockd.types import Image
 
 _MAX_BYTES = 64 << 20  # of a picture's file

@@ -81,6 +81,7 @@ class Bus:
         *,
         lanes: Lanes | None = None,
         retry_first_s: float = _RETRY_FIRST_S,
+        max_packet: int = MAX_PACKET,
     ) -> None:
         """Prepare the connection; nothing is sent yet.
 
@@ -90,6 +91,7 @@ class Bus:
             subscriptions: topics that the inbox is filled from.
             lanes: asked in paho's thread for how many messages of a kind there is room.
             retry_first_s: how soon the broker is tried again at first.
+            max_packet: bytes; of a longer message only the beginning is looked at.
 
         Raises:
             BusError: if the password or a certificate cannot be read.
@@ -97,6 +99,7 @@ class Bus:
         self._settings = settings
         self._topics = topics
         self._subscriptions = tuple(subscriptions)
+        self._max_packet = max_packet
         self._backoff = Backoff(retry_first_s, settings.reconnect_longest_s, random.SystemRandom())
         self._protocol: Protocol = "5" if settings.protocol == "auto" else settings.protocol
         self._notices: queue.SimpleQueue[Connection] = queue.SimpleQueue()
@@ -188,7 +191,13 @@ class Bus:
         session = self._session
         return 0 if session is None else max(0, MAX_IN_FLIGHT - len(session.in_flight))
 
-    def send(self, number: int, topic: str, payload: bytes) -> bool:
+    def listen(self, *topics: str) -> None:
+        """Subscribe to more, in this session; again brings once more what the broker keeps."""
+        session = self._session
+        if session is not None:
+            session.client.subscribe([(topic, 1) for topic in topics])
+
+    def send(self, number: int, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         """Publish a message at QoS 1; `delivered` returns its number once it arrived.
 
         It is gone if the connection breaks before: send it again in the next session. What is
@@ -204,7 +213,7 @@ class Bus:
             self._given_up.append(number)
             self.refused += 1
             return True
-        sent = session.client.publish(topic, payload, qos=1)
+        sent = session.client.publish(topic, payload, qos=1, retain=retain)
         if sent.rc == mqtt.MQTT_ERR_QUEUE_SIZE:
             return False
         session.in_flight[sent.mid] = number
@@ -254,7 +263,7 @@ class Bus:
         self._let_in = False
         try:
             session = self._new_session()
-            open_connection(session.client, self._settings, max_packet=MAX_PACKET)
+            open_connection(session.client, self._settings, max_packet=self._max_packet)
         except (OSError, ValueError) as error:
             return News(f"cannot be reached: {error}")
         session.client.loop_start()
@@ -362,7 +371,7 @@ class Bus:
 
     def _on_message(self, _client: Any, _data: Any, message: mqtt.MQTTMessage) -> None:
         # All but the beginning of what is too long anyway need not be kept.
-        payload = bytes(message.payload[: MAX_PACKET + 1])
+        payload = bytes(message.payload[: self._max_packet + 1])
         self._take_in(Incoming(message.topic, payload, message.retain, message.dup))
 
     def _on_arrival(self, one: Arrived) -> None:

@@ -32,7 +32,7 @@ but rights are sealed, and the audit trail is a chain.
     events.py    events kept here; strangers.py pictures of strangers
     memory.py    what the door must not forget in a power cut
     nonces.py    which commands from afar were seen
-    liveness.py  how live people score here
+    liveness.py  how live people score here; fleet.py what is shared with other doors
     care.py      is it whole, backups; restoring.py puts one back
 
 Whatever changes several parts does so in one transaction of the database that all of them
@@ -43,6 +43,7 @@ from __future__ import annotations
 
 from lockd.adapters.store.events import EventFilter
 from lockd.adapters.store.factors import KeptFactor, NewFactor
+from lockd.adapters.store.fleet import Change, Held, SupersededError
 from lockd.adapters.store.gallery import Reading
 from lockd.adapters.store.nonces import SeenCommand
 from lockd.adapters.store.opening import open_for_service, opened
@@ -72,10 +73,12 @@ __all__ = [
     "UNREACHED",
     "Access",
     "AuditEntry",
+    "Change",
     "Details",
     "Enrolled",
     "EventFilter",
     "Fault",
+    "Held",
     "KeptFactor",
     "NewFactor",
     "OwnStore",
@@ -87,6 +90,7 @@ __all__ = [
     "Store",
     "StoredTemplate",
     "StrangerPicture",
+    "SupersededError",
     "Vault",
     "WaitingMessage",
     "clean_name",

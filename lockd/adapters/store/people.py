@@ -113,7 +113,7 @@ class People:
             if replace_outdated:
                 self._templates.forget(person.id, but_of=model)
             self._templates.put(person.id, model, new)
-            self._done(by, "add", person.id, note)
+            self.done(by, "add", person.id, note)
         return person
 
     def put(
@@ -141,16 +141,25 @@ class People:
         new = _checked(name, embeddings, photographs)
         with self._database.transaction():
             person = self._enrol(name, access, details)
-            self._enable(person, enabled)
-            self._templates.forget(person.id)
-            for model in dict.fromkeys(models):
-                own = [one for one, its in zip(new, models, strict=True) if its == model]
-                self._templates.put(person.id, model, own)
-            self._factors.forget(person.id)
-            self._factors.put(person.id, factors)
-            self._done(by, "put", person.id, note)
+            self.make_just_so(person, list(zip(models, new, strict=True)), factors, enabled)
+            self.done(by, "put", person.id, note)
         self._database.fold_journal()
         return person
+
+    def make_just_so(
+        self,
+        person: Person,
+        templates: Sequence[tuple[str, NewTemplate]],
+        factors: Sequence[NewFactor],
+        enabled: bool,
+    ) -> None:
+        """Replace what somebody is known by, within a transaction; each template with its model."""
+        self._enable(person, enabled)
+        self._templates.forget(person.id)
+        for model in dict.fromkeys(model for model, _ in templates):
+            self._templates.put(person.id, model, [one for its, one in templates if its == model])
+        self._factors.forget(person.id)
+        self._factors.put(person.id, factors)
 
     def merge(self, source: str, target: str, *, by: str, note: str | None = None) -> Person:
         """Give somebody the templates of somebody else who is the same, and forget the latter.
@@ -181,7 +190,7 @@ class People:
             self._factors.move(old.id, new.id)
             self._events.write_for(old.id, "", new.id)  # so that `remove` finds them all
             delete(self._database, old.id)
-            self._done(by, "merge", new.id, "; ".join(filter(None, (f"with {old.id}", note))))
+            self.done(by, "merge", new.id, "; ".join(filter(None, (f"with {old.id}", note))))
         self._database.fold_journal()
         return new
 
@@ -196,7 +205,7 @@ class People:
 
     def _change_access(self, name: str, access: Access, by: str) -> Person:
         with self._changing(name, "change_access", by) as person:
-            return self._give(person, access)
+            return self.give(person, access)
 
     def change_details(self, name: str, details: Details, *, by: str) -> None:
         """Replace what is known of somebody besides name and rights, all of it.
@@ -208,7 +217,11 @@ class People:
         """
         with self._database.transaction():  # which the door need not be told of
             person = self.named(name).person
-            self._describe(person, details)
+            self.describe(person, details)
+            self._database.run(
+                "UPDATE fleet_messages SET revision = -1 WHERE person_id = ? AND revision > 0",
+                person.id,
+            )
             self._audit.note(by, "change_details", person.id)
 
     def rename(self, name: str, new: str, *, by: str) -> Person:
@@ -273,19 +286,34 @@ class People:
         return verified(self._database, removal, blobs)
 
     def _remove(self, name: str, by: str) -> tuple[Removal, list[bytes]]:
-        """Delete somebody; return what that was, and what was sealed of them."""
         with self._database.transaction():
-            person = self.named(name).person
-            templates, photographs = self._templates.sealed(person.id)
-            factors = self._factors.sealed(person.id)
-            messages, events = self._events.write_for(person.id, person.name, person.id)
-            delete(self._database, person.id)
-            self._audit.note(by, "remove", person.id)
+            return self.delete(self.named(name).person, by=by)
+
+    def delete(self, person: Person, *, by: str) -> tuple[Removal, list[bytes]]:
+        """Delete somebody, within a transaction; return what that was, and all that was sealed.
+
+        What `verified` then looks for.
+        """
+        templates, photographs = self._templates.sealed(person.id)
+        factors = self._factors.sealed(person.id)
+        records = self._database.rows(
+            "SELECT message FROM fleet_messages WHERE person_id = ?", person.id
+        )
+        # Whether it is a tombstone that takes its place the fleet decides.
+        self._database.run(
+            "UPDATE fleet_messages SET message = x'' WHERE person_id = ? "
+            "AND substr(version, 1, 1) = x'00'",
+            person.id,
+        )
+        messages, events = self._events.write_for(person.id, person.name, person.id)
+        delete(self._database, person.id)
+        self._audit.note(by, "remove", person.id)
         removal = Removal(
             person, len(templates), len(photographs), messages, events,
             factors=len(factors), backups=self._audit.backups(),
         )  # fmt: skip
-        return removal, [*templates, *photographs, *factors]
+        sealed = [*templates, *photographs, *factors, *(bytes(one) for (one,) in records)]
+        return removal, sealed
 
     @contextmanager
     def _changing(self, name: str, action: str, by: str) -> Iterator[Person]:
@@ -293,23 +321,23 @@ class People:
         with self._database.transaction():
             person = self.named(name).person
             yield person
-            self._done(by, action, person.id)
+            self.done(by, action, person.id)
 
-    def _done(self, by: str, action: str, person_id: str, note: str | None = None) -> None:
-        """Tell running services and the audit trail."""
+    def done(self, by: str, action: str, person_id: str, note: str | None = None) -> None:
+        """Tell running services and the audit trail, within a transaction."""
         changed(self._database, person_id)
         self._audit.note(by, action, person_id, note)
 
     def _enrol(self, name: str, access: Access, details: Details | None) -> Person:
         found = self.find(name)
-        person = self._give(self.make(clean_name(name)) if found is None else found.person, access)
+        person = self.give(self.make(clean_name(name)) if found is None else found.person, access)
         if details is not None:
-            self._describe(person, details)
+            self.describe(person, details)
         return person
 
-    def make(self, name: str) -> Person:
+    def make(self, name: str, person_id: str | None = None) -> Person:
         """Write somebody new, within a transaction, under a name that nobody has."""
-        person = Person(str(uuid.uuid4()), name)
+        person = Person(person_id or str(uuid.uuid4()), name)
         self._database.roll.made(person.id)
         self._database.run(
             "INSERT INTO people (id, name, name_key, created_utc) VALUES (?, ?, ?, ?)",
@@ -317,8 +345,8 @@ class People:
         )
         return person
 
-    def _give(self, person: Person, access: Access) -> Person:
-        """Write somebody's rights; return them as they are now."""
+    def give(self, person: Person, access: Access) -> Person:
+        """Write somebody's rights, within a transaction; return them as they are now."""
         person = checked(replace(person, **access))
         self._database.run(
             "UPDATE people SET groups = ?, valid_from = ?, valid_until = ? WHERE id = ?",
@@ -329,7 +357,8 @@ class People:
     def _enable(self, person: Person, enabled: bool) -> None:
         self._database.run("UPDATE people SET enabled = ? WHERE id = ?", enabled, person.id)
 
-    def _describe(self, person: Person, details: Details) -> None:
+    def describe(self, person: Person, details: Details) -> None:
+        """Write what else is known of somebody, within a transaction."""
         kept = checked_details(details)
         try:
             self._database.run(

@@ -155,6 +155,10 @@ class Roll:
         """Return the nonce of what is kept of it; empty if nothing is."""
         return read_state(self._database).liveness
 
+    def fleet(self) -> str:
+        """Return the same of what is kept of a fleet."""
+        return read_state(self._database).fleet
+
     def tries(self) -> dict[str, int]:
         """Return the wrong tries in a row, by person's id."""
         return read_state(self._database).tries
@@ -164,6 +168,11 @@ class Roll:
     def note_liveness(self, sealed: bytes) -> None:
         """Note what is kept of it from now on."""
         self._now().liveness = rights.nonce_of(sealed)
+        self._written = True
+
+    def note_fleet(self, sealed: bytes) -> None:
+        """Note what is kept of a fleet from now on; nothing is none."""
+        self._now().fleet = rights.nonce_of(sealed)
         self._written = True
 
     def note_tries(self, person_id: str, tries: int) -> None:

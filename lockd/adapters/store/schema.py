@@ -180,7 +180,24 @@ _TO_THE_MINUTE = """
     PRAGMA writable_schema = RESET
     """
 
-STEPS = [_TABLES, _LIVENESS, _FACTORS, _STRANGERS, SEALED, _CLOSED, _TO_THE_MINUTE]
+_FLEET = """
+    CREATE TABLE fleet (
+        id          INTEGER PRIMARY KEY CHECK (id = 1),
+        epoch       INTEGER NOT NULL,      -- of the people, when it was written
+        sealed      BLOB NOT NULL          -- JSON
+    ) STRICT;
+    CREATE TABLE fleet_messages (
+        topic       TEXT PRIMARY KEY,
+        person_id   TEXT,                  -- of a person's record
+        revision    INTEGER NOT NULL,      -- of their row as the record has it; 0 of none
+        version     BLOB NOT NULL,         -- packed; empty of pages
+        message     BLOB NOT NULL          -- as it was published
+    ) STRICT;
+    CREATE INDEX fleet_messages_by_person ON fleet_messages (person_id)
+    """
+"""What a door of a fleet holds of it."""
+
+STEPS = [_TABLES, _LIVENESS, _FACTORS, _STRANGERS, SEALED, _CLOSED, _TO_THE_MINUTE, _FLEET]
 """The way to each version from the one before, `FIRST` first. Never change one: add one."""
 
 _PROOF = b"lockd"

@@ -28,6 +28,7 @@ class State:
             one that was lost; nothing can be told of those.
         witnessed: whether a file outside has known a generation of this store.
         liveness: nonce of what is kept of it, hexadecimal.
+        fleet: the same of what is kept of a fleet.
         tries: wrong ones in a row, by person's id.
     """
 
@@ -41,6 +42,7 @@ class State:
     unsealed: int = 0
     witnessed: bool = False
     liveness: str = ""
+    fleet: str = ""
     tries: dict[str, int] = field(default_factory=dict)
 
 

@@ -10,6 +10,7 @@ from lockd.adapters.store.care import Care
 from lockd.adapters.store.database import Database
 from lockd.adapters.store.events import Events
 from lockd.adapters.store.factors import Factors
+from lockd.adapters.store.fleet import Fleet
 from lockd.adapters.store.gallery import StoredGallery
 from lockd.adapters.store.liveness import Liveness
 from lockd.adapters.store.memory import Memory
@@ -39,6 +40,7 @@ class Store:
         memory: what the door must not forget.
         nonces: which commands from afar were seen.
         liveness: how live people score here.
+        fleet: what is shared with other doors.
         care: for the store as a whole.
         database: what all of them are in.
     """
@@ -57,6 +59,7 @@ class Store:
         self.gallery = StoredGallery(database)
         self.factors = Factors(database, self.audit)
         self.people = People(database, self.templates, self.factors, self.events, self.audit)
+        self.fleet = Fleet(database, self.people, self.templates, self.factors)
         self.care = Care(database, self.audit)
 
     @classmethod

@@ -179,6 +179,9 @@ class Templates:
 
     def _limit(self, person_id: str, model: str) -> None:
         """Delete somebody's least varied templates of a model, if there are too many."""
+        query = "SELECT count(*) FROM templates WHERE person_id = ?"
+        if self._database.value(query, person_id) <= MAX_TEMPLATES:
+            return
         own = [one for one in self._whole(person_id) if one.model == model]
         keep = set(most_varied([one.embedding for one in own], MAX_TEMPLATES))
         self._database.run_many(

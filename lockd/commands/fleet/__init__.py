@@ -1,0 +1,1 @@
+"""`lockd fleet`: several doors with the same people."""
