@@ -19,8 +19,8 @@ while (($#)); do
     esac
 done
 case $suite in
-    bookworm) release=12 ;;
-    trixie) release=13 ;;
+    bookworm) release=12 extras="pi console" ;;
+    trixie) release=13 extras=console ;; # lgpio is Debian's: PyPI has none for its Python
     *) echo "deb: $suite: lockd is packaged for bookworm and trixie" >&2 && exit 2 ;;
 esac
 ((EUID == 0)) || { echo "deb: making a Debian to build in needs root" >&2 && exit 1; }
@@ -59,14 +59,16 @@ inside() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root L
     SOURCE_DATE_EPOCH="$epoch" PYTHONHASHSEED=0 "$@"; }
 
 # --- what it is made of: fetched once for each lock, in the Python that will run it -------------
-wheels=$cache/wheels-$suite-$arch-$(sha256sum requirements.lock pyproject.toml | sha256sum | cut -c1-16)
+mkdir "$tree/wheels"
+# shellcheck disable=SC2086  # some words
+python3 -B -m lockd.commands.install.lock $extras >"$tree/wheels/all.txt"
+wheels=$cache/wheels-$suite-$arch-$(sha256sum "$tree/wheels/all.txt" | cut -c1-16)
 if [[ ! -e $wheels/.complete ]]; then
     echo "* fetching what requirements.lock names"
     cp /etc/resolv.conf "$root/etc/resolv.conf"
     cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
-    inside sh -c 'cd /build/lockd && mkdir wheels && python3 -B -m lockd.commands.install.lock pi >wheels/all.txt &&
-        python3 -m pip download --quiet --no-cache-dir --disable-pip-version-check --only-binary=:all: \
-            --require-hashes --dest wheels --requirement wheels/all.txt'
+    inside sh -c 'cd /build/lockd && python3 -m pip download --quiet --no-cache-dir \
+        --disable-pip-version-check --only-binary=:all: --require-hashes --dest wheels --requirement wheels/all.txt'
     rm -rf "$wheels" && cp -r "$tree/wheels" "$wheels" && touch "$wheels/.complete"
 fi
 rm -rf "$tree/wheels" && cp -r "$wheels" "$tree/wheels"
