@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Tries Debian's package in a clean Debian: installs an earlier version, updates, goes back, removes,
-# installs again and purges, and kills dpkg in the midst of an update. Types docs/quick-start.md.
+# installs again and purges; has the service and the console run; kills dpkg in the midst of updates and
+# installations (tools/kill_deb.py). Types docs/quick-start.md.
 #
 #   tools/test-deb.sh [--suite bookworm|trixie] [--arch amd64|arm64] [--kills N] [DEB]
 #
@@ -38,10 +39,12 @@ fi
 lintian --fail-on error --suppress-tags bad-distribution-in-changes-file "$deb" || fail "lintian"
 ok "lintian finds no error"
 
-# An earlier version: the same, but for its number and a remark in the configuration.
+# An earlier version: the same, but for its number and a remark in the configuration and in all of lockd.
 dpkg-deb -R "$deb" "$work/old"
 sed -i 's/^Version: .*/Version: 0.1.9/' "$work/old/DEBIAN/control"
 echo "# of an earlier version" >>"$work/old/etc/lockd/lockd.yaml"
+find "$work/old" -path '*-packages/lockd/*.py' -exec sed -i '$a # of an earlier version' {} +
+for end in 0-begins z-ends; do echo "an earlier version" >"$work/old/usr/lib/lockd/$end"; done
 (cd "$work/old" && find . -path ./DEBIAN -prune -o -type f -printf '%P\0' | sort -z | xargs -0 md5sum >DEBIAN/md5sums)
 dpkg-deb --root-owner-group -Znone -b "$work/old" "$work/old.deb" >/dev/null
 
@@ -104,26 +107,45 @@ apt install --allow-downgrades /old.deb
 [[ $(version) == 0.1.9 ]] || fail "not gone back: $(version)"
 kept "gone back"
 
-for ((turn = 1; turn <= kills; turn++)); do
-    inside dpkg --force-confold -i /new.deb >"$work/log" 2>&1 &
-    sleep "$(python3 -c "import random; print(random.uniform(0.05, 6))")"
-    # Of the processes within the chroot, dpkg's.
-    for one in $(pgrep -x "dpkg|dpkg-deb|lockd.postinst|lockd.prerm" || true); do
-        [[ $(readlink "/proc/$one/root") == "$root" ]] && kill -9 "$one" 2>/dev/null || true
-    done
-    wait || true
-    state=$(version)
-    [[ $state == 0.1.9 || $state == "$new_version" ]] || fail "killed: version '$state'"
-    inside dpkg --force-confold --configure -a >"$work/log" 2>&1 || true
-    apt install --allow-downgrades /old.deb
-    kept "killed in the midst of an update ($turn), and mended by apt"
-done
+# Not pressed, so that more of it can be killed in the same time.
+dpkg-deb -R "$deb" "$work/plain"
+dpkg-deb --root-owner-group -Znone -b "$work/plain" "$root/plain.deb" >/dev/null
+rm -rf "$work/plain"
+tools/kill_deb.py "$root" /old.deb /plain.deb --kills "$kills" || fail "killed in the midst"
+rm "$root/plain.deb"
+ok "$kills updates and installations killed: the old version, the new one or none; the door locked; mended by apt"
 
 apt install /new.deb
+runs_in_there() {
+    # With loopback alone. The service's configuration is the film's, its relay a simulated one.
+    unshare --net -- bash -c 'ip link set lo up && exec chroot "$@"' - "$root" sh -euc '
+        mkdir -p /run/lockd && chown lockd: /run/lockd
+        sed "s:\.\./demo:'$share'/demo:; s:folder\: .*:folder\: /var/lib/lockd:; s:socket\: .*:socket\: /run/lockd/control:" \
+            '$share'/config/try.yaml >/etc/lockd/try.yaml
+        RUNTIME_DIRECTORY=/run/lockd runuser -u lockd -- lockd run --config /etc/lockd/try.yaml >/run/said 2>&1 &
+        runuser -u lockd-console -- lockd console run >>/run/said 2>&1 &
+        python3 -c "
+import sys, time, urllib.request
+for _ in range(600):
+    try:
+        print(urllib.request.urlopen(\"http://127.0.0.1:8443/\").url)
+        sys.exit()
+    except OSError:
+        time.sleep(0.5)
+sys.exit(\"the console does not answer\")" || { cat /run/said; exit 1; }
+        kill %1 %2; wait; rm -r /run/lockd /etc/lockd/try.yaml'
+}
+inside lockd install --console >"$work/log" 2>&1 || { cat "$work/log" && fail "lockd install --console"; }
+[[ -L $root/etc/systemd/system/multi-user.target.wants/lockd-console.service ]] || fail "the console is not enabled"
+inside systemd-analyze verify --man=no lockd-console.service || fail "systemd-analyze verify lockd-console"
+echo "correct horse battery" | inside lockd console user add ada --role administrator >/dev/null || fail "console user add"
+[[ $(runs_in_there) == *login* ]] || fail "service and console"
+ok "service and console run, and ask who is there"
 apt remove lockd
 [[ ! -e $root/usr/lib/lockd && ! -e $root/usr/bin/lockd ]] || fail "removed, and still there: $(ls "$root/usr/lib/lockd")"
 cmp -s "$root/etc/lockd/lockd.yaml" "$work/owners.yaml" || fail "removed, and the configuration with it"
 [[ -e $root/var/lib/lockd/lockd.db ]] || fail "removed, and everybody with it"
+[[ -z $(find "$root/etc" -path '*lockd-console.*') ]] || fail "removed, and the console's unit is still there"
 ok "removed: the program is gone, configuration and people stay"
 apt install /new.deb
 kept "installed again"

@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 LOCK = (ROOT / lock.LOCK).read_text("utf-8")
-EXTRAS = ("build", "demo", "evaluate", "pi", "test")
+EXTRAS = ("build", "demo", "docs", "evaluate", "pi", "test")
 MADE_UP = """\
 # A remark.
 alpha==1.0 \\
