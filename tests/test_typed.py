@@ -65,7 +65,9 @@ def test_every_command_that_a_page_names_is_there(page: Path) -> None:
 
 
 def test_commands_are_found_where_they_are_typed() -> None:
-    page = "    sudo lockd doctor \\\n     --json  # all\n    echo x | lockd send lock\n\nOr `lockd run`."
+    page = (
+        "    sudo lockd doctor \\\n  --json  # all\n    echo x | lockd send lock\n\nOr `lockd run`."
+    )
     assert list(typed(page)) == [
         "lockd doctor --json",
         "lockd send lock",
