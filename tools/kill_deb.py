@@ -1,6 +1,6 @@
 """Kills dpkg in the midst of installing and updating Debian's package, at random moments.
 
-    tools/kill_deb.py ROOT OLD NEW [--kills N] [--seed S]
+    python3 tools/kill_deb.py ROOT OLD NEW [--kills N] [--seed S]
 
 ROOT is a Debian in which OLD, a package's path within it, is installed; NEW is another one there.
 Each time a layer over it, in memory, is updated (each fourth time: lockd is installed anew), with a
@@ -250,7 +250,7 @@ def _all(
 def _mend(machine: Machine, new: str) -> None:
     machine.start("dpkg", "--force-confold", "--configure", "-a").communicate()
     confold = ("-o", "Dpkg::Options::=--force-confold")
-    machine.run("apt-get", "-qq", "-y", *confold, "install", new)
+    machine.run("apt-get", "-qq", "-y", *confold, "--reinstall", "install", new)
 
 
 if __name__ == "__main__":
