@@ -28,7 +28,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 HOME = "usr/lib/lockd"
@@ -230,7 +230,8 @@ def _all(
             else:
                 wait(chance, machine, process, longest[updating])
                 at = time.monotonic() - began
-                os.killpg(process.pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
                 found = judge(machine, sums, updating=updating)
                 seen[f"{'update' if updating else 'installation'}: {found}"] += 1

@@ -158,4 +158,24 @@ left=$(inside find /etc /var /usr /opt /run -xdev -regextype posix-extended -reg
 [[ -z $left ]] || fail "purged, and there is still: $left"
 inside getent passwd lockd >/dev/null && fail "purged, and the user is still there"
 ok "purged: nothing is left, and what was biometric was said"
+# The card's image: its stage, as pi-gen runs it, and then its first start.
+on_chroot() { inside bash -e; }
+export -f on_chroot inside
+export root
+mkdir -p "$root/boot/firmware" && echo "console=tty1 rootwait" >"$root/boot/firmware/cmdline.txt"
+(cd image/stage-lockd/00-lockd && ROOTFS_DIR=$root LOCKD_DEB=$deb ./01-run.sh) >"$work/log" 2>&1 || { cat "$work/log" && fail "image"; }
+[[ ! -e $root/etc/systemd/system/multi-user.target.wants/lockd.service ]] || fail "image: the service is enabled before it is set up"
+first_start() { inside /usr/lib/lockd/bin/python3 -P /usr/local/lib/lockd-setup/first_boot.py >"$work/log" 2>&1; }
+first_start && fail "image: set up without a relay's level"
+grep -q "relay.level" "$root/boot/firmware/lockd-setup.txt" || fail "image: $(cat "$work/log")"
+sed -i 's/^  level:.*/  level: low/; s/^password:.*/password: correct horse battery/' "$root/boot/firmware/lockd-setup.yaml"
+first_start || { cat "$work/log" && fail "image: the first start"; }
+[[ ! -e $root/boot/firmware/lockd-setup.yaml ]] || fail "image: the password is still on the card"
+inside lockd check-config >"$work/log" 2>&1 || { cat "$work/log" && fail "image: check-config"; }
+inside lockd console user list --state /var/lib/lockd-console | grep -q "^ada .*administrator" || fail "image: no administrator"
+for unit in lockd lockd-console; do
+    [[ -L $root/etc/systemd/system/multi-user.target.wants/$unit.service ]] || fail "image: $unit is not enabled"
+done
+inside runuser -u lockd-console -- cat /etc/lockd-console/console.key >/dev/null || fail "image: the console cannot read its key"
+ok "a card's first start makes a door and an administrator of its owner's words"
 echo "$passed passed, 0 failed"
