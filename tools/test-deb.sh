@@ -62,8 +62,21 @@ cp "$deb" "$root/new.deb"
 cp "$work/old.deb" "$root/old.deb"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d" && chmod +x "$root/usr/sbin/policy-rc.d"
+# There is no systemd in here: what only one that runs could do is left out.
+cat >"$root/usr/local/bin/systemctl" <<'END'
+#!/bin/sh
+for word; do
+    shift
+    [ "$word" = --now ] || set -- "$@" "$word"
+done
+case $1 in
+enable | disable) exec /usr/bin/systemctl "$@" ;;
+is-active) echo inactive && exit 3 ;;
+esac
+END
+chmod +x "$root/usr/local/bin/systemctl"
 mount -t proc proc "$root/proc"
-inside() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
+inside() { chroot "$root" env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
     DEBIAN_FRONTEND=noninteractive "$@"; }
 apt() { inside apt-get -qq -y -o Dpkg::Options::=--force-confold "$@" >"$work/log" 2>&1 || { cat "$work/log" && fail "apt-get $*"; }; }
 version() { inside dpkg-query -W -f '${Version}' lockd; }
