@@ -9,8 +9,8 @@ systemctl that only remembers what runs, and all of dpkg is killed at once, as b
 - the program is wholly OLD, wholly NEW or not there at all; or the units do not start it
   (ExecCondition=);
 - the service was stopped, which locks the door, before the first file was another;
-- `dpkg --configure -a` and `apt-get install` bring NEW, the owner's configuration and people, and a
-  service that runs if it did before.
+- `dpkg --configure -a` and `dpkg -i`, or `apt-get --reinstall install`, bring NEW, the owner's
+  configuration and people, and a service that runs if it did before.
 
 Needs root.
 """
@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -136,12 +136,15 @@ def with_systemd(machine: Machine) -> None:
     systemctl.chmod(0o755)
 
 
-def sums_of(package: Path, folder: Path) -> Path:
-    """Return a file with the sums of a package's program, as `md5sum --check` reads it."""
+def sums_of(package: Path, folder: Path) -> set[str]:
+    """Return the sums of a package's program, in lines as `md5sum --check` reads them."""
     subprocess.run(["dpkg-deb", "--control", package, folder], check=True)
-    lines = [one for one in (folder / "md5sums").read_text().splitlines() if f"  {HOME}/" in one]
-    file = folder / "program"
-    file.write_text("".join(f"{one}\n" for one in lines))
+    return {one for one in (folder / "md5sums").read_text().splitlines() if f"  {HOME}/" in one}
+
+
+def written(lines: Iterable[str], file: Path) -> Path:
+    """Return a file of these lines."""
+    file.write_text("".join(f"{one}\n" for one in sorted(lines)))
     return file
 
 
@@ -201,12 +204,16 @@ def main() -> int:
 def _all(
     asked: argparse.Namespace, chance: random.Random, update: Sequence[str], work: Path
 ) -> int:
-    sums = [
+    old, new = (
         sums_of(asked.root / one.lstrip("/"), work / f"sums{number}")
         for number, one in enumerate((asked.old, asked.new))
-    ]
+    )
+    # An update changes what is in one of them alone; what is in both is so whatever happens.
+    changed = [written(one, work / f"changed{n}") for n, one in enumerate((old - new, new - old))]
+    whole = [written(one, work / f"whole{n}") for n, one in enumerate((old, new))]
     (work / "without").mkdir()
     with layer([asked.root], work / "without") as machine:
+        before = machine.owners()
         machine.run(*PURGE)
     lowers = {True: [asked.root], False: [work / "without/upper", asked.root]}
     longest: dict[bool, float] = {}
@@ -217,7 +224,7 @@ def _all(
         folder.mkdir()
         with layer(lowers[updating], folder) as machine:
             with_systemd(machine)
-            before = machine.owners() if updating else ""
+            sums = changed if updating else whole
             if updating:
                 (machine.root / STATE).write_text("active\n")
             began = time.monotonic()
@@ -237,7 +244,7 @@ def _all(
                 seen[f"{'update' if updating else 'installation'}: {found}"] += 1
                 when = f"{at:.2f} s of {longest[updating]:.1f}"
                 print(f"{turn + 1}: killed after {when}: {found}", flush=True)
-                _mend(machine, asked.new)
+                _mend(machine, asked.new, by_apt=turn % 5 == 0)
             if not machine.has(sums[1]) or (updating and not machine.runs()):
                 raise WrongError("it is not the new version, or does not run again")
             if updating and machine.owners() != before:
@@ -248,10 +255,13 @@ def _all(
     return 0
 
 
-def _mend(machine: Machine, new: str) -> None:
+def _mend(machine: Machine, new: str, *, by_apt: bool) -> None:
     machine.start("dpkg", "--force-confold", "--configure", "-a").communicate()
-    confold = ("-o", "Dpkg::Options::=--force-confold")
-    machine.run("apt-get", "-qq", "-y", *confold, "--reinstall", "install", new)
+    if by_apt:
+        confold = ("-o", "Dpkg::Options::=--force-confold")
+        machine.run("apt-get", "-qq", "-y", *confold, "--reinstall", "install", new)
+    else:
+        machine.run("dpkg", "--force-confold", "--force-unsafe-io", "-i", new)
 
 
 if __name__ == "__main__":
