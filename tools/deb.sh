@@ -3,9 +3,9 @@
 #
 #   tools/deb.sh [--suite bookworm|trixie] [--arch amd64|arm64]      into dist/
 #
-# Needs root, mmdebstrap (for another processor qemu-user-static and binfmt-support too), Debian's
-# mirrors, and PyPI for what requirements.lock names, which is checked by its hashes. The build itself
-# has no network. Two builds of one commit are the same, byte for byte.
+# Needs root, mmdebstrap, Debian's mirrors, and PyPI for what requirements.lock names, which is checked by
+# its hashes. The build itself has no network, and is the same for another processor, for nothing is
+# compiled. Two builds of one commit are the same, byte for byte.
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -28,10 +28,10 @@ command -v mmdebstrap >/dev/null || { echo "deb: apt-get install mmdebstrap" >&2
 
 cache=${LOCKD_DEB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lockd-deb}
 mkdir -p "$cache" "$out"
-base=$cache/build-$suite-$arch.tar
+base=$cache/build-$suite-$(dpkg --print-architecture).tar
 if [[ ! -s $base ]]; then
     echo "* making a Debian to build in: $suite, $arch"
-    mmdebstrap --quiet --arch="$arch" --variant=buildd \
+    mmdebstrap --quiet --variant=buildd \
         --include=ca-certificates,debhelper,python3,python3-pip,python3-venv "$suite" "${base%.tar}.part.tar"
     mv "${base%.tar}.part.tar" "$base"
 fi
@@ -68,7 +68,8 @@ if [[ ! -e $wheels/.complete ]]; then
     cp /etc/resolv.conf "$root/etc/resolv.conf"
     cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
     inside sh -c 'cd /build/lockd && python3 -m pip download --quiet --no-cache-dir \
-        --disable-pip-version-check --only-binary=:all: --require-hashes --dest wheels --requirement wheels/all.txt'
+        --disable-pip-version-check --only-binary=:all: --require-hashes --dest wheels --requirement wheels/all.txt \
+        $(debian/foreign "$0")' "$arch"
     rm -rf "$wheels" && cp -r "$tree/wheels" "$wheels" && touch "$wheels/.complete"
 fi
 rm -rf "$tree/wheels" && cp -r "$wheels" "$tree/wheels"
@@ -82,7 +83,7 @@ inside unshare --net sh -euc '
     /build/builder/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir wheels .
     rm -rf build ./*.egg-info
     cp wheels/all.txt wheels/locked.txt
-    dpkg-buildpackage --build=binary --unsigned-changes --unsigned-buildinfo >/build/log 2>&1 || { tail -40 /build/log; exit 1; }
-'
+    dpkg-buildpackage --host-arch "$0" --no-check-builddeps --build=binary --unsigned-changes --unsigned-buildinfo >/build/log 2>&1 || { tail -40 /build/log; exit 1; }
+' "$arch"
 cp "$root"/build/lockd_*.deb "$out/"
 ls -l "$out/lockd_${version}~deb${release}u1_$arch.deb"
