@@ -5,7 +5,8 @@
 #
 #   tools/test-deb.sh [--suite bookworm|trixie] [--arch amd64|arm64] [--kills N] [DEB]
 #
-# Without DEB tools/deb.sh builds it, twice, and both must be the same. Needs what that needs, and lintian.
+# Without DEB tools/deb.sh builds it, twice, and both must be the same. Needs what that needs, and lintian; for
+# another processor qemu-user-static and binfmt-support, too.
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 
