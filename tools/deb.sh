@@ -20,7 +20,7 @@ while (($#)); do
 done
 case $suite in
     bookworm) release=12 extras="pi console" ;;
-    trixie) release=13 extras=console ;; # lgpio is Debian's: PyPI has none for its Python
+    trixie) release=13 extras=console ;; # PyPI has no lgpio for its Python
     *) echo "deb: $suite: lockd is packaged for bookworm and trixie" >&2 && exit 2 ;;
 esac
 ((EUID == 0)) || { echo "deb: making a Debian to build in needs root" >&2 && exit 1; }
