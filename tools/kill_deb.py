@@ -151,8 +151,11 @@ def written(lines: Iterable[str], file: Path) -> Path:
 def wait(
     chance: random.Random, machine: Machine, process: subprocess.Popen[str], longest_s: float
 ) -> None:
-    """Wait until a random moment: of all of it, or, each third time, of the files' renaming."""
-    end = time.monotonic() + chance.uniform(0, longest_s)
+    """Wait until a random moment, rather an early one; each third time while files are renamed.
+
+    The later half of an update compiles what is in place.
+    """
+    end = time.monotonic() + chance.random() ** 2 * longest_s
     if chance.random() < 1 / 3:
         beside = machine.root / f"{ENDS[0]}.dpkg-new"
         while process.poll() is None and not beside.exists():
