@@ -149,7 +149,7 @@ for _ in range(600):
     except OSError:
         time.sleep(0.5)
 sys.exit(\"the console does not answer\")" || { cat /run/said; exit 1; }
-        kill %1 %2; wait || true; rm -r /run/lockd /etc/lockd/try.yaml'
+        kill %1 %2 || true; wait || true; rm -r /run/lockd /etc/lockd/try.yaml'
 }
 inside lockd install --console >"$work/log" 2>&1 || { cat "$work/log" && fail "lockd install --console"; }
 [[ -L $root/etc/systemd/system/multi-user.target.wants/lockd-console.service ]] || fail "the console is not enabled"
