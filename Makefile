@@ -9,7 +9,7 @@ TESTS := $(BIN)/pytest -q -n 3 --dist loadfile -m "not fault_slow and not kills 
 QUICK := $(addprefix tests/,door identity vision remote publishing evaluation commands test_*.py)
 
 .PHONY: help demo test quick test-thorough test-browser test-busy test-kills test-faults test-systemd soak lint models clip bench bench-arm bench-peers \
-	test-tflite-runtime mutants fuzz clean setup-demo setup-test lock audit deb test-deb release
+	test-tflite-runtime mutants fuzz clean setup-demo setup-test lock audit docs deb test-deb release
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ lint: setup-test ## ruff and mypy, without changing anything
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict lockd enroll
+
+docs: ## the documentation as a site, into build/site (ARGS=serve to read it)
+	@tools/docs.sh $(ARGS)
 
 deb: ## Debian's package into dist/ (root; ARGS="--suite trixie --arch arm64")
 	tools/deb.sh $(ARGS)
@@ -93,7 +96,7 @@ mutants: ## alter in every small way what decides, and see the tests notice (lon
 	tools/mutants.sh $(ARGS)
 
 clean: ## remove everything that can be made again, the environments too
-	rm -rf .venv .venv-lock .venv-tflite .venv-mutants mutants build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lock .venv-docs .venv-tflite .venv-mutants mutants build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup-demo:

@@ -95,6 +95,12 @@ def test_a_link_that_leads_nowhere_is_noticed(link: str, leads: bool) -> None:
     assert list(broken(ROOT / "README.md", page)) == ([] if leads else [link])
 
 
+def test_every_page_has_its_place_in_the_site() -> None:
+    _, _, places = (ROOT / "mkdocs.yml").read_text("utf-8").partition("\nnav:\n")
+    named = re.findall(r"- (\S+\.md)$", places, re.M)
+    assert sorted(named) == sorted(map(name_of, PAGES))
+
+
 @pytest.mark.parametrize("name", PROMISES)
 def test_every_test_that_is_named_exists(name: str) -> None:
     named = {one for one in code(name) if one.startswith("test_") and "." not in one}

@@ -3,9 +3,9 @@
 #
 #   tools/deb.sh [--suite bookworm|trixie] [--arch amd64|arm64]      into dist/
 #
-# Needs root, mmdebstrap (for another processor qemu-user-static and binfmt-support too), Debian's
-# mirrors, and PyPI for what requirements.lock names, which is checked by its hashes. The build itself
-# has no network. Two builds of one commit are the same, byte for byte.
+# Needs root, mmdebstrap, Debian's mirrors, and PyPI for what requirements.lock names, which is checked by
+# its hashes. The build itself has no network, and is the same for another processor, for nothing is
+# compiled. Two builds of one commit are the same, byte for byte.
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -19,8 +19,8 @@ while (($#)); do
     esac
 done
 case $suite in
-    bookworm) release=12 ;;
-    trixie) release=13 ;;
+    bookworm) release=12 extras="pi console display" ;;
+    trixie) release=13 extras="console display" ;; # PyPI has no lgpio for its Python
     *) echo "deb: $suite: lockd is packaged for bookworm and trixie" >&2 && exit 2 ;;
 esac
 ((EUID == 0)) || { echo "deb: making a Debian to build in needs root" >&2 && exit 1; }
@@ -28,10 +28,10 @@ command -v mmdebstrap >/dev/null || { echo "deb: apt-get install mmdebstrap" >&2
 
 cache=${LOCKD_DEB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lockd-deb}
 mkdir -p "$cache" "$out"
-base=$cache/build-$suite-$arch.tar
+base=$cache/build-$suite-$(dpkg --print-architecture).tar
 if [[ ! -s $base ]]; then
     echo "* making a Debian to build in: $suite, $arch"
-    mmdebstrap --quiet --arch="$arch" --variant=buildd \
+    mmdebstrap --quiet --variant=buildd \
         --include=ca-certificates,debhelper,python3,python3-pip,python3-venv "$suite" "${base%.tar}.part.tar"
     mv "${base%.tar}.part.tar" "$base"
 fi
@@ -59,14 +59,17 @@ inside() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root L
     SOURCE_DATE_EPOCH="$epoch" PYTHONHASHSEED=0 "$@"; }
 
 # --- what it is made of: fetched once for each lock, in the Python that will run it -------------
-wheels=$cache/wheels-$suite-$arch-$(sha256sum requirements.lock pyproject.toml | sha256sum | cut -c1-16)
+mkdir "$tree/wheels"
+# shellcheck disable=SC2086  # some words
+python3 -B -m lockd.commands.install.lock $extras >"$tree/wheels/all.txt"
+wheels=$cache/wheels-$suite-$arch-$(sha256sum "$tree/wheels/all.txt" | cut -c1-16)
 if [[ ! -e $wheels/.complete ]]; then
     echo "* fetching what requirements.lock names"
     cp /etc/resolv.conf "$root/etc/resolv.conf"
     cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
-    inside sh -c 'cd /build/lockd && mkdir wheels && python3 -B -m lockd.commands.install.lock display pi >wheels/all.txt &&
-        python3 -m pip download --quiet --no-cache-dir --disable-pip-version-check --only-binary=:all: \
-            --require-hashes --dest wheels --requirement wheels/all.txt'
+    inside sh -c 'cd /build/lockd && python3 -m pip download --quiet --no-cache-dir \
+        --disable-pip-version-check --only-binary=:all: --require-hashes --dest wheels --requirement wheels/all.txt \
+        $(debian/foreign "$0")' "$arch"
     rm -rf "$wheels" && cp -r "$tree/wheels" "$wheels" && touch "$wheels/.complete"
 fi
 rm -rf "$tree/wheels" && cp -r "$wheels" "$tree/wheels"
@@ -80,7 +83,7 @@ inside unshare --net sh -euc '
     /build/builder/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir wheels .
     rm -rf build ./*.egg-info
     cp wheels/all.txt wheels/locked.txt
-    dpkg-buildpackage --build=binary --unsigned-changes --unsigned-buildinfo >/build/log 2>&1 || { tail -40 /build/log; exit 1; }
-'
+    dpkg-buildpackage --host-arch "$0" --no-check-builddeps --build=binary --unsigned-changes --unsigned-buildinfo >/build/log 2>&1 || { tail -40 /build/log; exit 1; }
+' "$arch"
 cp "$root"/build/lockd_*.deb "$out/"
 ls -l "$out/lockd_${version}~deb${release}u1_$arch.deb"

@@ -13,7 +13,7 @@ if ! [[ -x $tool ]]; then
 fi
 echo "# Made by \`make lock\`; never edit it." >requirements.lock.new
 extras=()
-for extra in browser build console demo display evaluate pi test; do extras+=(--extra "$extra"); done
+for extra in browser build console demo display docs evaluate pi test; do extras+=(--extra "$extra"); done
 cp requirements.lock .venv-lock/requirements.txt 2>/dev/null || true
 "$tool" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
     --annotation-style line --output-file .venv-lock/requirements.txt "${extras[@]}" "$@" pyproject.toml

@@ -587,6 +587,28 @@ def test_the_console_comes_when_it_is_asked_for_and_stays(
     )
 
 
+@pytest.mark.usefixtures("installed")
+def test_of_the_package_only_whom_it_reaches_and_the_console_are_put_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "PACKAGED", True)
+    monkeypatch.setattr(steps.console, "pwd", SimpleNamespace(getpwnam={}.__getitem__))
+    drop_ins = "etc/systemd/system/lockd.service.d"
+    steps.install(live(tmp_path))
+    assert set(tree(tmp_path)) == {f"{drop_ins}/50-network.conf"}
+
+    system = live(tmp_path)
+    steps.install(system, with_console=True)
+    assert f"{drop_ins}/lockd-console.conf" in tree(tmp_path)
+    assert "etc/systemd/system/lockd-console.service" in tree(tmp_path)
+    assert not [name for name in tree(tmp_path) if name.startswith("opt")]
+    assert "systemctl enable lockd-console.service" in system.ran
+
+    system = live(tmp_path)
+    steps.install(system)
+    assert not any("console.service" in command for command in system.ran), "it stays"
+
+
 def test_an_environment_below_another_root_is_not_made(tmp_path: Path) -> None:
     said: list[str] = []
 

@@ -13,10 +13,11 @@ from packaging.version import Version
 from lockd.commands.install import lock
 from lockd.errors import InstallError
 from tests.conftest import ROOT
+from tools.audit_report import report
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 LOCK = (ROOT / lock.LOCK).read_text("utf-8")
-EXTRAS = ("build", "demo", "evaluate", "pi", "test")
+EXTRAS = ("build", "demo", "docs", "evaluate", "pi", "test")
 MADE_UP = """\
 # A remark.
 alpha==1.0 \\
@@ -117,3 +118,30 @@ def test_a_service_needs_nothing_that_only_tests_need() -> None:
 
 def test_whoever_locks_tells_nobody_where_packages_are_fetched_from() -> None:
     assert not re.findall(r"https?:|index-url|find-links", LOCK)
+
+
+def audited(*found: dict[str, object]) -> tuple[list[str], int]:
+    known: dict[str, object] = {"version": "1", "vulns": []}
+    many = [{"name": f"known-{number}", **known} for number in range(30)]
+    return report({"dependencies": [*many, *found]})
+
+
+def test_the_audit_names_weaknesses_and_what_it_could_not_look_at() -> None:
+    weak = {
+        "name": "weak", "version": "1.0",
+        "vulns": [{"id": "PYSEC-1", "fix_versions": ["1.1", "2.0"]}],
+    }  # fmt: skip
+    unknown = {"name": "unknown", "skip_reason": "not found"}
+    assert audited()[1] == 0
+    lines, code = audited(unknown)
+    assert code == 0
+    assert lines[0] == "not in the list, so not looked at: unknown"
+    lines, code = audited(weak, unknown)
+    assert (lines[0], code) == ("weak 1.0: PYSEC-1, mended in 1.1, 2.0", 1)
+    assert lines[-1] == "31 of 32 versions were looked at"
+
+
+def test_a_list_that_does_not_answer_is_no_good_news() -> None:
+    unknown = [{"name": f"unknown-{number}", "skip_reason": "not found"} for number in range(9)]
+    assert audited(*unknown)[1] == 2
+    assert report({"dependencies": []})[1] == 2

@@ -6,13 +6,20 @@ import pwd
 from collections.abc import Callable
 
 from lockd.commands.install.system import System
-from lockd.paths import CONSOLE_RUNTIME, CONSOLE_STATE, CONSOLE_UNIT, CONSOLE_USER, UNIT_FILE
+from lockd.paths import (
+    CONSOLE_RUNTIME,
+    CONSOLE_STATE,
+    CONSOLE_UNIT,
+    CONSOLE_USER,
+    DROP_INS,
+    PACKAGED,
+)
 
-SYSUSERS = "/usr/lib/sysusers.d/lockd-console.conf"
-TMPFILES = "/usr/lib/tmpfiles.d/lockd-console.conf"
+_HERE = "/etc" if PACKAGED else "/usr/lib"
+SYSUSERS, TMPFILES = (f"{_HERE}/{kind}.d/lockd-console.conf" for kind in ("sysusers", "tmpfiles"))
 CERTIFICATES = "/etc/lockd-console"
 CONSOLE_UNIT_FILE = f"/etc/systemd/system/{CONSOLE_UNIT}"
-DROP_IN = f"{UNIT_FILE}.d/lockd-console.conf"
+DROP_IN = f"{DROP_INS}/lockd-console.conf"
 """Lets the service make the socket."""
 
 Shipped = Callable[[str], bytes]
@@ -66,7 +73,7 @@ def remove(system: System, *, purge: bool) -> None:
         system.run("systemctl", "disable", "--now", CONSOLE_UNIT)
         system.remove(CONSOLE_UNIT_FILE)
     if system.remove(DROP_IN):
-        system.remove_if_empty(f"{UNIT_FILE}.d")
+        system.remove_if_empty(DROP_INS)
         system.run("systemctl", "daemon-reload")
     system.remove(SYSUSERS)
     system.remove(TMPFILES)

@@ -31,10 +31,11 @@ PREVIOUS = f"{HOME}/.previous"
 """Leads to the release that was in use before, for `lockd rollback`."""
 COMMANDS = {name: f"/usr/local/bin/{name}" for name in ("lockd", "lockd-enroll")}
 _COMPLETE = ".complete"
-_PARTS = (
+PARTS = (
     "pyproject.toml", "requirements.lock", "setup.py", "README.md", "LICENSE",
     "lockd", "enroll", "models", "config", "systemd", "demo",
 )  # fmt: skip
+"""What lockd is built of."""
 _LEFT_OUT = ("__pycache__", "*.egg-info", "build")
 
 
@@ -137,7 +138,7 @@ def _keep_current(system: System) -> bool:
 def fingerprint(tree: Path) -> str:
     """Return a name for exactly these files and this machine's Python."""
     digest = hashlib.sha256(f"{_python()} {sys.version}".encode())
-    for part in _PARTS:
+    for part in PARTS:
         files = [tree / part] if (tree / part).is_file() else sorted((tree / part).rglob("*"))
         for file in files:
             if file.is_file() and not any(file.match(f"{one}/*") for one in _LEFT_OUT):
@@ -181,7 +182,7 @@ def _build(
 
 def _copy(tree: Path, folder: Path) -> None:
     folder.mkdir()
-    for part in _PARTS:
+    for part in PARTS:
         if (tree / part).is_dir():
             shutil.copytree(tree / part, folder / part, ignore=shutil.ignore_patterns(*_LEFT_OUT))
         elif (tree / part).exists():

@@ -60,7 +60,8 @@ _DROP_INS = (
 def install(system: System, wheels: Path | None = None, *, with_console: bool = False) -> None:
     """Put user, configuration, environment and unit in place, or bring them up to date.
 
-    Of Debian's package all that is dpkg's affair, but for whom the service may reach.
+    Of Debian's package all that is dpkg's affair, but for whom the service may reach and the
+    console.
 
     Args:
         wheels: see `environment.put_environment`.
@@ -69,25 +70,18 @@ def install(system: System, wheels: Path | None = None, *, with_console: bool = 
     Raises:
         InstallError: naming the step that failed; what was done before stays.
     """
-    if PACKAGED:
-        if with_console:
-            raise InstallError(
-                "the Debian package has no console; for one, install from a checkout: "
-                "sudo tools/install.sh --console"
-            )
-        if fit(system) and system.asks("systemctl", "is-active", UNIT) == "active":
-            system.run("systemctl", "restart", UNIT)
-        return
     with_console = with_console or console.is_installed(system)
-    _put_user(system)
-    _put_configuration(system)
-    _put_folders(system)
-    _put_udev_rule(system)
+    if not PACKAGED:
+        _put_user(system)
+        _put_configuration(system)
+        _put_folders(system)
+        _put_udev_rule(system)
     if with_console:
         console.put_user(system, _shipped)
-    rebuilt = environment.put_environment(system, wheels, with_console=with_console)
-    environment.put_commands(system)
-    changed = [rebuilt, _put_network(system), _put_unit(system), _put_drop_ins(system)]
+    rebuilt = not PACKAGED and environment.put_environment(
+        system, wheels, with_console=with_console
+    )
+    changed = [rebuilt, fit(system), not PACKAGED and _put_commands_and_unit(system)]
     if with_console:
         changed.append(console.put_drop_in(system, _shipped, _put_for_systemd))
     if any(changed) and system.asks("systemctl", "is-active", UNIT) == "active":
@@ -250,8 +244,9 @@ def _put_network(system: System) -> bool:
     return _put_for_systemd(system, NETWORK_FILE, f"{text}\n".encode())
 
 
-def _put_unit(system: System) -> bool:
+def _put_commands_and_unit(system: System) -> bool:
     """Put the unit in place; one that its owner has disabled stays so."""
+    environment.put_commands(system)
     new = not system.has(UNIT_FILE)
     more = [("systemctl", "enable", UNIT)] if new else []
     return _put_for_systemd(system, UNIT_FILE, _shipped(f"systemd/{UNIT}"), *more)
