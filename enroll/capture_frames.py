@@ -15,8 +15,7 @@ from lockd.adapters.cameras import LiveCamera
 from lockd.adapters.control import SYSTEM_SOCKET, ask_for_picture, listens
 from lockd.clock import Clock
 from lockd.config import CameraSettings, Settings
-from lockd.config.redaction import redacted
-from lockd.errors import CameraError, ControlError, ImageError
+from lockd.errors import CameraError, ControlError, ImageError, redacted
 from lockd.types import Frame
 from lockd.vision.decoding import decode
 

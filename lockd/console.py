@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from lockd.config.redaction import scrubbed
-from lockd.errors import LockdError
+from lockd.errors import LockdError, scrubbed
 from lockd.paths import ON_BEHALF_OF
 
 # The list of commands needs nothing but click; whatever else is imported here, it waits for.

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from lockd.config.redaction import scrubbed
+from lockd.errors import scrubbed
 
 SOCKET = Path("/run/systemd/journal/socket")
 _PRIORITIES = ((50, 2), (40, 3), (30, 4), (20, 6), (0, 7))

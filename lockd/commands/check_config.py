@@ -15,9 +15,8 @@ from lockd.adapters.reach import drop_in, needs
 from lockd.adapters.store.vault import Vault
 from lockd.config import Settings, find, load
 from lockd.config.camera import RegionSettings
-from lockd.config.redaction import redacted, scrubbed
 from lockd.console import config_option, err, reported
-from lockd.errors import ModelError
+from lockd.errors import ModelError, redacted, scrubbed
 from lockd.identity.liveness import photographs_open, shortcoming
 from lockd.paths import system_authorities
 from lockd.vision.models import recommended_accept

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from lockd.config.redaction import redacted
+from lockd.errors import redacted
 
 _SLUG = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 

@@ -44,7 +44,7 @@ class CameraSettings(Section):
     )
     """A V4L2 device (number or path), `csi`, an rtsp or http URL, a video file or a folder.
 
-    Its password is in it: print it only through `lockd.config.redaction.redacted`.
+    Its password is in it: print it only through `lockd.errors.redacted`.
     """
     tls: Literal["verified", "unverified"] = "verified"
     """Whether an rtsps or https camera must prove who it is."""

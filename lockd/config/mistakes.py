@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
-from lockd.config.redaction import redacted, scrubbed
 from lockd.config.written import Path, Written
+from lockd.errors import redacted, scrubbed
 
 _Schema: TypeAlias = Mapping[str, Any]
 

@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from lockd.config.access import Days, Ranges, by_days
 from lockd.config.base import File, Optional_s, Section, Slug
-from lockd.config.redaction import redacted
 from lockd.door.schedules import Schedule
+from lockd.errors import redacted
 from lockd.remote.commands import COMMANDS, PLAIN
 from lockd.remote.signing import LONGEST_TOPIC, is_printable
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-from lockd.config.redaction import redacted
+from lockd.errors import redacted
 
 CSI_KINDS = ("csi", "picamera2")
 """Sources of a camera on the ribbon cable; ":1" behind them means the second."""

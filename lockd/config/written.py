@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from lockd.config.redaction import redacted
+from lockd.errors import redacted
 
 Path: TypeAlias = tuple[str | int, ...]
 """The keys, and places in lists, that lead to a value."""

@@ -26,7 +26,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -242,6 +241,8 @@ class LargeFaces:
         Args:
             greatest: norm of as much of a template as is compared.
         """
+        import cv2  # noqa: PLC0415  # whoever only lists people waits for no OpenCV
+
         if wanted == len(self):
             return np.arange(wanted), -math.inf
         kept, scale = self.kept, self.kept.scale

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ SPACE = Space.plain(MODEL, SIZE)
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setattr(gallery, "LARGE", 100)
     path = tmp_path / "lockd.db"
     made = Store.open(path, Vault.beside(path))
@@ -26,7 +27,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
         rows = chance.normal(size=(2, SIZE)).astype(np.float32)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         made.people.add(f"Person {one}", MODEL, list(rows), by="test")
-    return made
+    yield made
+    made.close()
 
 
 def galleries(store: Store) -> tuple[Gallery, Gallery]:

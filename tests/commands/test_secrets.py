@@ -17,7 +17,7 @@ from enroll.cli import main as lockd_enroll
 from lockd.commands.doctor.camera import camera
 from lockd.commands.doctor.findings import Machine
 from lockd.commands.main import main as lockd
-from lockd.config.redaction import redacted, scrubbed
+from lockd.errors import redacted, scrubbed
 from tests.adapters.test_cameras_network import SECRET, addresses
 
 STYLES = {

@@ -422,7 +422,9 @@ def test_the_people_are_not_read_again_when_nothing_changed(
     store.people.add("Ada", "scripted", [ADA_FACE], by="root")
     reads: list[int] = []
     read = store.gallery.read
-    monkeypatch.setattr(store.gallery, "read", lambda *args: reads.append(1) or read(*args))
+    monkeypatch.setattr(
+        store.gallery, "read", lambda *args, **how: reads.append(1) or read(*args, **how)
+    )
     stage.run(film((stage.vision.scene(), 3)), store=store)
     assert len(reads) == 1
 
@@ -629,10 +631,10 @@ def test_a_store_that_cannot_be_read_is_reported_once_and_read_again_later(
     read = store.gallery.read
     broken = True
 
-    def spoilt(*args: Any) -> Any:
+    def spoilt(*args: Any, **how: Any) -> Any:
         if broken:
             raise StoreError("disk I/O error")
-        return read(*args)
+        return read(*args, **how)
 
     monkeypatch.setattr(store.gallery, "read", spoilt)
     service = stage.service(film((porch, 5), (ada, 1)), store=store)

@@ -16,8 +16,7 @@ from lockd.adapters.cameras.probing import why_not
 from lockd.adapters.cameras.sources import GuardedSource
 from lockd.adapters.cameras.trust import check_certificate, instruct_ffmpeg
 from lockd.config import STREAM_SCHEMES, CameraSettings
-from lockd.config.redaction import redacted
-from lockd.errors import CameraError, CameraTrouble
+from lockd.errors import CameraError, CameraTrouble, redacted
 from lockd.types import Image
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,7 @@ from lockd.adapters.cameras.slot import Slot
 from lockd.adapters.cameras.sources import Source
 from lockd.clock import Backoff, Clock
 from lockd.config import CameraSettings
-from lockd.config.redaction import redacted
-from lockd.errors import CameraError, CameraTrouble
+from lockd.errors import CameraError, CameraTrouble, redacted
 from lockd.types import Frame
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,7 @@ from lockd.adapters.cameras.csi import CsiSource
 from lockd.adapters.cameras.picamera import PicameraSource
 from lockd.adapters.cameras.sources import FolderSource, Source, VideoSource
 from lockd.config import CSI_KINDS, CameraSettings, is_path
-from lockd.config.redaction import redacted
-from lockd.errors import CameraError, CameraTrouble
+from lockd.errors import CameraError, CameraTrouble, redacted
 
 
 def open_source(settings: CameraSettings) -> Source:

@@ -17,8 +17,7 @@ from typing import Protocol
 from lockd.adapters.cameras.sources import GuardedSource, Source
 from lockd.clock import Backoff, Clock
 from lockd.config import CameraSettings
-from lockd.config.redaction import scrubbed
-from lockd.errors import CameraError, LockdError
+from lockd.errors import CameraError, LockdError, scrubbed
 from lockd.types import Image
 
 log = logging.getLogger(__name__)

@@ -14,8 +14,7 @@ from typing import Protocol
 import cv2
 
 from lockd.adapters.cameras.containers import Times, breaks_off
-from lockd.config.redaction import redacted
-from lockd.errors import CameraError, CameraTrouble
+from lockd.errors import CameraError, CameraTrouble, redacted
 from lockd.files import UnreadableError, read_file, read_head
 from lockd.types import Image
 
