@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 ARGS ?=
 BIN := .venv/bin
-TESTS := $(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "not fault_slow and not kills and not afar and not browser and not thorough"
+TESTS := $(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m "not fault_slow and not kills and not afar and not browser and not thorough"
 QUICK := $(addprefix tests/,door identity vision remote publishing evaluation commands test_*.py)
 
 .PHONY: help demo test quick test-thorough test-browser test-busy test-kills test-faults test-systemd soak lint models clip bench bench-arm bench-peers \

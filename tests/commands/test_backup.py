@@ -428,7 +428,7 @@ def content(door: Door) -> bytes:
         (lambda content: content[:40], "cut short"),
         (lambda content: content + b"x", "altered or cut short"),
         (lambda content: content[:20] + bytes([content[20] ^ 1]) + content[21:], "passphrase"),
-        (lambda content: content[:5000] + b"x" + content[5001:], "altered or cut short"),
+        (lambda content: content[:5000] + bytes([content[5000] ^ 1]) + content[5001:], "altered"),
         (lambda content: b"lockd people\n" + content[13:], "not a file that `lockd backup` wrote"),
         (lambda content: content[:13] + b"\x09" + content[14:], "version 9, this lockd reads 1"),
         (lambda content: content[:14] + b"\x1f" + content[15:], "cost too much"),
