@@ -2,7 +2,8 @@
 
 It has a connection to the broker of its own, so that nothing that others publish there takes room
 from commands. While there is no broker the people stay as they are; what is changed here meanwhile
-is found in the store and signed as soon as all was read that the others have signed.
+is found in the store and signed as soon as all was read that the others have signed. Of somebody
+whom they changed, too, that is that they were removed or disabled here; all else is as they say.
 """
 
 from __future__ import annotations
