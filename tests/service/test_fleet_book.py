@@ -19,7 +19,7 @@ from lockd.fleet.sealing import new_boxer, new_signer
 from lockd.fleet.state import State, found
 from lockd.identity.factors import FactorKind, hash_card
 from lockd.service.fleet_book import FleetBook, Outcome
-from lockd.service.fleet_root import at_once, rotate
+from lockd.service.fleet_root import at_once, rotate, throw_out
 from lockd.types import Embedding
 
 NOW = 1_790_000_000
@@ -340,3 +340,32 @@ def test_a_name_that_can_be_given_to_nobody_more_keeps_nobody_else_away(sites: l
     enrol(back, f"Ada ({id_[:8]})", seed=3)
     back.hear(front.say())
     assert back.names() == ["Ada", f"Ada ({id_[:8]})", "Grace"]
+
+
+def test_somebody_who_cannot_be_signed_keeps_no_change_of_others_back(
+    sites: list[Site], caplog: pytest.LogCaptureFixture
+) -> None:
+    front, back, _ = sites
+    enrol(front)
+    back.hear(front.say())
+    enrol(front, "Grace", seed=1)
+    many = frozenset(f"group {one}" for one in range(1001))
+    front.store.people.change_access("Grace", by="test", groups=many)
+    enrol(front, "Linus", seed=2)
+    front.store.people.remove("Ada", by="test")
+    back.hear(front.say())
+    assert back.names() == ["Linus"]
+    assert front.say() == []
+    assert caplog.text.count("cannot be shared") == 1
+
+
+def test_a_door_is_thrown_out_whomever_it_had_signed(sites: list[Site]) -> None:
+    front, back, gate = sites
+    enrol(back)
+    said = back.say()
+    front.hear(said)
+    gate.hear(said)
+    many = frozenset(f"group {one}" for one in range(1001))
+    front.store.people.change_access("Ada", by="test", groups=many)
+    assert len(throw_out(front.book, back.book.state.me, NOW)) == 1
+    assert back.book.state.me in front.book.replica.charter.revoked
