@@ -104,6 +104,7 @@ class FleetDoor:
         self._report_at = self._look_at = self._sign_at = 0.0
         self._drop_at = time.monotonic() + _DROP_S
         self._read_again_at: float | None = None
+        self._lost = self._bus.lost
         self._suspect_since: float | None = None
         self._refused: Counter[str] = Counter()
         self._shut_out = False
@@ -171,6 +172,9 @@ class FleetDoor:
                 self._post.put(topic)
         if book.mend():
             self.wake()
+        if self._bus.lost != self._lost:  # among them may be that somebody was removed
+            self._lost = self._bus.lost
+            self._read_again_at = self._read_again_at or now + _READ_AGAIN_S
         self._follow_session(book, now)
         worked = self._hear(book, now)
         self._read_on(book, now)
