@@ -39,6 +39,7 @@ _REPORT_S, _REPORT_AGAIN_S = (0.5, 2.0), 3600.0
 _DROP_S, _DAY_S = 3600.0, 86400.0
 _SUSPECT_S = 20.0
 _READ_AGAIN_S = 30.0
+_MORE_SEEN = 10_000
 
 
 def lanes(topic: str, message: bytes) -> tuple[str, int]:
@@ -221,6 +222,7 @@ class FleetDoor:
             lambda topics: self._bus.listen(*(f"{self._base}/{one}" for one in topics)),
             lambda mark: self._bus.publish(f"{self._base}/{DOORS}/{me}/mark", mark),
             now,
+            _MORE_SEEN + 2 * sum(1 for _ in book.all_held()),
         )
 
     def _hear(self, book: FleetBook, now: float) -> bool:
