@@ -141,7 +141,8 @@ class Fleet:
             with self._database.transaction():
                 return self._write(change)
 
-        gone = self._database.revoke(done) if change.removed else done()
+        takes = change.removed or not all(one.profile.enabled for one in change.people)
+        gone = self._database.revoke(done) if takes else done()
         return [verified(self._database, removal, blobs) for removal, blobs in gone]
 
     def _write(self, change: Change) -> list[tuple[Removal, list[bytes]]]:
