@@ -173,12 +173,12 @@ def test_what_somebody_forges_changes_nothing_and_is_told_over(
 def test_what_there_was_no_room_for_is_read_again(
     sites: Sites, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fleet_door, "_READ_AGAIN_S", 0.2)
+    monkeypatch.setattr(fleet_door, "READ_AGAIN_S", 0.2)
     front, back = sites("back")
     front.enrol("Ada")
     all_know([front, back], "Ada")
     with monkeypatch.context() as flooded:
-        flooded.setattr(fleet_door, "_SMALL_ROOM", 0)
+        flooded.setattr(fleet_door, "SMALL_ROOM", 0)
         front.store.people.remove("Ada", by="test")
         time.sleep(1.5)
         assert back.names() == ["Ada"]
