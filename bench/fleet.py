@@ -205,6 +205,7 @@ class Door:
             wire.subscribe,
             lambda mark: wire.publish(f"doors/{me}/mark", mark, retain=False),
             time.monotonic(),
+            1_000_000,
         )
 
     def leave(self) -> None:

@@ -111,7 +111,7 @@ class Newcomer:
         Raises:
             Refused: if it is not from whoever sent the invitation, or makes no sense.
         """
-        shared = self._once.exchange(X25519PublicKey.from_public_bytes(_raw(invitation.once)))
+        shared = _exchanged(self._once, invitation.once)
         return self._opened(_unsealed(shared, self.request, invitation, sealed))
 
     def received_file(self, content: bytes) -> State:
@@ -153,9 +153,13 @@ class Inviter:
         self.invitation = Invitation(once=once, nonce=secrets.token_hex(32))
 
     def admitted(self, state: State, request: Request, *, enrols: bool, time: int) -> bytes:
-        """Let the door in, once people have compared the digits; return what is sent to it."""
+        """Let the door in, once people have compared the digits; return what is sent to it.
+
+        Raises:
+            Refused: `revoked`, or `key` if nothing can be boxed for it.
+        """
+        shared = _exchanged(self._once, request.once)
         plain = _package(state, request, enrols=enrols, time=time)
-        shared = self._once.exchange(X25519PublicKey.from_public_bytes(_raw(request.once)))
         return _sealed(shared, request, self.invitation, plain)
 
 
@@ -163,7 +167,7 @@ def admitted_by_file(state: State, request: Request, *, enrols: bool, time: int)
     """Let a door in whose request came in a file; return the file with the answer.
 
     Raises:
-        Refused: `revoked`.
+        Refused: `revoked`, or `key` if nothing can be boxed for it.
     """
     return boxed(_raw(request.box), _package(state, request, enrols=enrols, time=time), _BY_FILE)
 
@@ -172,6 +176,7 @@ def _package(state: State, request: Request, *, enrols: bool, time: int) -> byte
     signer, boxer = _raw(request.sign), _raw(request.box)
     if id_of(signer) in state.read_charter().revoked:
         raise Refused("revoked")
+    _exchanged(X25519PrivateKey.generate(), request.box)  # or the fleet could have no other key
     certificate = admit(state, request.door, signer, boxer, enrols=enrols, time=time)
     package = Package(
         fleet=state.fleet,
@@ -276,6 +281,18 @@ def _unsealed(shared: bytes, request: Request, invitation: Invitation, sealed: b
         return _cipher(shared, request, invitation).decrypt(bytes(12), sealed, _LABEL)
     except InvalidTag:
         raise Refused("seal") from None
+
+
+def _exchanged(mine: X25519PrivateKey, theirs: str) -> bytes:
+    """Return what both keys give; some give nothing.
+
+    Raises:
+        Refused: `key`.
+    """
+    try:
+        return mine.exchange(X25519PublicKey.from_public_bytes(_raw(theirs)))
+    except ValueError:
+        raise Refused("key") from None
 
 
 def _raw(text: str) -> bytes:

@@ -121,7 +121,9 @@ def parse(plain: bytes, *kinds: Kind) -> Signed:
         raise Refused("too_large")
     start = 1 + _SIGNATURE + 4
     length = int.from_bytes(plain[start - 4 : start])
-    if len(plain) < start + length or length > LONGEST_HEAD:
+    # A charter is all head, and must have room for whoever is thrown out.
+    longest = LONGEST_MESSAGE if plain[:1] == bytes([Kind.CHARTER]) else LONGEST_HEAD
+    if len(plain) < start + length or length > longest:
         raise Refused("malformed")
     if plain[0] not in kinds:
         raise Refused("kind")

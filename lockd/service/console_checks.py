@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -98,8 +99,7 @@ class ConsoleChecks:
         """End what is looked at."""
         self._closed = True
         if (child := self._child) is not None:
-            with suppress(OSError):
-                child.kill()
+            _end(child)
 
     def _told(self, words: Sequence[str], folder: Path) -> tuple[int, str, str]:
         """Run a command; return its exit code, its JSON and what it complained of."""
@@ -109,7 +109,7 @@ class ConsoleChecks:
         child = subprocess.Popen(
             [*self._lockd, *(str(file) if word == "FILE" else word for word in words)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            errors="replace", env=_environment(),
+            errors="replace", env=_environment(), start_new_session=True,
         )  # fmt: skip
         self._child = child
         with suppress(OSError):  # short of memory, this one goes, not the service
@@ -117,7 +117,7 @@ class ConsoleChecks:
         try:
             said, wrong = child.communicate(timeout=self._longest_s)
         except subprocess.TimeoutExpired:
-            child.kill()
+            _end(child)
             child.communicate()
             return -9, "", f"took more than {self._longest_s:.0f} s"
         finally:
@@ -125,6 +125,12 @@ class ConsoleChecks:
         if "FILE" in words:
             said = file.read_text("utf-8") if file.exists() else ""
         return child.returncode, said, wrong
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    """End a command with whatever it started, which has its output open, too."""
+    with suppress(OSError):
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def _environment() -> dict[str, str]:

@@ -52,6 +52,7 @@ class FleetBook:
             StoreError: if there is nothing, or it was altered.
         """
         self._store = store
+        self._unsaid: set[str] = set()
         self._read()
 
     def _read(self) -> None:
@@ -200,15 +201,15 @@ class FleetBook:
         replica, fleet = self.replica, self._store.fleet
         if not replica.administers:
             return []
-        said, own = [], []
+        said: list[Said] = []
+        own: list[str] = []
         try:
             said += replica.list_again()
             for id_ in fleet.removed_here()[:most]:
                 said += replica.sign_gone(id_, time)
-            for id_ in fleet.changed_here()[:most]:
-                content = None if replica.is_gone(id_) else fleet.content(id_)
-                if content is not None:
-                    said.append(replica.sign_person(content, time))
+            for id_ in fleet.changed_here():
+                if len(own) < most and (one := self._sign(id_, time)) is not None:
+                    said.append(one)
                     own.append(id_)
         except Refused as refused:
             self._read()
@@ -218,16 +219,30 @@ class FleetBook:
         self._write(own=own)
         return [*said, replica.sign_head(time)]
 
-    def vouch(self, ids: Iterable[str], time: int) -> None:
+    def _sign(self, person_id: str, time: int) -> Said | None:
+        """Sign somebody as they are here; whoever cannot be keeps nobody else back."""
+        if self.replica.is_gone(person_id):
+            return None
+        try:
+            content = self._store.fleet.content(person_id)
+            return None if content is None else self.replica.sign_person(content, time)
+        except ValueError as error:
+            if person_id not in self._unsaid:
+                self._unsaid.add(person_id)
+                reason = getattr(error, "reason", type(error).__name__)
+                log.error("person %s cannot be shared with the fleet: %s", person_id, reason)
+            return None
+
+    def vouch(self, ids: Iterable[str], time: int) -> list[str]:
         """Sign people anew, as they are here, in the place of whoever did before; `save` it.
+
+        Returns:
+            The ids of those who could be signed.
 
         Raises:
             StoreError: if somebody cannot be read.
         """
-        for one in ids:
-            content = self._store.fleet.content(one)
-            if content is not None:
-                self.replica.sign_person(content, time)
+        return [one for one in ids if self._sign(one, time) is not None]
 
     def local_only(self) -> list[str]:
         """Return the ids of those who were changed at a door that may not sign it for all."""

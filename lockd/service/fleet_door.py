@@ -2,7 +2,8 @@
 
 It has a connection to the broker of its own, so that nothing that others publish there takes room
 from commands. While there is no broker the people stay as they are; what is changed here meanwhile
-is found in the store and signed as soon as all was read that the others have signed.
+is found in the store and signed as soon as all was read that the others have signed. Of somebody
+whom they changed, too, that is that they were removed or disabled here; all else is as they say.
 """
 
 from __future__ import annotations
@@ -30,19 +31,20 @@ from lockd.service.fleet_reading import Reading
 log = logging.getLogger(__name__)
 
 MAX_PACKET = LONGEST_MESSAGE + 1024
-_SMALL, _SMALL_ROOM, _LARGE_ROOM = 1 << 14, 1024, 64
+_SMALL, SMALL_ROOM, _LARGE_ROOM = 1 << 14, 1024, 64
 _BATCH = 128
 _LOOK_S, _IDLE_S = 10.0, 0.5
 _FAREWELL_S = 3.0
 _REPORT_S, _REPORT_AGAIN_S = (0.5, 2.0), 3600.0
 _DROP_S, _DAY_S = 3600.0, 86400.0
 _SUSPECT_S = 20.0
-_READ_AGAIN_S = 30.0
+READ_AGAIN_S = 30.0
+_MORE_SEEN = 10_000
 
 
 def lanes(topic: str, message: bytes) -> tuple[str, int]:
     """Return where a message waits and how many may: with 32 megabytes at most, whatever comes."""
-    return ("small", _SMALL_ROOM) if len(message) <= _SMALL else ("large", _LARGE_ROOM)
+    return ("small", SMALL_ROOM) if len(message) <= _SMALL else ("large", _LARGE_ROOM)
 
 
 def open_bus(settings: Settings) -> Bus:
@@ -103,6 +105,7 @@ class FleetDoor:
         self._report_at = self._look_at = self._sign_at = 0.0
         self._drop_at = time.monotonic() + _DROP_S
         self._read_again_at: float | None = None
+        self._lost = self._bus.lost
         self._suspect_since: float | None = None
         self._refused: Counter[str] = Counter()
         self._shut_out = False
@@ -170,6 +173,9 @@ class FleetDoor:
                 self._post.put(topic)
         if book.mend():
             self.wake()
+        if self._bus.lost != self._lost:  # among them may be that somebody was removed
+            self._lost = self._bus.lost
+            self._read_again_at = self._read_again_at or now + READ_AGAIN_S
         self._follow_session(book, now)
         worked = self._hear(book, now)
         self._read_on(book, now)
@@ -216,6 +222,7 @@ class FleetDoor:
             lambda topics: self._bus.listen(*(f"{self._base}/{one}" for one in topics)),
             lambda mark: self._bus.publish(f"{self._base}/{DOORS}/{me}/mark", mark),
             now,
+            _MORE_SEEN + 2 * sum(1 for _ in book.all_held()),
         )
 
     def _hear(self, book: FleetBook, now: float) -> bool:
@@ -281,7 +288,7 @@ class FleetDoor:
         if self._read_again_at is not None and now >= self._read_again_at:
             self._read_all(book, now)
         elif now >= self._look_at and (behind := book.replica.behind()):
-            self._look_at = now + _READ_AGAIN_S
+            self._look_at = now + READ_AGAIN_S
             log.info("fleet: %d shards are behind, and read again", len(behind))
             self._bus.listen(*(f"{self._base}/people/{one:02x}/#" for one in behind))
 

@@ -17,6 +17,7 @@ WANTED = 300
 _MOST_SHARDS = 64
 _PATIENCE_S = 10.0
 _TRIES = 3
+_LONGEST_TOPIC = 64
 
 FIRST = ("charter", "gone/#", "heads/#")
 
@@ -36,6 +37,7 @@ class Reading:
         listen: Callable[[Sequence[str]], None],
         mark: Callable[[bytes], None],
         now: float,
+        most: int,
     ) -> None:
         """Ask for what comes first.
 
@@ -43,8 +45,10 @@ class Reading:
             own: topics of this door, which come first, too.
             listen: asks for topics.
             mark: publishes a mark.
+            most: how many topics are noted, whatever the broker has.
         """
         self._listen, self._send_mark = listen, mark
+        self._most = most
         self._next = 0
         self._step = 1
         self._count = 0
@@ -59,10 +63,10 @@ class Reading:
         """Note that something came."""
         self._heard_at = now
         self._count += 1
-        if message:
-            self.seen.add(topic)
-        else:
+        if not message:
             self.seen.discard(topic)
+        elif len(topic) <= _LONGEST_TOPIC and len(self.seen) < self._most:
+            self.seen.add(topic)
 
     def marked(self, mark: bytes, now: float) -> None:
         """Go on, if that is the mark that is waited for."""

@@ -117,7 +117,7 @@ def throw_out(book: FleetBook, key: str, time: int) -> list[str]:
     write_charter(state, without(state.read_charter(), key))
     book.replica.adopt(state.charter)
     book.replica.take_over(listed)
-    book.vouch(theirs, time)
+    vouched = book.vouch(theirs, time)
     _rotate(book)
-    book.save(own=theirs)
+    book.save(own=vouched)
     return theirs

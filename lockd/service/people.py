@@ -223,6 +223,7 @@ class People:
             self.close()
             self.store = store
             self._file = identity(store.path)
+            self._reading = None  # or very many templates would be asked of the one that is closed
         else:
             store.close()
 

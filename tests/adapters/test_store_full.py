@@ -16,6 +16,9 @@ from lockd.adapters.store.database import DiskFullError
 from lockd.adapters.store.reserve import SIZE, Reserve
 from lockd.config import StoreSettings
 from lockd.errors import StoreError
+from lockd.fleet.state import found
+from lockd.service.fleet_book import FleetBook
+from tests.service.test_fleet_book import joined
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system")
 MODEL = "f" * 64
@@ -67,6 +70,30 @@ def fill(disk: Path) -> Path:
 
 def names(store: Store) -> dict[str, bool]:
     return {one.person.name: one.enabled for one in store.people.all()}
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["removed", "disabled"])
+def test_whoever_another_door_removed_or_disabled_is_so_though_the_disk_is_full(
+    disk: Path, tmp_path: Path, gone: bool
+) -> None:
+    (tmp_path / "front").mkdir()
+    with closing(opened(tmp_path / "front")) as front, closing(opened(disk)) as back:
+        founder = found("front", 1)
+        books = FleetBook.begin(front, founder), FleetBook.begin(back, joined(founder, "back"))
+
+        def share() -> None:
+            books[1].take([(one.topic, one.message) for one in books[0].sign_changes(1)])
+
+        enrol(front, "Ada")
+        share()
+        assert names(back) == {"Ada": True}
+        fill(disk)
+        if gone:
+            front.people.remove("Ada", by="root")
+        else:
+            front.people.set_enabled("Ada", False, by="root")
+        share()
+        assert names(back) == ({} if gone else {"Ada": False})
 
 
 @pytest.mark.parametrize("running", [True, False], ids=["service-runs", "nobody-has-it-open"])

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from enroll import opened
 from lockd.adapters.store import Store, Vault
+from lockd.commands.fleet.command import fleet
 from lockd.config import load
 from lockd.fleet.sealing import number_of
+from lockd.fleet.state import found
 from lockd.service.fleet_book import FleetBook
 from lockd.service.fleet_door import FleetDoor, open_bus
 from tests.brokers import Mosquitto
 from tests.conftest import ROOT
 from tests.patience import PATIENCE_S, eventually
-from tests.service.test_fleet_book import MODEL, vectors
+from tests.service.test_fleet_book import MODEL, NOW, vectors
 
 
 class Door:
@@ -218,6 +224,24 @@ def test_a_door_that_leaves_says_what_becomes_of_people(front: Door, back: Door)
     assert "say --share-people" in back.run("join", "--answer", answer, code=2)
     back.run("join", "--answer", answer, "--share-people")
     assert back.names() == ["Guest"]
+
+
+def test_a_door_whose_part_was_altered_is_asked_as_well_before_it_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = Door(tmp_path, "front", 1)
+    door.enrol("Ada")
+    with closing(door.open()) as store:
+        book = FleetBook.begin(store, found("front", NOW))
+        book.sign_changes(NOW)
+    with closing(sqlite3.connect(door.path)) as file, file:
+        file.execute("UPDATE fleet_messages SET version = zeroblob(58)")
+    monkeypatch.setattr(opened, "on_a_terminal", lambda: True)
+    words = ["leave", "--remove-people", "--config", str(door.config)]
+    assert CliRunner().invoke(fleet, words, input="n\n").exit_code == 1
+    assert door.names() == ["Ada"]
+    assert CliRunner().invoke(fleet, words, input="y\n").exit_code == 0
+    assert door.names() == []
 
 
 @pytest.mark.thorough

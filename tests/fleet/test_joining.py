@@ -102,6 +102,22 @@ def test_a_new_door_knows_how_many_removals_must_come() -> None:
     assert second.replica.problem() is None
 
 
+def test_a_door_for_which_nothing_can_be_boxed_is_not_let_in() -> None:
+    first = Door(found("front", NOW))
+    state, nothing = first.replica.state, "00" * 32
+    before = dict(state.members)
+    for which in ("box", "once"):
+        request = newcomer().request.model_copy(update={which: nothing})
+        with pytest.raises(Refused, match="key"):
+            Inviter().admitted(state, request, enrols=False, time=NOW)
+    request = newcomer().request.model_copy(update={"box": nothing})
+    with pytest.raises(Refused, match="key"):
+        admitted_by_file(state, request, enrols=False, time=NOW)
+    assert state.members == before  # no other door could be thrown out any more
+    with pytest.raises(Refused, match="key"):
+        newcomer().received(bytes(64), Invitation(once=nothing, nonce=nothing))
+
+
 def test_messages_without_the_code_or_of_another_step_are_not_heard() -> None:
     code = code_of(new_code())
     ours, other = Channel(code), Channel(code[:-1] + ("2" if code[-1] != "2" else "3"))

@@ -268,6 +268,15 @@ def test_an_older_charter_is_answered_with_the_later_and_one_of_another_root_ref
     assert second.hear("charter", forged).refused == "signature"
 
 
+def test_a_charter_has_room_for_very_many_who_were_thrown_out() -> None:
+    first, second = fleet(2)
+    state = first.replica.state
+    thrown_out = [f"{one:016x}" for one in range(10_000)]
+    write_charter(state, state.read_charter().model_copy(update={"revoked": thrown_out}))
+    assert second.hear("charter", first.replica.seal("charter", state.charter)).again
+    assert second.replica.charter.revoked == thrown_out
+
+
 def test_an_administrators_head_of_another_is_refused() -> None:
     first, second = fleet(2)
     good = first.enrol(ONE)[-1]

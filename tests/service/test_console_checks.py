@@ -6,6 +6,7 @@ import json
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,20 @@ def test_one_that_fails_says_why_and_what_was_known_stays(
     assert said["result"] == "refused"
     assert reason in said["reason"]
     assert one.last()["checks"] == {}
+
+
+def test_what_a_check_started_ends_with_it(checks: Make) -> None:
+    one = checks(
+        """
+        import subprocess, sys, time
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(20)"])
+        time.sleep(600)
+        """,
+        longest_s=1.0,
+    )
+    began = time.monotonic()
+    assert one.run("doctor")["reason"] == "took more than 1 s"
+    assert time.monotonic() - began < 15.0
 
 
 def test_one_at_a_time_and_it_ends_with_the_service(checks: Make, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from lockd.fleet.sealing import new_boxer, new_signer
 from lockd.fleet.state import State, found
 from lockd.identity.factors import FactorKind, hash_card
 from lockd.service.fleet_book import FleetBook, Outcome
-from lockd.service.fleet_root import at_once, rotate
+from lockd.service.fleet_root import at_once, rotate, throw_out
 from lockd.types import Embedding
 
 NOW = 1_790_000_000
@@ -276,3 +276,96 @@ def test_a_door_that_leaves_takes_its_keys_along_and_whom_it_is_told_to(sites: l
     assert back.store.fleet.held() is None
     with pytest.raises(StoreError, match="in no fleet"):
         FleetBook(back.store)
+
+
+def test_whoever_was_removed_here_does_not_come_back_with_what_others_said_meanwhile(
+    sites: list[Site],
+) -> None:
+    front, back, gate = sites
+    enrol(front)
+    said = front.say()
+    for site in (back, gate):
+        site.hear(said)
+        site.store.people.remove("Ada", by="test")  # while it is away
+    front.store.people.change_access("Ada", by="test", groups=frozenset({"staff"}))
+    meanwhile = front.say()
+    for site in (back, gate):
+        site.hear(meanwhile)
+        assert site.names() == []
+    gone = back.say()
+    assert len(gone) == 3
+    front.hear(gone)
+    assert front.names() == []
+    for site in (back, gate):
+        site.hear([*gone, *meanwhile])
+        assert site.names() == []
+
+
+def test_whoever_was_disabled_here_stays_so_though_others_said_something_meanwhile(
+    sites: list[Site],
+) -> None:
+    front, back, gate = sites
+    enrol(front)
+    said = front.say()
+    for site in (back, gate):
+        site.hear(said)
+        site.store.people.set_enabled("Ada", False, by="test")  # while it is away
+    front.store.people.change_access("Ada", by="test", groups=frozenset({"staff"}))
+    for site in (back, gate):
+        site.hear(front.say() or front.held())
+        assert not site.store.people.named("Ada").enabled
+    front.hear(back.say())
+    assert not front.store.people.named("Ada").enabled
+
+
+def test_whoever_a_door_cannot_know_as_they_are_now_it_knows_no_more(sites: list[Site]) -> None:
+    front, back, _ = sites
+    id_ = enrol(front)
+    back.hear(front.say())
+    later = Content(
+        id_,
+        Profile(name="Ada", enabled=True, valid_until="in a way to come"),
+        [(MODEL, "2026-01-01T00:00:00Z", vectors()[0])],
+    )
+    back.hear([front.book.replica.sign_person(later, NOW)])
+    assert not any(one.enabled for one in back.store.people.all())
+    assert back.say() == []
+
+
+def test_a_name_that_can_be_given_to_nobody_more_keeps_nobody_else_away(sites: list[Site]) -> None:
+    front, back, _ = sites
+    id_ = enrol(front)
+    enrol(front, "Grace", seed=1)
+    enrol(back, "Ada", seed=2)
+    enrol(back, f"Ada ({id_[:8]})", seed=3)
+    back.hear(front.say())
+    assert back.names() == ["Ada", f"Ada ({id_[:8]})", "Grace"]
+
+
+def test_somebody_who_cannot_be_signed_keeps_no_change_of_others_back(
+    sites: list[Site], caplog: pytest.LogCaptureFixture
+) -> None:
+    front, back, _ = sites
+    enrol(front)
+    back.hear(front.say())
+    enrol(front, "Grace", seed=1)
+    many = frozenset(f"group {one}" for one in range(1001))
+    front.store.people.change_access("Grace", by="test", groups=many)
+    enrol(front, "Linus", seed=2)
+    front.store.people.remove("Ada", by="test")
+    back.hear(front.say())
+    assert back.names() == ["Linus"]
+    assert front.say() == []
+    assert caplog.text.count("cannot be shared") == 1
+
+
+def test_a_door_is_thrown_out_whomever_it_had_signed(sites: list[Site]) -> None:
+    front, back, gate = sites
+    enrol(back)
+    said = back.say()
+    front.hear(said)
+    gate.hear(said)
+    many = frozenset(f"group {one}" for one in range(1001))
+    front.store.people.change_access("Ada", by="test", groups=many)
+    assert len(throw_out(front.book, back.book.state.me, NOW)) == 1
+    assert back.book.state.me in front.book.replica.charter.revoked

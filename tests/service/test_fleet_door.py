@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from lockd.config.mqtt import MqttSettings
 from lockd.fleet.joining import Newcomer, admitted_by_file
 from lockd.fleet.sealing import new_boxer, new_signer
 from lockd.fleet.state import State, found
+from lockd.service import fleet_door
 from lockd.service.fleet_book import FleetBook
 from lockd.service.fleet_door import FleetDoor, open_bus
 from tests.brokers import Mosquitto
@@ -166,6 +168,21 @@ def test_what_somebody_forges_changes_nothing_and_is_told_over(
         )
     front.enrol("Grace", 1)
     all_know([front, back], "Ada", "Grace")
+
+
+def test_what_there_was_no_room_for_is_read_again(
+    sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet_door, "READ_AGAIN_S", 0.2)
+    front, back = sites("back")
+    front.enrol("Ada")
+    all_know([front, back], "Ada")
+    with monkeypatch.context() as flooded:
+        flooded.setattr(fleet_door, "SMALL_ROOM", 0)
+        front.store.people.remove("Ada", by="test")
+        time.sleep(1.5)
+        assert back.names() == ["Ada"]
+    all_know([front, back])
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lockd.adapters.store import STORE_PAUSE_S, Store, Vault
+from lockd.adapters.store import STORE_PAUSE_S, Store, Vault, gallery
 from lockd.door.events import DoorMemory
 from lockd.door.rules import AccessRules, Group
 from lockd.errors import StoreError
@@ -421,3 +421,28 @@ def test_a_store_that_could_only_be_read_is_written_when_it_can_be(site: Site) -
     assert people.store is not None
     assert people.store.writable
     assert names(people) == ["Ada"]
+
+
+def test_templates_are_asked_of_the_store_that_is_open(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gallery, "LARGE", 1)
+    site.enrol("Ada")
+    writable = False
+
+    def opened(create: bool) -> Store:
+        return (
+            site.open(create)
+            if writable
+            else Store.open_read_only(site.path, Vault.beside(site.path))
+        )
+
+    people = site.people(opener=opened)
+    people.refresh(0.0)
+    people.refresh(61.0)
+    writable = True
+    people.refresh(122.0)
+    assert people.store is not None
+    assert people.store.writable
+    match = people.gallery.identify(unit(1), accept=0.5, margin=0.1)
+    assert match.similarity == pytest.approx(1.0, abs=1e-6)

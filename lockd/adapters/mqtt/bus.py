@@ -161,6 +161,11 @@ class Bus:
         """Whether there is anything in the inbox."""
         return bool(self._inbox)
 
+    @property
+    def lost(self) -> int:
+        """How many messages there was no room for in the inbox so far."""
+        return self._inbox.lost
+
     def inbox(self) -> list[Incoming]:
         """Return the messages that came since the last call, in their order."""
         return self._inbox.take()

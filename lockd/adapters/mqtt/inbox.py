@@ -42,14 +42,18 @@ def _one_lane(_topic: str, _payload: bytes) -> tuple[str, int]:
 
 
 class Inbox:
-    """Messages in the order they came; a lane that is full takes nothing from the others."""
+    """Messages in the order they came; a lane that is full takes nothing from the others.
+
+    Attributes:
+        lost: how many there was no room for so far.
+    """
 
     def __init__(self, lanes: Lanes | None = None) -> None:
         self._lane = lanes or _one_lane
         self._lock = threading.Lock()
         self._waiting: list[Incoming] = []
         self._taken: Counter[str] = Counter()
-        self._overlooked = 0
+        self._overlooked = self.lost = 0
         self._complain_at = -math.inf
 
     def put(self, message: Incoming) -> bool:
@@ -58,6 +62,7 @@ class Inbox:
         with self._lock:
             if self._taken[name] >= room:
                 self._overlooked += 1
+                self.lost += 1
                 return False
             self._taken[name] += 1
             self._waiting.append(message)

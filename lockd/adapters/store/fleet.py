@@ -8,6 +8,7 @@ them, and however long ago. What is held is known to be whole by the digest in t
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -140,7 +141,8 @@ class Fleet:
             with self._database.transaction():
                 return self._write(change)
 
-        gone = self._database.revoke(done) if change.removed else done()
+        takes = change.removed or not all(one.profile.enabled for one in change.people)
+        gone = self._database.revoke(done) if takes else done()
         return [verified(self._database, removal, blobs) for removal, blobs in gone]
 
     def _write(self, change: Change) -> list[tuple[Removal, list[bytes]]]:
@@ -160,8 +162,7 @@ class Fleet:
                 "UPDATE SET version = excluded.version, message = excluded.message",
                 *(topic, id_, change.versions.get(topic, b""), message),
             )
-        self._take_in(change.people)
-        self._agree([*(one.id for one in change.people), *change.own])
+        self._agree([*self._take_in(change.people), *change.own])
         self._keep(change.state)
         return removed
 
@@ -173,17 +174,49 @@ class Fleet:
         )
         self._database.roll.note_fleet(sealed)
 
-    def _take_in(self, people: Iterable[Content]) -> None:
-        for one in people:
-            self._database.run("SAVEPOINT one")
-            try:
-                self._adopt(one)
-            except (PersonError, ValueError) as error:
-                self._database.run("ROLLBACK TO one")
-                log.error("person %s of the fleet cannot be known here: %s", one.id, error)
-            self._database.run("RELEASE one")
+    def _take_in(self, people: Iterable[Content]) -> list[str]:
+        """Make people what their records say; return the ids of those who are now.
 
-    def _adopt(self, content: Content) -> None:
+        Whoever was removed or disabled at this door, which nobody was told of yet, stays so.
+        Whoever cannot be made so is not to come in as they were before.
+        """
+        database, agreed = self._database, []
+        epoch = "SELECT value = (SELECT epoch FROM fleet) FROM counters WHERE name = 'epoch'"
+        counts = bool(database.value(epoch))  # not what a backup brought back
+        for one in people:
+            here, enabled, same = self._here(one.id) if counts else (True, True, True)
+            if not (here or same):
+                continue
+            database.run("SAVEPOINT one")
+            try:
+                self._adopt(one, enabled=one.profile.enabled and (enabled or same))
+            except (PersonError, ValueError, sqlite3.IntegrityError) as error:
+                database.run("ROLLBACK TO one")
+                log.error("person %s of the fleet cannot be known here: %s", one.id, error)
+                self._shut_out(one.id)
+            database.run("RELEASE one")
+            if enabled or same or not one.profile.enabled:
+                agreed.append(one.id)
+        return agreed
+
+    def _here(self, person_id: str) -> tuple[bool, bool, bool]:
+        """Whether somebody is here, is enabled, and is what their last record said."""
+        query = (
+            "SELECT people.id IS NOT NULL, coalesce(enabled, 0), coalesce(people.revision, 0) = "
+            "coalesce((SELECT revision FROM fleet_messages WHERE person_id = ?1), 0) "
+            "FROM (SELECT ?1 AS one) LEFT JOIN people ON people.id = one"
+        )
+        here, enabled, same = self._database.run(query, person_id).fetchone()
+        return bool(here), bool(enabled), bool(same)
+
+    def _shut_out(self, person_id: str) -> None:
+        """Disable somebody who is here."""
+        self._database.roll.look(person_id)
+        query = "UPDATE people SET enabled = 0 WHERE id = ? AND enabled"
+        if self._database.run(query, person_id).rowcount:
+            self._people.done(_BY, "disable", person_id)
+
+    def _adopt(self, content: Content, *, enabled: bool) -> None:
         profile = content.profile
         person = Person(
             content.id,
@@ -211,7 +244,7 @@ class Fleet:
         except PersonError:  # somebody else has that external id
             people.describe(person, replace(details, external_id=None))
         templates = [(model, (vector, None, utc)) for model, utc, vector in content.templates]
-        people.make_just_so(person, templates, factors, profile.enabled)
+        people.make_just_so(person, templates, factors, enabled)
         people.done(_BY, "fleet", person.id)
 
     def _free(self, name: str, person_id: str) -> str:

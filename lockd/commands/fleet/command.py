@@ -88,12 +88,15 @@ def leave(keep: bool, remove: bool, yes: bool, config_file: Path | None) -> None
         raise click.UsageError("say --keep-people or --remove-people")
     settings = load(find(config_file))
     with open_store(settings.store, writable=True) as store:
-        with suppress(StoreError):  # of what was altered: it is left all the same
+        book = None
+        with suppress(StoreError):  # what was altered is left all the same
             book = FleetBook(store)
+        if book is not None and book.state.root_key:
             others = len(book.state.members) - 1 - len(book.replica.charter.revoked)
-            if book.state.root_key and others > 0:
+            if others > 0:
                 err.print("this door has the root key: nobody can let doors in or throw them out")
-            sure("Leave the fleet?", yes)
+        sure("Leave the fleet?", yes)
+        if book is not None:
             said, _ = book.report(int(time.time()), None, left=True)
             _publish(settings, {said.topic: said.message})
         gone = store.fleet.end(by=administrator(), removing=lambda _: remove)
