@@ -168,7 +168,9 @@ class StoredGallery:
         rows = f"{tables} ON people.id = person_id"
         which = "WHERE enabled AND revision > ?"
         # By person the rows are all over the file; but where each goes the index knows.
-        numbers = run(f"SELECT templates.id FROM {rows} {which} ORDER BY person_id", since)
+        numbers = run(
+            f"SELECT templates.id FROM {rows} {which} ORDER BY person_id, templates.id", since
+        )
         places = {number: place for place, (number,) in enumerate(numbers)}
         sizes = {model: layout.size for model, layout in space.layouts.items()}
         large = compact and len(places) >= LARGE
