@@ -17,9 +17,8 @@ from tests.schemas import validator
 SEED = 5
 
 
-@pytest.mark.parametrize(
-    ("events", "deaths"), [(400, 2), pytest.param(10_000, 20, marks=pytest.mark.fault_slow)]
-)
+@pytest.mark.fault_slow
+@pytest.mark.parametrize(("events", "deaths"), [(400, 2), (10_000, 20)])
 def test_broker_and_service_are_killed_again_and_again(
     sites: Callable[..., Site], events: int, deaths: int
 ) -> None:

@@ -79,6 +79,7 @@ def test_the_guard_dies_while_the_relay_is_on(sites: Sites) -> None:
     site.end()
 
 
+@pytest.mark.fault_slow
 def test_a_hardware_limit_is_fed_only_while_the_relay_is_on(sites: Sites) -> None:
     site = sites(relay={"heartbeat": {"pin": HEARTBEAT, "hz": 10.0}})
     site.start()

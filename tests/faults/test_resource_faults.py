@@ -45,6 +45,7 @@ def test_out_of_memory(sites: Sites) -> None:
     site.end()
 
 
+@pytest.mark.fault_slow
 @pytest.mark.parametrize("seconds", [TEN_YEARS_S, -TEN_YEARS_S], ids=["ahead", "back"])
 def test_the_clock_is_stepped_ten_years_while_the_relay_is_on(site: Site, seconds: float) -> None:
     site.open()

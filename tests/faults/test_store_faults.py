@@ -199,6 +199,7 @@ def test_read_only_from_the_start(sites: Sites) -> None:
         site.end()
 
 
+@pytest.mark.fault_slow
 def test_damaged_at_the_start(sites: Sites) -> None:
     site = sites()
     file = site.state / "lockd.db"

@@ -265,7 +265,7 @@ class TestWiring:
         assert (answer["result"], answer["lock"]) == ("ok", "UNLOCKED")
         house.keeping.keeper.pass_time(house.settings.door.open_s)
         assert said(house, "status")["lock"] == "LOCKED"
-        assert house.keeping.output.log == ["on", "off"]
+        assert house.keeping.output.log[:2] == ["on", "off"]
         note = "wiring test, with the strike disconnected: ok"
         assert house.audit()[-1][2] == note
 
