@@ -52,7 +52,7 @@ class ConsoleChecks:
         self._longest_s = longest_s
         self._alone = threading.Lock()
         self._child: subprocess.Popen[str] | None = None
-        self._closed = False
+        self._closed = threading.Event()
         self._last: dict[str, Told] = {}
 
     def last(self) -> Told:
@@ -81,7 +81,7 @@ class ConsoleChecks:
             with tempfile.TemporaryDirectory(prefix="lockd-check-") as folder:
                 code, said, wrong = self._told(words, Path(folder))
                 found = told(said) if said else None
-            if self._closed:
+            if self._closed.is_set():
                 return {"result": "refused", "reason": "the service ended meanwhile"}
             if found is None:
                 reason = wrong.strip().splitlines()[-1:] or [f"exit code {code}"]
@@ -97,14 +97,14 @@ class ConsoleChecks:
 
     def close(self) -> None:
         """End what is looked at."""
-        self._closed = True
+        self._closed.set()
         if (child := self._child) is not None:
             _end(child)
 
     def _told(self, words: Sequence[str], folder: Path) -> tuple[int, str, str]:
         """Run a command; return its exit code, its JSON and what it complained of."""
         file = folder / "said.json"
-        if self._closed:
+        if self._closed.is_set():
             raise OSError("the service ends")
         child = subprocess.Popen(
             [*self._lockd, *(str(file) if word == "FILE" else word for word in words)],
@@ -112,6 +112,8 @@ class ConsoleChecks:
             errors="replace", env=_environment(), start_new_session=True,
         )  # fmt: skip
         self._child = child
+        if self._closed.is_set():  # by now: `close` may have looked before there was a child
+            _end(child)
         with suppress(OSError):  # short of memory, this one goes, not the service
             Path(f"/proc/{child.pid}/oom_score_adj").write_text("1000", "ascii")
         try:

@@ -258,8 +258,9 @@ class TestUsb:
         )
         eventually(lambda: keyboard.grabbed)
         keyboard.type(["1", ENTER])
+        eventually(lambda: heard)
+        keyboard.pull_out()  # and so it stays away until somebody has seen that
         eventually(lambda: device.problem)
-        keyboard.pull_out()
         keyboard.plug_in()
         eventually(lambda: device.problem is None)
         keyboard.type(["2", ENTER])
