@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import logging
@@ -257,12 +258,9 @@ class TestUsb:
             retry_s=(0.01, 0.05),
         )
         eventually(lambda: keyboard.grabbed)
-        keyboard.type(["1", ENTER])
-        eventually(lambda: heard)
-        keyboard.pull_out()  # and so it stays away until somebody has seen that
-        eventually(lambda: device.problem)
-        keyboard.plug_in()
-        eventually(lambda: device.problem is None)
+        with contextlib.suppress(BrokenPipeError):  # nobody reads the last key's release
+            keyboard.type(["1", ENTER])
+        eventually(lambda: len(keyboard.grabbed) == 2 and device.problem is None)
         keyboard.type(["2", ENTER])
         eventually(lambda: len(heard) == 2)
         device.close()
