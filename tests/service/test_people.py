@@ -33,11 +33,14 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "lockd.db"
         self.wall = 1e9
+        self.writable = True
         self.peoples: list[People] = []
 
     def open(self, create: bool) -> Store:
         if not create and not self.path.exists():
             raise StoreError(f"{self.path}: it is gone")
+        if not self.writable:
+            return Store.open_read_only(self.path, Vault.beside(self.path))
         return Store.open(self.path, Vault.beside(self.path), timeout_s=0.01)
 
     def people(self, **arguments: Any) -> People:
@@ -401,22 +404,14 @@ def test_a_store_that_cannot_be_written_is_said_and_survived(
 
 def test_a_store_that_could_only_be_read_is_written_when_it_can_be(site: Site) -> None:
     site.enrol("Ada")
-    writable = False
-
-    def opened(create: bool) -> Store:
-        return (
-            site.open(create)
-            if writable
-            else Store.open_read_only(site.path, Vault.beside(site.path))
-        )
-
-    people = site.people(opener=opened)
+    site.writable = False
+    people = site.people()
     assert people.refresh(0.0)
     for t in (1.0, 61.0, 122.0):
         assert not people.refresh(t), "nothing changed"
         assert people.store is not None
         assert not people.store.writable
-    writable = True
+    site.writable = True
     people.refresh(183.0)
     assert people.store is not None
     assert people.store.writable
@@ -428,19 +423,11 @@ def test_templates_are_asked_of_the_store_that_is_open(
 ) -> None:
     monkeypatch.setattr(gallery, "LARGE", 1)
     site.enrol("Ada")
-    writable = False
-
-    def opened(create: bool) -> Store:
-        return (
-            site.open(create)
-            if writable
-            else Store.open_read_only(site.path, Vault.beside(site.path))
-        )
-
-    people = site.people(opener=opened)
+    site.writable = False
+    people = site.people()
     people.refresh(0.0)
     people.refresh(61.0)
-    writable = True
+    site.writable = True
     people.refresh(122.0)
     assert people.store is not None
     assert people.store.writable

@@ -268,15 +268,12 @@ class Fleet:
         Raises:
             StoreError: if it cannot be read.
         """
-        return [
-            id_
-            for (id_,) in self._database.rows(
-                "SELECT id FROM people LEFT JOIN fleet_messages ON person_id = people.id "
-                "WHERE person_id IS NULL "
-                "OR fleet_messages.revision != people.revision "
-                "OR substr(version, 1, 1) != x'00'"
-            )
-        ]
+        return self._ids(
+            "SELECT id FROM people LEFT JOIN fleet_messages ON person_id = people.id "
+            "WHERE person_id IS NULL "
+            "OR fleet_messages.revision != people.revision "
+            "OR substr(version, 1, 1) != x'00'"
+        )
 
     def removed_here(self) -> list[str]:
         """Return the ids of those who were removed at this door alone, so far.
@@ -284,13 +281,13 @@ class Fleet:
         Raises:
             StoreError: if it cannot be read.
         """
-        return [
-            id_
-            for (id_,) in self._database.rows(
-                "SELECT person_id FROM fleet_messages WHERE revision != 0 "
-                "AND substr(version, 1, 1) = x'00' AND person_id NOT IN (SELECT id FROM people)"
-            )
-        ]
+        return self._ids(
+            "SELECT person_id FROM fleet_messages WHERE revision != 0 "
+            "AND substr(version, 1, 1) = x'00' AND person_id NOT IN (SELECT id FROM people)"
+        )
+
+    def _ids(self, query: str) -> list[str]:
+        return [id_ for (id_,) in self._database.rows(query)]
 
     def here(self, ids: Iterable[str]) -> list[str]:
         """Return those of some ids who are enrolled at this door."""
